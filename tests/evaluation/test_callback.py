@@ -1,0 +1,124 @@
+"""`evaluation/callback.py` in real `fit` calls of a tiny model, on whichever Keras is installed."""
+
+import csv
+
+import keras
+import numpy as np
+import pytest
+
+import tfmaskrcnn.evaluation
+from tfmaskrcnn.config import parse_config
+from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.evaluation.callback import CocoCallback
+from tfmaskrcnn.instances import Instances
+
+KEYS = [f"val_{kind}_{name}" for kind in ("mask", "box") for name in ("ap", "ap50", "ap75")]
+X, Y = np.ones((4, 2), np.float32), np.ones((4, 1), np.float32)
+
+
+class Student(keras.Model):
+    """Finds the objects of the first n images, n rising by one with every evaluation of the set."""
+
+    def __init__(self, coco_set, skill=(1, 2, 3, 3, 3)):
+        super().__init__()
+        self.dense = keras.layers.Dense(1)
+        self.known, self.skill, self.calls = coco_set, skill, 0
+        self.compile(optimizer="sgd", loss="mse")
+
+    def call(self, x):
+        return self.dense(x)
+
+    def predict_images(self, images, score_threshold=None, batch_size=1):
+        found = []
+        for image in images:
+            ids = self.known.image_ids
+            able = ids[: self.skill[min(self.calls // len(ids), len(self.skill) - 1)]]
+            image_id = int(image[0, 0, 0])
+            none = Instances(boxes=[], scores=[], classes=[], size=image.shape[:2])
+            found.append(self.known.perfect(image_id) if image_id in able else none)
+            self.calls += 1
+        return found
+
+
+def callback_of(coco_set, config=None, **options):
+    return CocoCallback(coco_set.json_path, coco_set.image_dir, config, **options)
+
+
+def fit(model, callbacks, epochs):
+    return model.fit(X, Y, epochs=epochs, verbose=0, callbacks=callbacks).history
+
+
+def test_history_holds_the_numbers_of_every_epoch(coco_set):
+    callback = callback_of(coco_set)
+    history = fit(Student(coco_set), [callback], 3)
+    assert set(KEYS) < set(history) and list(callback.results) == [1, 2, 3]
+    for epoch, result in callback.results.items():
+        assert history["val_mask_ap"][epoch - 1] == result.masks["AP"]
+        assert history["val_box_ap50"][epoch - 1] == result.boxes["AP50"]
+    first, second, third = history["val_mask_ap"]
+    assert 0 < first < second < third == 1.0
+
+
+def test_every_second_epoch_and_the_last_are_evaluated_and_others_repeat(coco_set):
+    callback = callback_of(coco_set, every=2)
+    history = fit(Student(coco_set), [callback], 5)
+    assert list(callback.results) == [2, 4, 5]
+    second, fourth, fifth = (r.masks["AP"] for r in callback.results.values())
+    assert history["val_mask_ap"] == [0.0, second, second, fourth, fifth]
+    assert second < fourth < fifth
+
+
+def test_the_csv_file_has_all_columns_in_every_row(coco_set, tmp_path):
+    path = str(tmp_path / "log.csv")
+    fit(Student(coco_set), [callback_of(coco_set, every=2), keras.callbacks.CSVLogger(path)], 4)
+    with open(path, encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4 and set(KEYS) < set(rows[0])
+    values = np.array([[float(row[key]) for key in KEYS] for row in rows])
+    assert np.isfinite(values).all() and (values[3] == 1.0).sum() == 0 < (values[3] > 0.5).sum()
+
+
+def test_a_checkpoint_is_kept_for_the_best_ap_only(coco_set, tmp_path):
+    path = str(tmp_path / "best-{epoch}.weights.h5")
+    checkpoint = keras.callbacks.ModelCheckpoint(
+        path, monitor="val_mask_ap", mode="max", save_best_only=True, save_weights_only=True
+    )
+    model = Student(coco_set, skill=(1, 2, 0, 2, 3))
+    fit(model, [callback_of(coco_set), checkpoint], 5)
+    saved = sorted(p.name for p in tmp_path.glob("best-*"))
+    assert saved == [f"best-{epoch}.weights.h5" for epoch in (1, 2, 5)]
+
+
+def test_early_stopping_sees_the_numbers(coco_set):
+    stop = keras.callbacks.EarlyStopping(monitor="val_mask_ap", mode="max", patience=2)
+    history = fit(Student(coco_set, skill=(2, 1)), [callback_of(coco_set), stop], 9)
+    assert len(history["val_mask_ap"]) == 3
+
+
+def test_the_configuration_sets_limits_batch_size_and_prefix(coco_set):
+    config = parse_config(
+        {
+            "evaluation": {"max_detections": [1, 2, 3], "batch_size": 2},
+            "model": {"num_classes": 2, "class_names": ["leaf", "plum"]},
+        }
+    )
+    callback = callback_of(coco_set, config, prefix="coco/")
+    history = fit(Student(coco_set, skill=(3,)), [callback], 1)
+    assert "AR3" in callback.results[1].masks
+    assert history["coco/mask_ap"][0] == callback.results[1].masks["AP"] < 1.0
+
+
+def test_wrong_data_stop_before_the_training(coco_set):
+    config = parse_config({"model": {"num_classes": 2, "class_names": ["leaf", "pear"]}})
+    with pytest.raises(InputError, match="'pear' in the model and 'plum' in the file"):
+        callback_of(coco_set, config)
+    with pytest.raises(InputError, match="absent.json"):
+        CocoCallback("absent.json", coco_set.image_dir)
+    with pytest.raises(ValueError, match="every is 0"):
+        callback_of(coco_set, every=0)
+
+
+def test_the_package_offers_the_callback():
+    assert tfmaskrcnn.evaluation.CocoCallback is CocoCallback
+    with pytest.raises(AttributeError, match="Nothing"):
+        tfmaskrcnn.evaluation.Nothing  # noqa: B018

@@ -1,0 +1,36 @@
+import typing
+
+import numpy as np
+import pytest
+
+from tfmaskrcnn.config import BackboneConfig, BackboneName
+from tfmaskrcnn.layers.backbones import make_backbone
+from tfmaskrcnn.layers.efficientnet_lite import EfficientNetLite
+from tfmaskrcnn.layers.resnet import ResNet
+
+
+@pytest.mark.parametrize("name", typing.get_args(BackboneName))
+def test_every_configured_name_makes_its_backbone(name):
+    backbone = make_backbone(BackboneConfig(name=name))
+    kind, number = (ResNet, "depth") if "resnet" in name[:6] else (EfficientNetLite, "variant")
+    assert isinstance(backbone, kind)
+    assert name.endswith(str(getattr(backbone, number)))
+    assert backbone.name == "backbone"
+    assert list(backbone.out_channels) == ["c2", "c3", "c4", "c5"]
+
+
+@pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0"])
+def test_out_channels_are_those_of_the_outputs(name):
+    backbone = make_backbone(BackboneConfig(name=name))
+    backbone.build((None, None, None, 3))
+    outputs = backbone(np.zeros((1, 32, 64, 3), np.float32))
+    assert {key: x.shape[-1] for key, x in outputs.items()} == backbone.out_channels
+
+
+def test_every_option_reaches_the_backbone():
+    config = BackboneConfig(name="resnet50", norm="bn", stride_in_1x1=False, freeze_at=4)
+    found = make_backbone(config, name="body").get_config()
+    wanted = {"depth": 50, "norm": "bn", "stride_in_1x1": False, "freeze_at": 4, "name": "body"}
+    assert {key: found[key] for key in wanted} == wanted
+    lite = make_backbone(BackboneConfig(name="efficientnet_lite1", norm="bn", freeze_at=4))
+    assert (lite.variant, lite.norm, lite.freeze_at) == (1, "bn", 4)

@@ -1,0 +1,7 @@
+"""`python -m tfmaskrcnn`."""
+
+import sys
+
+from tfmaskrcnn.cli import main
+
+sys.exit(main())

@@ -1,0 +1,67 @@
+"""The differences between Keras 2 (TensorFlow 2.15) and Keras 3, all in this one place.
+
+Measured behaviour of both stacks is the reason for each line here; a module that needs to know
+which Keras it runs on asks this one.
+"""
+
+import keras
+import tensorflow as tf
+
+KERAS3 = int(keras.__version__.split(".")[0]) >= 3
+
+if not issubclass(tf.keras.layers.Layer, keras.layers.Layer):
+    raise ImportError(
+        "tf.keras is not the installed keras; unset the environment variable TF_USE_LEGACY_KERAS."
+    )
+if KERAS3 and keras.backend.backend() != "tensorflow":
+    raise ImportError("tfmaskrcnn needs Keras on TensorFlow; set KERAS_BACKEND=tensorflow.")
+
+register = keras.saving.register_keras_serializable(package="tfmaskrcnn")
+
+# Keyword for `add_weight`: the variable is read in float32 whatever the precision policy.
+NO_AUTOCAST = {"autocast": False} if KERAS3 else {"experimental_autocast": False}
+
+# Keras 2 compiles the update with XLA by default, for each shape anew.
+NO_OPTIMIZER_XLA = {} if KERAS3 else {"jit_compile": False}
+
+
+def tensor_variable(variable) -> tf.Variable:
+    """The `tf.Variable` inside a Keras 3 variable, which `tf.Module` does not track by itself."""
+    return variable.value if KERAS3 and hasattr(variable, "path") else variable
+
+
+def optimizer_variables(optimizer) -> list:
+    """All variables of an optimizer: a method in some Keras 2 versions, a property elsewhere."""
+    variables = optimizer.variables
+    return list(variables() if callable(variables) else variables)
+
+
+def scale_loss(optimizer, loss):
+    """`loss` times the loss scale of a `LossScaleOptimizer`; unchanged for any other optimizer."""
+    if hasattr(optimizer, "scale_loss"):  # Keras 3
+        return optimizer.scale_loss(loss)
+    if hasattr(optimizer, "get_scaled_loss"):  # Keras 2
+        return optimizer.get_scaled_loss(loss)
+    return loss
+
+
+def loss_scale(optimizer) -> tf.Tensor:
+    """The factor that `scale_loss` applies, float32; 1 for an optimizer without loss scaling."""
+    if hasattr(optimizer, "dynamic_scale"):  # Keras 3
+        return tf.convert_to_tensor(optimizer.dynamic_scale)
+    if hasattr(optimizer, "get_scaled_loss"):  # Keras 2
+        return tf.convert_to_tensor(optimizer.loss_scale)
+    return tf.ones([])
+
+
+def apply_summed_gradients(optimizer, gradients, variables, scale) -> None:
+    """Hand over gradients that are summed over the replicas and divided by the loss scale.
+
+    Keras 3 sums over the replicas again and divides by the scale itself; both are undone before.
+    """
+    if KERAS3:
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        gradients = [g * (scale / replicas) for g in gradients]
+        optimizer.apply_gradients(zip(gradients, variables))
+    else:
+        optimizer.apply_gradients(zip(gradients, variables), skip_gradients_aggregation=True)

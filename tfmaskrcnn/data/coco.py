@@ -1,0 +1,221 @@
+"""COCO instance annotations, checked once and kept as records."""
+
+import json
+import logging
+import os
+from collections import Counter
+from typing import Any, Dict, List, NamedTuple, Tuple
+
+import numpy as np
+
+from tfmaskrcnn.data.annotations import Segmentation, checked_box, checked_segmentation
+from tfmaskrcnn.errors import InputError
+
+_LOG = logging.getLogger(__name__)
+_INT64_MAX = 2**63 - 1
+
+
+class Record(NamedTuple):
+    """One image and its n objects."""
+
+    image_id: int
+    path: str  # of the image file
+    file_name: str  # as the JSON has it
+    height: int
+    width: int
+    boxes: np.ndarray  # [n, 4] float32, yxyx pixels of the original image, clipped to it
+    classes: np.ndarray  # [n] int32, 1..K
+    crowd: np.ndarray  # [n] bool
+    segmentations: List[Segmentation]  # n times flat xy polygons, or an RLE dict
+    annotation_ids: List[int]
+
+
+class CocoData(NamedTuple):
+    """A data set."""
+
+    records: List[Record]  # in the JSON's order of images
+    class_names: Tuple[str, ...]  # of classes 1..K
+    category_ids: Tuple[int, ...]  # of classes 1..K, ascending
+    json_path: str
+
+
+def load_coco(json_path: str, image_dir: str, skip_invalid: bool = False) -> CocoData:
+    """Read and check a COCO instance JSON; the image files' contents are not read.
+
+    Classes are 1..K in the order of the category ids. A box that reaches over the image's edge is
+    clipped. Images without objects are kept.
+
+    Args:
+        json_path: the annotations.
+        image_dir: the folder that its file names start from.
+        skip_invalid: leave wrong annotations out and log their number, instead of stopping. Wrong
+            images and categories always stop.
+
+    Raises:
+        InputError: one sentence that names the file, the id, the value found and the value wanted.
+    """
+    json_path, image_dir = os.fspath(json_path), os.fspath(image_dir)
+    raw = _read_json(json_path)
+    names = _categories(raw["categories"], json_path)
+    class_of = {category_id: k for k, category_id in enumerate(names, start=1)}
+    images = _images(raw["images"], json_path, image_dir)
+    _check_kind(raw["annotations"], json_path)
+    objects, skipped = _objects(raw["annotations"], images, class_of, json_path, skip_invalid)
+    records = [_record(image, objects.get(i, []), image_dir) for i, image in images.items()]
+    _report(json_path, records, skipped)
+    return CocoData(records, tuple(names.values()), tuple(names), json_path)
+
+
+def _read_json(path: str) -> Dict[str, Any]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            raw = json.load(file)
+    except OSError as error:
+        raise InputError(f"Cannot read the annotations {path}: {error.strerror}.") from None
+    except ValueError as error:  # not UTF-8, or no JSON
+        if os.path.getsize(path) == 0:
+            raise InputError(f"{path} is empty (0 bytes); wanted COCO instance JSON.") from None
+        raise InputError(f"{path} is not valid JSON: {error}.") from None
+    if not isinstance(raw, dict):
+        found = f"its top level is a {type(raw).__name__}, wanted an object"
+        raise InputError(f"{path} is no COCO instance set: {found}.")
+    for key in ("images", "annotations", "categories"):
+        if not isinstance(raw.get(key), list):
+            found = f"is a {type(raw[key]).__name__}" if key in raw else "is missing"
+            raise InputError(f"{path} is no COCO instance set: '{key}' {found}, wanted a list.")
+    return raw
+
+
+def _categories(entries: List[Any], json_path: str) -> Dict[int, str]:
+    """Category id -> name, ascending ids."""
+    names = {}
+    for n, entry in enumerate(entries):
+        where = f"{json_path}: entry {n} of 'categories'"
+        category_id = _field(entry, "id", int, where)
+        if category_id in names:
+            raise InputError(f"{where} repeats the id {category_id}; ids must be unique.")
+        names[category_id] = _field(entry, "name", str, where)
+    if not names:
+        raise InputError(f"{json_path}: 'categories' is empty; wanted at least one.")
+    return dict(sorted(names.items()))
+
+
+def _images(entries: List[Any], json_path: str, image_dir: str) -> Dict[int, Dict[str, Any]]:
+    """Image id -> its entry, in the order given."""
+    if not entries:
+        raise InputError(f"{json_path}: 'images' is empty; wanted at least one.")
+    if not os.path.isdir(image_dir):
+        raise InputError(f"The image folder {image_dir} does not exist.")
+    images = {}
+    for n, entry in enumerate(entries):
+        where = f"{json_path}: entry {n} of 'images'"
+        image_id = _field(entry, "id", int, where)
+        if abs(image_id) > _INT64_MAX:
+            raise InputError(f"{where}: the id {image_id} does not fit 64 bits.")
+        where = f"{json_path}: image {image_id}"
+        if image_id in images:
+            raise InputError(f"{where} occurs twice in 'images'; ids must be unique.")
+        for key in ("height", "width"):
+            if _field(entry, key, int, where) <= 0:
+                raise InputError(f"{where}: '{key}' is {entry[key]}, wanted pixels above 0.")
+        path = os.path.join(image_dir, _field(entry, "file_name", str, where))
+        if not os.path.isfile(path):
+            raise InputError(f"{where}: the file {path} does not exist.")
+        images[image_id] = entry
+    return images
+
+
+def _check_kind(annotations: List[Any], json_path: str) -> None:
+    """Refuse captions, keypoint-only and box-only sets as a whole, with the reason."""
+    for key, meaning in (("bbox", "a box"), ("segmentation", "a mask (polygons or RLE)")):
+        if annotations and not any(isinstance(a, dict) and a.get(key) for a in annotations):
+            raise InputError(
+                f"{json_path}: none of the {len(annotations)} annotations has a '{key}'; "
+                f"Mask R-CNN needs {meaning} for every object."
+            )
+
+
+def _objects(annotations, images, class_of, json_path, skip_invalid):
+    """Image id -> [(box, class, crowd, segmentation, annotation id)], and the errors skipped."""
+    objects: Dict[int, List[Tuple]] = {}
+    skipped: List[str] = []
+    seen = set()
+    for n, entry in enumerate(annotations):
+        where = f"{json_path}: entry {n} of 'annotations'"
+        try:
+            annotation_id = _field(entry, "id", int, where)
+            image_id = _field(entry, "image_id", int, where)
+            where = f"{json_path}: annotation {annotation_id} of image {image_id}"
+            if annotation_id in seen:
+                raise InputError(f"{where} repeats the annotation id {annotation_id}.")
+            seen.add(annotation_id)
+            if image_id not in images:
+                raise InputError(f"{where}: there is no image {image_id} in 'images'.")
+            found = _object(entry, images[image_id], class_of, where)
+        except InputError as error:
+            if not skip_invalid:
+                raise
+            skipped.append(str(error))
+        else:
+            objects.setdefault(image_id, []).append((*found, annotation_id))
+    if skipped and not objects:
+        raise InputError(f"All {len(skipped)} annotations are wrong, the first: {skipped[0]}")
+    return objects, skipped
+
+
+def _object(entry: Dict[str, Any], image: Dict[str, Any], class_of: Dict[int, int], where: str):
+    category_id = _field(entry, "category_id", int, where)
+    if category_id not in class_of:
+        known = ", ".join(map(str, list(class_of)[:10])) + (", ..." if len(class_of) > 10 else "")
+        raise InputError(f"{where}: category_id {category_id} is not in 'categories' ({known}).")
+    crowd = entry.get("iscrowd", 0)
+    if crowd not in (0, 1):
+        raise InputError(f"{where}: 'iscrowd' is {crowd!r}, wanted 0 or 1.")
+    try:
+        box = checked_box(entry.get("bbox"), image["height"], image["width"])
+        shape = checked_segmentation(entry.get("segmentation"), image["height"], image["width"])
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    return box, class_of[category_id], bool(crowd), shape
+
+
+def _record(image: Dict[str, Any], objects: List[Tuple], image_dir: str) -> Record:
+    boxes, classes, crowd, segmentations, ids = zip(*objects) if objects else ((),) * 5
+    return Record(
+        image_id=image["id"],
+        path=os.path.join(image_dir, image["file_name"]),
+        file_name=image["file_name"],
+        height=image["height"],
+        width=image["width"],
+        boxes=np.array(boxes, np.float32).reshape(-1, 4),
+        classes=np.array(classes, np.int32),
+        crowd=np.array(crowd, bool),
+        segmentations=list(segmentations),
+        annotation_ids=list(ids),
+    )
+
+
+def _report(json_path: str, records: List[Record], skipped: List[str]) -> None:
+    if skipped:
+        _LOG.warning(
+            "%s: left out %d wrong annotations, the first: %s", json_path, len(skipped), skipped[0]
+        )
+    empty = sum(not len(r.classes) for r in records)
+    if empty:
+        _LOG.info("%s: %d of %d images have no object.", json_path, empty, len(records))
+    names = Counter(r.file_name for r in records)
+    twice = [name for name, count in names.items() if count > 1]
+    if twice:
+        _LOG.warning("%s: %d files belong to several images: %s", json_path, len(twice), twice[0])
+
+
+def _field(entry: Any, key: str, kind: type, where: str):
+    """`entry[key]`, checked to be of type `kind`."""
+    if not isinstance(entry, dict):
+        raise InputError(f"{where} is {entry!r:.60}, wanted an object.")
+    value = entry.get(key)
+    if not isinstance(value, kind) or isinstance(value, bool) or value == "":
+        found = f"is {value!r:.60}" if key in entry else "is missing"
+        wanted = {int: "an integer", str: "a text"}[kind]
+        raise InputError(f"{where}: '{key}' {found}, wanted {wanted}.")
+    return value

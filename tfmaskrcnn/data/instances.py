@@ -1,0 +1,95 @@
+"""The objects of one record after its image was moved, padded to a fixed number of rows."""
+
+from typing import Dict, List, Optional, Tuple
+
+import numpy as np
+
+from tfmaskrcnn.data.coco import Record
+from tfmaskrcnn.data.segmentation import MASK_SIDE, box_mask, moved_box, visible_part
+from tfmaskrcnn.errors import InputError
+
+# A box that leaves the image by less is not cut: the matrix is float32.
+CUT_TOLERANCE = 0.01
+# An object whose visible box has a shorter side, in pixels of the network's input, is left out:
+# nothing of it is left to see, and the logarithm of its size would dominate the box loss.
+MIN_SIDE = 0.5
+
+
+def padded_instances(
+    record: Record,
+    matrix: np.ndarray,
+    window: Tuple[int, int],
+    order: np.ndarray,
+    max_instances: int,
+    min_visible: float,
+) -> Dict[str, np.ndarray]:
+    """Boxes, classes and box-cropped masks of what the window shows.
+
+    A box that the window cuts becomes the tight box of the visible part of the mask.
+
+    Args:
+        record: n objects in pixels of the original image.
+        matrix: [2, 3] original -> output.
+        window: (height, width) of the output.
+        order: [n] a permutation; if more than `max_instances` are visible, its first ones are kept.
+        max_instances: G.
+        min_visible: share of its area below which a cut object is left out; crowd regions stay.
+
+    Returns:
+        "boxes" [G, 4] float32 yxyx pixels of the output, "classes" [G] int32, "masks"
+        [G, 112, 112] uint8 in {0, 1}, "valid" and "crowd" [G] bool; zeros on padding.
+
+    Raises:
+        InputError: an RLE that cannot be decoded.
+    """
+    kept: List[Tuple[int, np.ndarray]] = []
+    for i in order:
+        if len(kept) == max_instances:
+            break
+        try:
+            box = _window_box(record, int(i), matrix, window, min_visible)
+        except InputError as error:
+            raise _named(error, record, i) from None
+        if box is not None:
+            kept.append((int(i), box))
+    kept.sort(key=lambda pair: pair[0])
+    out = {
+        "boxes": np.zeros((max_instances, 4), np.float32),
+        "classes": np.zeros(max_instances, np.int32),
+        "masks": np.zeros((max_instances, MASK_SIDE, MASK_SIDE), np.uint8),
+        "valid": np.arange(max_instances) < len(kept),
+        "crowd": np.zeros(max_instances, bool),
+    }
+    for row, (i, box) in enumerate(kept):
+        out["boxes"][row], out["classes"][row] = box, record.classes[i]
+        out["crowd"][row] = record.crowd[i]
+        try:
+            out["masks"][row] = box_mask(
+                record.segmentations[i], record.height, record.width, matrix, box
+            )
+        except InputError as error:
+            raise _named(error, record, i) from None
+    return out
+
+
+def _window_box(
+    record: Record, i: int, matrix: np.ndarray, window: Tuple[int, int], min_visible: float
+) -> Optional[np.ndarray]:
+    """Box of object `i` inside the window, or None if too little of it is visible."""
+    box = moved_box(record.boxes[i], matrix)
+    limit = np.array([*window, *window], np.float32)
+    if np.all(box >= -CUT_TOLERANCE) and np.all(box <= limit + CUT_TOLERANCE):
+        box = np.clip(box, 0, limit)
+    else:
+        if np.any(box[2:] <= 0) or np.any(box[:2] >= limit[:2]):
+            return None
+        part = visible_part(record.segmentations[i], record.height, record.width, matrix, window)
+        if part.share < min_visible and not record.crowd[i]:
+            return None
+        box = part.box
+    return box if np.all(box[2:] - box[:2] >= MIN_SIDE) else None
+
+
+def _named(error: InputError, record: Record, i: int) -> InputError:
+    where = f"annotation {record.annotation_ids[i]} of image {record.image_id}"
+    return InputError(f"{where} ({record.file_name}): {error}")

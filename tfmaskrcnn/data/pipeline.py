@@ -1,0 +1,253 @@
+"""From COCO records to batches: a `tf.data.Dataset` of dictionaries of fixed keys and dtypes."""
+
+import functools
+import logging
+from typing import Callable, Dict, Optional, Tuple
+
+import numpy as np
+import tensorflow as tf
+
+from tfmaskrcnn.config import Config
+from tfmaskrcnn.data.coco import CocoData, load_coco
+from tfmaskrcnn.data.instances import padded_instances
+from tfmaskrcnn.data.reading import read_image
+from tfmaskrcnn.data.segmentation import MASK_SIDE
+from tfmaskrcnn.data.transforms import (
+    apply_geometry,
+    plain_geometry,
+    random_colour,
+    random_geometry,
+)
+from tfmaskrcnn.errors import InputError, marked
+from tfmaskrcnn.ops import images
+
+_LOG = logging.getLogger(__name__)
+# Batches kept ready: one in use by the model, this many made ahead of it.
+_PREFETCH = 2
+_GT_DTYPES = {
+    "boxes": tf.float32,
+    "classes": tf.int32,
+    "masks": tf.uint8,
+    "valid": tf.bool,
+    "crowd": tf.bool,
+}
+
+
+def from_coco(
+    json_path: str, image_dir: str, config: Config, training: bool, start_epoch: int = 0
+) -> tf.data.Dataset:
+    """`from_records` of a COCO instance JSON and the folder that its file names start from."""
+    data = load_coco(json_path, image_dir, config.data.skip_invalid)
+    return from_records(data, config, training, start_epoch)
+
+
+def from_records(
+    data: CocoData, config: Config, training: bool, start_epoch: int = 0
+) -> tf.data.Dataset:
+    """Batches of dictionaries; every element a pure function of the seed, epoch and position.
+
+    Keys: "image" [B, H, W, 3] float32 normalised RGB, zeros at the bottom and right; "size" [B, 2]
+    float32 (height, width) without that padding; "scale" [B, 2] float32 resized / original size
+    along the output's axes; "image_id" [B] int64; "gt_boxes" [B, G, 4] float32 yxyx pixels of the
+    padded input; "gt_classes" [B, G] int32, 1..K; "gt_masks" [B, G, 112, 112] uint8 in {0, 1};
+    "gt_valid" and "gt_crowd" [B, G] bool (crowd rows are valid rows).
+
+    Args:
+        data: the records; its number of classes must be the model's.
+        config: the whole configuration.
+        training: shuffled, augmented, full batches of `train.batch_size`; each iteration over the
+            data set is the next epoch. Otherwise the order of the file, `evaluation.batch_size`,
+            the last batch may be smaller.
+        start_epoch: epoch of the first iteration (to resume).
+
+    Returns:
+        The data set, with a length, and an attribute `image_names` (image id -> file name).
+
+    Raises:
+        InputError: classes, sizes or the number of images do not fit the configuration.
+    """
+    batch_size = config.train.batch_size if training else config.evaluation.batch_size
+    _check(data, config, training)
+    count = len(data.records)
+    if training:
+        positions = _shuffled(count, config.train.seed, start_epoch)
+    else:
+        positions = tf.data.Dataset.range(count).map(lambda p: (tf.constant(0), p, p))
+    samples = positions.map(
+        _sample_function(data, config, training), tf.data.AUTOTUNE, deterministic=True
+    )
+    batches = samples.padded_batch(batch_size, drop_remainder=training)
+    length = count // batch_size if training else -(-count // batch_size)
+    batches = batches.apply(tf.data.experimental.assert_cardinality(length))
+    options = tf.data.Options()
+    options.deterministic = True
+    policy = tf.data.experimental.AutoShardPolicy.DATA  # the source is no list of files
+    options.experimental_distribute.auto_shard_policy = policy
+    batches = batches.prefetch(_PREFETCH).with_options(options)
+    batches.image_names = {r.image_id: r.file_name for r in data.records}
+    return batches
+
+
+def _check(data: CocoData, config: Config, training: bool) -> None:
+    names, model = data.class_names, config.model
+    if len(names) != model.num_classes:
+        shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+        raise InputError(
+            f"{data.json_path} has {len(names)} categories ({shown}), but model.num_classes is "
+            f"{model.num_classes}."
+        )
+    if model.class_names and tuple(model.class_names) != tuple(names):
+        k = next(i for i, pair in enumerate(zip(names, model.class_names)) if pair[0] != pair[1])
+        raise InputError(
+            f"{data.json_path}: class {k + 1} is {names[k]!r}, but model.class_names says "
+            f"{model.class_names[k]!r}."
+        )
+    most = config.data.max_instances
+    crowded = sum(len(r.classes) > most for r in data.records)
+    if crowded:
+        _LOG.warning(
+            "%s: %d images have more than data.max_instances=%d objects; a random choice is used.",
+            *(data.json_path, crowded, most),
+        )
+    if training:
+        _check_training(data, config)
+
+
+def _check_training(data: CocoData, config: Config) -> None:
+    count, batch_size = len(data.records), config.train.batch_size
+    if count < batch_size:
+        raise InputError(
+            f"{data.json_path} has {count} images, less than one batch; "
+            f"lower train.batch_size from {batch_size} to at most {count}."
+        )
+    if not any((~r.crowd).any() for r in data.records):
+        raise InputError(f"{data.json_path} has no annotated object to train on.")
+    augment, fixed = config.data.augment, config.model.input.fixed_size
+    if fixed and augment.min_sides:
+        raise InputError(
+            f"augment.min_sides {augment.min_sides} has no effect with input.fixed_size {fixed}; "
+            "use augment.scale."
+        )
+    if fixed and augment.crop and (augment.crop[0] > fixed[0] or augment.crop[1] > fixed[1]):
+        raise InputError(f"augment.crop {augment.crop} is larger than input.fixed_size {fixed}.")
+
+
+def _shuffled(count: int, seed: int, start_epoch: int) -> tf.data.Dataset:
+    """(epoch, position, index) of each image in a new order at every iteration."""
+    counter = _EpochCounter(start_epoch)
+    epochs = tf.data.Dataset.from_generator(
+        counter, output_signature=tf.TensorSpec([], tf.int32, "epoch")
+    )
+
+    def order(epoch):
+        key = tf.stack([_int32(seed), epoch])
+        return tf.data.Dataset.range(count).map(
+            lambda p: (epoch, p, tf.random.experimental.index_shuffle(p, key, count - 1))
+        )
+
+    return epochs.flat_map(order)
+
+
+class _EpochCounter:
+    """A generator function of one number, which is one higher each time it is called."""
+
+    def __init__(self, start: int):
+        self.next_epoch = start
+
+    def __call__(self):
+        epoch = self.next_epoch
+        self.next_epoch += 1
+        yield epoch
+
+
+def _sample_function(data: CocoData, config: Config, training: bool) -> Callable:
+    """(epoch, position, index) -> the dictionary of one unbatched sample."""
+    read = functools.partial(_read, data)
+    rasterise = functools.partial(_instances, data, config)
+    input, augment = config.model.input, config.data.augment
+    static = _static_size(config, training)
+
+    def sample(epoch, position, index):
+        seed = tf.random.fold_in(
+            tf.stack([_int32(config.train.seed), epoch]), tf.cast(position, tf.int32)
+        )
+        seeds = tf.unstack(tf.random.split(seed, 3), num=3)
+        image, image_id, boxes, crowd = _call(
+            read,
+            [index],
+            {"image": tf.uint8, "id": tf.int64, "boxes": tf.float32, "crowd": tf.bool},
+        )
+        image = tf.ensure_shape(image, [None, None, 3])
+        boxes, crowd = tf.ensure_shape(boxes, [None, 4]), tf.ensure_shape(crowd, [None])
+        height, width = tf.unstack(tf.shape(image)[:2], num=2)
+        if training:
+            objects = tf.boolean_mask(boxes, ~crowd)
+            geometry = random_geometry(seeds[0], height, width, objects, input, augment)
+        else:
+            geometry = plain_geometry(height, width, input)
+        image = apply_geometry(images.enhance(image, input), geometry)
+        if training:
+            image = random_colour(seeds[1], image, augment)
+        image = images.normalize(image, input.mean, input.std)
+        padded = static or images.padded_size(*tf.unstack(geometry.size), input.pad_multiple)
+        order = tf.argsort(tf.random.stateless_uniform(tf.shape(crowd), seeds[2]))
+        found = _call(rasterise, [index, geometry.matrix, geometry.size, order], _GT_DTYPES)
+        return {
+            "image": images.pad_to(image, *padded),
+            "size": tf.cast(geometry.size, tf.float32),
+            "scale": geometry.scale,
+            "image_id": tf.ensure_shape(image_id, []),
+            **_shaped(found, config.data.max_instances),
+        }
+
+    return sample
+
+
+def _static_size(config: Config, training: bool) -> Optional[Tuple[int, int]]:
+    """(height, width) of the padded input if it is the same for all images."""
+    input, crop = config.model.input, config.data.augment.crop
+    if input.fixed_size:
+        return input.fixed_size
+    return images.padded_size(*crop, input.pad_multiple) if training and crop else None
+
+
+def _shaped(found: Tuple[tf.Tensor, ...], rows: int) -> Dict[str, tf.Tensor]:
+    shapes = {"boxes": [rows, 4], "masks": [rows, MASK_SIDE, MASK_SIDE]}
+    return {
+        f"gt_{name}": tf.ensure_shape(tensor, shapes.get(name, [rows]))
+        for name, tensor in zip(_GT_DTYPES, found)
+    }
+
+
+def _read(data: CocoData, index) -> Tuple[np.ndarray, ...]:
+    record = data.records[index]
+    image = read_image(record.path, (record.height, record.width))
+    return image, np.int64(record.image_id), record.boxes, record.crowd
+
+
+def _instances(data: CocoData, config: Config, index, matrix, size, order):
+    found = padded_instances(
+        data.records[index],
+        matrix,
+        (int(size[0]), int(size[1])),
+        order,
+        config.data.max_instances,
+        config.data.augment.min_visible,
+    )
+    return tuple(found[name] for name in _GT_DTYPES)
+
+
+def _call(function: Callable, inputs, dtypes: Dict[str, tf.DType]) -> Tuple[tf.Tensor, ...]:
+    """`tf.numpy_function` whose `InputError` can be found again by `errors.explained`."""
+
+    def guarded(*args):
+        try:
+            return function(*args)
+        except InputError as error:
+            raise marked(error) from None
+
+    return tf.numpy_function(guarded, inputs, list(dtypes.values()), stateful=False)
+
+
+def _int32(value: int) -> int:
+    return int(value) & 0x7FFFFFFF

@@ -1,0 +1,167 @@
+"""Random geometry and colour of training images, drawn from a seed and applied by TensorFlow.
+
+A `Geometry` turns and flips the original image, resizes it, and cuts a window out of the result.
+Its matrix carries boxes and masks the same way (see `segmentation.py`).
+"""
+
+from typing import NamedTuple, Tuple
+
+import tensorflow as tf
+
+from tfmaskrcnn.config import AugmentConfig, InputConfig
+from tfmaskrcnn.ops import images
+
+# Share of the crops that must show the centre of a random object; the others lie anywhere, so that
+# background without objects is seen as well.
+OBJECT_CROPS = 0.8
+
+
+class Geometry(NamedTuple):
+    """Where each pixel of the original image goes."""
+
+    transpose: tf.Tensor  # [] bool: swap rows and columns, first of all
+    flip: tf.Tensor  # [2] bool (y, x): then reverse these axes
+    resized: tf.Tensor  # [2] int32 (height, width): then resize to this
+    offset: tf.Tensor  # [2] int32 (y, x): then cut the window that starts here ...
+    size: tf.Tensor  # [2] int32 (height, width): ... and has this size, that of the output
+    matrix: tf.Tensor  # [2, 3] float32, continuous (y, x) of the original -> of the output
+    scale: tf.Tensor  # [2] float32 (y, x of the output): output pixels an original pixel
+
+
+def make_geometry(original, transpose, flip, resized, offset, size) -> Geometry:
+    """The `Geometry` of these steps for an image of size `original` [2] int32; see its fields."""
+    turned = tf.cast(tf.where(transpose, original[::-1], original), tf.float32)
+    scale = tf.cast(resized, tf.float32) / turned
+    # A flip maps p to side - p, so it has slope -1 and shift `side`, in resized pixels.
+    slope = tf.where(flip, -scale, scale)
+    shift = tf.where(flip, tf.cast(resized, tf.float32), 0.0) - tf.cast(offset, tf.float32)
+    axes = tf.eye(2)
+    axes = tf.where(transpose, axes[::-1], axes)
+    matrix = tf.concat([slope[:, None] * axes, shift[:, None]], axis=1)
+    return Geometry(transpose, flip, resized, offset, size, matrix, scale)
+
+
+def plain_geometry(height, width, input: InputConfig) -> Geometry:
+    """Resizing alone, as `images.preprocess` does."""
+    size = tf.stack(images.target_size(height, width, input))
+    flip, zero = tf.constant([False, False]), tf.zeros([2], tf.int32)
+    return make_geometry(tf.stack([height, width]), tf.constant(False), flip, size, zero, size)
+
+
+def random_geometry(
+    seed, height, width, boxes, input: InputConfig, augment: AugmentConfig
+) -> Geometry:
+    """Draw a geometry; a pure function of its arguments.
+
+    Args:
+        seed: [2] int32.
+        height, width: scalar int32 tensors, size of the original image.
+        boxes: [n, 4] float32 yxyx pixels of the original image, the objects that crops prefer.
+        input: the size that the image is resized to, before `augment` changes it.
+        augment: what may be changed.
+    """
+    seeds = tf.unstack(tf.random.split(seed, 4), num=4)
+    original = tf.stack([height, width])
+    transpose, flip = _random_orientation(seeds[0], augment)
+    turned = tf.where(transpose, original[::-1], original)
+    resized = _random_size(seeds[1], turned, input, augment)
+    window = augment.crop or input.fixed_size
+    whole = make_geometry(original, transpose, flip, resized, tf.zeros([2], tf.int32), resized)
+    if window is None:
+        return whole
+    size = tf.minimum(resized, tf.constant(window, tf.int32))
+    centers = _centers(boxes, whole.matrix)
+    offset = _random_offset(seeds[2], resized, size, centers)
+    return make_geometry(original, transpose, flip, resized, offset, size)
+
+
+def apply_geometry(image, geometry: Geometry) -> tf.Tensor:
+    """`image` [H, W, 3] moved by `geometry`; [h, w, 3] float32 in the range of the input."""
+    image = tf.cond(geometry.transpose, lambda: tf.transpose(image, [1, 0, 2]), lambda: image)
+    for axis in (0, 1):
+        image = _flipped(image, axis, geometry.flip[axis])
+    cut = tf.reduce_any(geometry.size < geometry.resized)
+    image = tf.cond(
+        cut, lambda: _resized_window(image, geometry), lambda: images.resize(image, geometry.size)
+    )
+    return tf.ensure_shape(image, [None, None, 3])
+
+
+def random_colour(seed, image, augment: AugmentConfig) -> tf.Tensor:
+    """Change contrast about the image's mean, then brightness; [H, W, 3] float32 in 0..255."""
+    if not (augment.brightness or augment.contrast):
+        return image
+    change = tf.random.stateless_uniform([2], seed, minval=-1.0, maxval=1.0)
+    mean = tf.reduce_mean(image)
+    image = mean + (image - mean) * (1.0 + augment.contrast * change[0])
+    return tf.clip_by_value(image + 255.0 * augment.brightness * change[1], 0.0, 255.0)
+
+
+def _random_orientation(seed, augment: AugmentConfig) -> Tuple[tf.Tensor, tf.Tensor]:
+    """Whether to transpose, [] bool, and which axes to flip after it, [2] bool."""
+    draws = tf.random.stateless_uniform([3], seed)
+    flip = draws[:2] < tf.constant([augment.vertical_flip, augment.horizontal_flip])
+    if not augment.quarter_turns:
+        return tf.constant(False), flip
+    turns = tf.cast(draws[2] * 4.0, tf.int32)  # counter-clockwise; 0..3, as draws are below 1
+    # One turn is transpose then reverse the rows, two reverse both, three transpose then columns.
+    turn_flip = tf.stack([(turns == 1) | (turns == 2), (turns == 2) | (turns == 3)])
+    return turns % 2 == 1, flip != turn_flip
+
+
+def _random_size(seed, turned, input: InputConfig, augment: AugmentConfig) -> tf.Tensor:
+    """[2] int32 size of the resized image."""
+    seeds = tf.unstack(tf.random.split(seed, 2), num=2)
+    min_side = None
+    if augment.min_sides:
+        choice = tf.random.stateless_uniform(
+            [], seeds[0], maxval=len(augment.min_sides), dtype=tf.int32
+        )
+        min_side = tf.constant(augment.min_sides, tf.int32)[choice]
+    size = tf.stack(images.target_size(turned[0], turned[1], input, min_side))
+    low, high = augment.scale
+    if (low, high) == (1.0, 1.0):
+        return size
+    logs = tf.math.log(tf.constant([low, high], tf.float32))
+    factor = tf.exp(tf.random.stateless_uniform([], seeds[1], minval=logs[0], maxval=logs[1]))
+    scaled = tf.cast(tf.cast(size, tf.float32) * factor + 0.5, tf.int32)
+    return tf.maximum(scaled, 1)
+
+
+def _random_offset(seed, resized, size, centers) -> tf.Tensor:
+    """[2] int32 start of the window; see `OBJECT_CROPS`."""
+    seeds = tf.unstack(tf.random.split(seed, 3), num=3)
+    count = tf.shape(centers)[0]
+    prefers = (tf.random.stateless_uniform([], seeds[0]) < OBJECT_CROPS) & (count > 0)
+    choice = tf.random.stateless_uniform([], seeds[1], maxval=tf.maximum(count, 1), dtype=tf.int32)
+    # A row of its own, so that an image without objects has something to gather.
+    center = tf.gather(tf.concat([centers, tf.zeros([1, 2])], axis=0), choice)
+    pixel = tf.clip_by_value(tf.cast(tf.floor(center), tf.int32), 0, resized - 1)
+    room = resized - size
+    low = tf.where(prefers, tf.maximum(pixel - size + 1, 0), 0)
+    high = tf.where(prefers, tf.minimum(pixel, room), room)
+    share = tf.random.stateless_uniform([2], seeds[2])
+    return low + tf.cast(share * tf.cast(high - low + 1, tf.float32), tf.int32)
+
+
+def _centers(boxes, matrix) -> tf.Tensor:
+    """[n, 2] centres (y, x) of `boxes` [n, 4], moved by `matrix` [2, 3]."""
+    centers = (boxes[:, :2] + boxes[:, 2:]) / 2.0
+    return tf.matmul(centers, matrix[:, :2], transpose_b=True) + matrix[:, 2]
+
+
+def _flipped(image, axis: int, flip) -> tf.Tensor:
+    return tf.cond(flip, lambda: tf.reverse(image, [axis]), lambda: image)
+
+
+def _resized_window(image, geometry: Geometry) -> tf.Tensor:
+    """The window alone of the resized image: the same values as resizing all and slicing."""
+    window = tf.raw_ops.ScaleAndTranslate(
+        images=tf.cast(image, tf.float32)[None],
+        size=geometry.size,
+        scale=geometry.scale,
+        translation=-tf.cast(geometry.offset, tf.float32),
+        kernel_type="triangle",  # bilinear; widened when shrinking, like tf.image.resize
+        antialias=True,
+    )
+    return window[0]

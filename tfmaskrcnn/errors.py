@@ -1,0 +1,55 @@
+"""The one exception a person is meant to read, and how it survives a TensorFlow graph."""
+
+import re
+from typing import Dict
+
+import tensorflow as tf
+
+
+class InputError(ValueError):
+    """Something given to the program is wrong: a file, a value, an annotation.
+
+    Its message is one or two plain sentences that name the culprit (file, annotation id, config
+    key), the value received and the value wanted. The command line prints it without a traceback.
+    """
+
+
+# TensorFlow hands an exception from inside a graph on as text with a traceback around it; these
+# marks let `explained` find the sentence again.
+_OPEN, _CLOSE = "<<tfmaskrcnn ", " tfmaskrcnn>>"
+_NOT_FINITE = "tfmaskrcnn loss is not finite; images"
+
+
+def marked(error: InputError) -> InputError:
+    """`error` with marks around its message, to be raised inside `tf.data`."""
+    return InputError(f"{_OPEN}{error}{_CLOSE}")
+
+
+def assert_finite(loss: tf.Tensor, image_id: tf.Tensor) -> tf.Operation:
+    """An op that fails, naming the images, unless `loss` (scalar) is finite; image_id [B] int64."""
+    return tf.debugging.Assert(
+        tf.math.is_finite(loss), [_NOT_FINITE, image_id, "end"], summarize=1000
+    )
+
+
+def explained(error: Exception, image_names: Dict[int, str]) -> Exception:
+    """The `InputError` hidden in a TensorFlow error, or `error` itself if there is none.
+
+    Args:
+        error: what a graph raised.
+        image_names: image id -> file name, for the images of a non-finite loss; ids without a name
+            are given as numbers.
+    """
+    text = str(error)
+    found = re.search(re.escape(_OPEN) + "(.*?)" + re.escape(_CLOSE), text, re.DOTALL)
+    if found:
+        return InputError(found.group(1))
+    found = re.search(re.escape(_NOT_FINITE) + r"\W*([-\d\s]+)\W*end", text)
+    if found:
+        ids = [int(i) for i in found.group(1).split()]
+        names = ", ".join(str(image_names.get(i, i)) for i in ids)
+        return InputError(
+            f"The loss is not finite in the batch of images {names}; look at their annotations, or "
+            "lower train.learning_rate, lengthen the warm-up or set train.clip_norm."
+        )
+    return error

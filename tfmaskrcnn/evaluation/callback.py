@@ -1,0 +1,78 @@
+"""COCO numbers in the logs of `model.fit`."""
+
+import logging
+from typing import Dict, Optional
+
+import keras
+
+from tfmaskrcnn.config import Config
+from tfmaskrcnn.data.coco import load_coco
+from tfmaskrcnn.evaluation.coco import CocoEvaluator
+from tfmaskrcnn.evaluation.result import CocoResult
+from tfmaskrcnn.evaluation.run import add_predictions, as_predictor
+
+_LOG = logging.getLogger(__name__)
+_LOGGED = ("ap", "ap50", "ap75")  # more would drown the loss on Keras' line
+
+
+class CocoCallback(keras.callbacks.Callback):
+    """Evaluates `model.predict_images` on a data set at the end of epochs.
+
+    The logs get `val_mask_ap`, `val_mask_ap50`, `val_mask_ap75` and the same for `box`, so that
+    callbacks after this one can use them: `ModelCheckpoint(..., monitor="val_mask_ap",
+    mode="max", save_best_only=True)`, `EarlyStopping`, `CSVLogger`. An epoch without evaluation
+    has the last evaluation's numbers again (0 before the first one), because a key that comes and
+    goes breaks `CSVLogger` and a NaN breaks comparisons; a repeated number is never an improvement.
+    """
+
+    def __init__(
+        self,
+        json_path: str,
+        image_dir: str,
+        config: Optional[Config] = None,
+        prefix: str = "val_",
+        every: int = 1,
+    ):
+        """Read the data set.
+
+        Args:
+            json_path: COCO instance JSON.
+            image_dir: the folder that its file names start from.
+            config: its `evaluation` section and class names are used.
+            prefix: of the keys in the logs.
+            every: evaluate after each so many epochs, and after the last.
+
+        Raises:
+            InputError: the data set is wrong, or has other classes than `config`.
+        """
+        super().__init__()
+        self.config = config or Config()
+        if every < 1:
+            raise ValueError(f"every is {every}, wanted a number of epochs above 0.")
+        self.prefix, self.every = prefix, every
+        self.results: Dict[int, CocoResult] = {}  # by epoch, counted from 1 as Keras prints it
+        self._records = load_coco(json_path, image_dir, skip_invalid=True).records
+        limits, names = self.config.evaluation.max_detections, self.config.model.class_names
+        self._evaluator = CocoEvaluator(json_path, limits, names)
+        keys = [f"{prefix}{kind}_{name}" for kind in ("mask", "box") for name in _LOGGED]
+        self._logged = dict.fromkeys(keys, 0.0)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Evaluate if it is time, and add the numbers to `logs`."""
+        epoch += 1
+        if epoch % self.every == 0 or epoch == self.params.get("epochs"):
+            result = self.evaluate()
+            self.results[epoch] = result
+            numbers = result.as_logs(self.prefix)
+            self._logged = {key: numbers[key] for key in self._logged}
+            _LOG.info("Epoch %d: mask AP %.3f", epoch, result.masks["AP"])
+        if logs is not None:
+            logs.update(self._logged)
+
+    def evaluate(self) -> CocoResult:
+        """COCO's numbers of the model as it is now."""
+        self._evaluator.reset()
+        batch_size = self.config.evaluation.batch_size
+        predict = as_predictor(self.model)
+        add_predictions(self._evaluator, predict, self._records, batch_size)
+        return self._evaluator.result()

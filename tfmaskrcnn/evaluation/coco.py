@@ -1,0 +1,194 @@
+"""COCO average precision of masks and boxes by pycocotools, with any number of detections."""
+
+import contextlib
+import io
+from typing import Dict, List, Sequence, Tuple
+
+import numpy as np
+from pycocotools import mask as coco_mask
+from pycocotools.cocoeval import COCOeval
+
+from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.evaluation.annotations import GroundTruthFile, coco_index
+from tfmaskrcnn.evaluation.result import CocoResult
+from tfmaskrcnn.instances import Instances
+
+ABSENT = -1.0  # COCO's mark of a number that has no ground truth to refer to
+AREAS = ("all", "small", "medium", "large")  # order of COCOeval's area ranges
+
+
+class CocoEvaluator:
+    """Collects the instances found in each image, then computes COCO's numbers over those images.
+
+    With more objects in an image than `max_detections` allows, even a perfect result has an AP
+    under 1; then raise the last of the three.
+    """
+
+    def __init__(
+        self,
+        json_path: str,
+        max_detections: Sequence[int] = (1, 10, 100),
+        class_names: Sequence[str] = (),
+    ):
+        """Read the ground truth.
+
+        Args:
+            json_path: COCO instance JSON; classes 1..K are its category ids in ascending order.
+            max_detections: ascending; recall is reported at each, everything else at the last.
+            class_names: of the model's classes 1..K, to be compared with the JSON's.
+
+        Raises:
+            InputError: the file is no COCO set, or its category names differ from `class_names`.
+        """
+        wanted = sorted(set(max_detections))
+        if not wanted or wanted[0] < 1 or list(max_detections) != wanted:
+            raise InputError(f"max_detections is {max_detections}, wanted ascending whole numbers.")
+        self.max_detections = tuple(wanted)
+        self.truth = GroundTruthFile(json_path)
+        self.reset()
+        self._check_names(class_names)
+
+    def reset(self) -> None:
+        """Forget all that was added."""
+        self._results: Dict[int, List[Dict]] = {}
+        self._without_masks = False
+        self._checked_names: Tuple[str, ...] = ()
+
+    def add(self, image_id: int, instances: Instances) -> None:
+        """Take what was found in one image; also when that is nothing.
+
+        Raises:
+            InputError: the JSON has no such image, it was added before, its size or the class
+                names differ, a class is beyond the JSON's categories, or an annotation is wrong.
+        """
+        image, path = self.truth.images.get(image_id), self.truth.path
+        if image is None:
+            raise InputError(f"{path} has no image with the id {image_id!r}.")
+        if image_id in self._results:
+            raise InputError(f"Image {image_id} was added to the evaluation twice.")
+        if instances.size != (image["height"], image["width"]):
+            raise InputError(
+                f"Image {image_id} is {image['height']} x {image['width']} pixels (height x width) "
+                f"in {path}, the instances are of one of {instances.size[0]} x {instances.size[1]}."
+            )
+        self._check_names(instances.class_names)
+        try:
+            results = instances.coco_results(image_id, self.truth.category_ids)
+        except ValueError as error:
+            raise InputError(f"Image {image_id} of {path}: {error}") from None
+        self.truth.annotations(image_id)  # stop at wrong ones now, not after the last image
+        self._without_masks |= len(instances) > 0 and not instances.has_masks
+        self._results[image_id] = results
+
+    def add_many(self, image_ids: Sequence[int], found: Sequence[Instances]) -> None:
+        """`add` for several images."""
+        if len(image_ids) != len(found):
+            raise InputError(f"{len(image_ids)} image ids for {len(found)} Instances.")
+        for image_id, instances in zip(image_ids, found):
+            self.add(image_id, instances)
+
+    def result(self) -> CocoResult:
+        """COCO's numbers over the images added so far."""
+        boxes, box_classes = self._numbers("bbox")
+        masks, mask_classes = self._numbers("segm")
+        return CocoResult(
+            boxes=boxes,
+            masks=masks,
+            box_ap_per_class=box_classes,
+            mask_ap_per_class=mask_classes,
+            num_images=len(self._results),
+            num_objects=sum(len(self.truth.annotations(i)) for i in self._results),
+            num_detections=sum(map(len, self._results.values())),
+        )
+
+    def _numbers(self, kind: str) -> Tuple[Dict[str, float], Dict[str, float]]:
+        evaluated = self._run(kind)
+        names = _unique(self.truth.class_names, self.truth.category_ids)
+        if kind == "segm" and self._without_masks:  # boxes alone: nothing to say about masks
+            evaluated["precision"][:] = evaluated["recall"][:] = ABSENT
+        precision, recall = evaluated["precision"], evaluated["recall"]
+        per_class = {n: _mean(precision[:, :, k, 0, -1]) for k, n in enumerate(names)}
+        return _summary(precision, recall, self.max_detections), per_class
+
+    def _run(self, kind: str) -> Dict[str, np.ndarray]:
+        truth, image_ids = self.truth, list(self._results)
+        if not image_ids or not truth.category_ids:  # COCOeval cannot be without
+            shape = (10, len(truth.category_ids), len(AREAS), len(self.max_detections))
+            recall = np.full(shape, ABSENT)
+            return {"precision": np.full((10, 101, *shape[1:]), ABSENT), "recall": recall}
+        images = [truth.images[i] for i in image_ids]
+        objects = [dict(entry) for i in image_ids for entry in truth.annotations(i)]
+        found = _detections([r for i in image_ids for r in self._results[i]], kind)
+        evaluation = COCOeval(
+            coco_index(images, truth.category_ids, objects),
+            coco_index(images, truth.category_ids, found),
+            kind,
+        )
+        evaluation.params.imgIds = image_ids
+        evaluation.params.maxDets = list(self.max_detections)
+        with contextlib.redirect_stdout(io.StringIO()):
+            evaluation.evaluate()
+            evaluation.accumulate()
+        return evaluation.eval
+
+    def _check_names(self, names: Sequence[str]) -> None:
+        names = tuple(names)
+        if not names or names == self._checked_names:
+            return
+        known = self.truth.class_names
+        if names != known:
+            k = next((i for i, (a, b) in enumerate(zip(names, known)) if a != b), None)
+            first = (
+                f"class {k + 1} is {names[k]!r} in the model and {known[k]!r} in the file"
+                if k is not None
+                else f"the model has {len(names)} classes, the file {len(known)}"
+            )
+            raise InputError(
+                f"The model's classes differ from the categories of {self.truth.path}: {first}. "
+                f"Model: {_short(names)}; file, by category id: {_short(known)}."
+            )
+        self._checked_names = names
+
+
+def _detections(results: List[Dict], kind: str) -> List[Dict]:
+    """What `COCO.loadRes` makes of results that hold one kind: an id and the area of that kind."""
+    found = []
+    for number, result in enumerate(results, start=1):
+        if kind == "segm" and "segmentation" not in result:
+            continue
+        box = result["bbox"]
+        # A mask's area is its own; loadRes would take its box's if the result has both.
+        area = box[2] * box[3] if kind == "bbox" else float(coco_mask.area(result["segmentation"]))
+        found.append({**result, "id": number, "area": area, "iscrowd": 0})
+    return found
+
+
+def _summary(
+    precision: np.ndarray, recall: np.ndarray, max_detections: Sequence[int]
+) -> Dict[str, float]:
+    """COCO's numbers: those of `COCOeval.summarize`, for any `max_detections`.
+
+    Args:
+        precision: [10, 101, K, 4, n]: IoU thresholds 0.50..0.95, recalls, classes, areas, limits.
+        recall: [10, K, 4, n].
+        max_detections: the n limits.
+    """
+    best = precision[..., -1]  # [10, 101, K, 4]
+    numbers = {"AP": best[..., 0], "AP50": best[0, ..., 0], "AP75": best[5, ..., 0]}
+    numbers.update({f"AP{area[0]}": best[..., a] for a, area in enumerate(AREAS) if a})
+    numbers.update({f"AR{m}": recall[..., 0, i] for i, m in enumerate(max_detections)})
+    numbers.update({f"AR{area[0]}": recall[..., a, -1] for a, area in enumerate(AREAS) if a})
+    return {name: _mean(values) for name, values in numbers.items()}
+
+
+def _mean(values: np.ndarray) -> float:
+    present = values[values > ABSENT]
+    return float(present.mean()) if present.size else ABSENT
+
+
+def _unique(names: Sequence[str], ids: Sequence[int]) -> List[str]:
+    return [n if names.count(n) == 1 else f"{n} ({i})" for n, i in zip(names, ids)]
+
+
+def _short(names: Sequence[str]) -> str:
+    return ", ".join(names[:10]) + (f", ... ({len(names)} in all)" if len(names) > 10 else "")

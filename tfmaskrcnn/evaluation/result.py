@@ -1,0 +1,98 @@
+"""The numbers of a COCO evaluation and how they are shown."""
+
+import dataclasses
+import io
+import json
+from typing import Dict
+
+_MEANING = {
+    "AP": "IoU 0.50 to 0.95",
+    "AP50": "IoU 0.50",
+    "AP75": "IoU 0.75",
+    "APs": "objects under 32 x 32",
+    "APm": "32 x 32 to 96 x 96",
+    "APl": "objects over 96 x 96",
+    "ARs": "objects under 32 x 32",
+    "ARm": "32 x 32 to 96 x 96",
+    "ARl": "objects over 96 x 96",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class CocoResult:
+    """COCO's numbers for masks and boxes; -1 where the ground truth has nothing to refer to.
+
+    `masks` and `boxes` hold AP, AP50, AP75, APs, APm, APl, then AR1, AR10, AR100 (after the limits
+    in use), ARs, ARm, ARl, each in [0, 1].
+    """
+
+    masks: Dict[str, float]
+    boxes: Dict[str, float]
+    mask_ap_per_class: Dict[str, float]  # class name -> AP
+    box_ap_per_class: Dict[str, float]
+    num_images: int
+    num_objects: int
+    num_detections: int
+
+    def as_logs(self, prefix: str = "val_") -> Dict[str, float]:
+        """A flat dict: val_mask_ap, val_mask_ap50, ..., val_box_ap, ...; -1 for absent numbers."""
+        kinds = (("mask", self.masks), ("box", self.boxes))
+        return {f"{prefix}{kind}_{n.lower()}": v for kind, d in kinds for n, v in d.items()}
+
+    def to_json(self) -> str:
+        """All numbers as JSON, null for absent ones."""
+        values = dataclasses.asdict(self)
+        for name, value in values.items():
+            if isinstance(value, dict):
+                values[name] = {k: None if v < 0 else v for k, v in value.items()}
+        return json.dumps(values, indent=2)
+
+    def table(self) -> str:
+        """The numbers as text for a terminal; n/a for absent ones."""
+        from rich.console import Console
+
+        console = Console(file=io.StringIO(), width=80, color_system=None)
+        console.print(self)
+        lines = console.file.getvalue().splitlines()
+        return "\n".join(line.rstrip() for line in lines).strip("\n")
+
+    def __rich__(self):
+        """The same for `rich.print`, with colour."""
+        from rich.console import Group
+
+        title = f"{self.num_images:,} images, {self.num_objects:,} objects, "
+        parts = [self._summary_table(f"{title}{self.num_detections:,} detections")]
+        if len(self.mask_ap_per_class) > 1:
+            parts.append(self._class_table())
+        return Group(*parts)
+
+    def _summary_table(self, title: str):
+        table = _table(title, "COCO", "")
+        for name, value in self.masks.items():
+            meaning = _MEANING.get(name, f"best {name[2:]} of each image")
+            style = "bold" if name == "AP" else None
+            numbers = (_shown(value), _shown(self.boxes[name]))
+            table.add_row(name, meaning, *numbers, style=style, end_section=name == "APl")
+        return table
+
+    def _class_table(self):
+        table = _table("AP of each class", "class")
+        for name, value in self.mask_ap_per_class.items():
+            table.add_row(name, _shown(value), _shown(self.box_ap_per_class[name]))
+        return table
+
+
+def _table(title: str, *columns: str):
+    import rich.box
+    from rich.table import Table
+
+    table = Table(title=title, box=rich.box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    for column in columns:
+        table.add_column(column)
+    for column in ("masks", "boxes"):
+        table.add_column(column, justify="right")
+    return table
+
+
+def _shown(value: float) -> str:
+    return "n/a" if value < 0 else f"{value:.3f}"

@@ -1,0 +1,162 @@
+"""Evaluate anything that finds instances: a model, a function, an exported SavedModel."""
+
+import contextlib
+import inspect
+import os
+from typing import Callable, Dict, Iterator, List, Optional, Sequence
+
+import numpy as np
+
+from tfmaskrcnn.data.coco import Record, load_coco
+from tfmaskrcnn.data.reading import read_image
+from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.evaluation.coco import CocoEvaluator
+from tfmaskrcnn.evaluation.result import CocoResult
+from tfmaskrcnn.instances import Instances
+
+Predictor = Callable[[List[np.ndarray]], List[Instances]]
+Progress = Callable[[int, int], None]  # images done, images in all
+
+# The TF Object Detection API's names.
+_OUTPUTS = ("detection_boxes", "detection_scores", "detection_classes", "num_detections")
+
+
+def evaluate(
+    source,
+    json_path: str,
+    image_dir: str,
+    max_detections: Sequence[int] = (1, 10, 100),
+    batch_size: int = 1,
+    limit: Optional[int] = None,
+    progress: Optional[Progress] = None,
+) -> CocoResult:
+    """COCO's numbers of `source` on a data set.
+
+    Args:
+        source: a function from a list of uint8 RGB [H, W, 3] images to a list of `Instances`, an
+            object with such a method `predict_images`, or the folder of an exported SavedModel.
+        json_path: COCO instance JSON.
+        image_dir: the folder that its file names start from.
+        max_detections: ascending; recall is reported at each, everything else at the last.
+        batch_size: images handed to `source` together.
+        limit: evaluate the first so many images only.
+        progress: called with (images done, images in all).
+
+    Raises:
+        InputError: a file is missing or wrong, or the classes differ from the data set's.
+    """
+    predict = as_predictor(source)
+    # Annotations that training refuses are left to pycocotools, which counts all of them.
+    records = load_coco(json_path, image_dir, skip_invalid=True).records[:limit]
+    evaluator = CocoEvaluator(json_path, max_detections)
+    add_predictions(evaluator, predict, records, batch_size, progress)
+    return evaluator.result()
+
+
+def add_predictions(
+    evaluator: CocoEvaluator,
+    predict: Predictor,
+    records: Sequence[Record],
+    batch_size: int = 1,
+    progress: Optional[Progress] = None,
+) -> None:
+    """Read the images of `records`, batch by batch, and add what `predict` finds in them."""
+    for start in range(0, len(records), batch_size):
+        batch = records[start : start + batch_size]
+        images = [read_image(r.path, (r.height, r.width)) for r in batch]
+        found = predict(images)
+        if len(found) != len(batch):
+            raise ValueError(f"{len(found)} results for {len(batch)} images.")
+        evaluator.add_many([r.image_id for r in batch], found)
+        if progress:
+            progress(start + len(batch), len(records))
+
+
+def as_predictor(source) -> Predictor:
+    """The function behind what `evaluate` takes as its source."""
+    if isinstance(source, (str, os.PathLike)):
+        return saved_model_predictor(source)
+    method = getattr(source, "predict_images", None)
+    if method is not None:
+        if "batch_size" in inspect.signature(method).parameters:
+            return lambda images: method(images, batch_size=len(images))
+        return method
+    if callable(source):
+        return source
+    raise InputError(
+        f"Cannot evaluate a {type(source).__name__}; wanted a function, an object with "
+        "predict_images, or the folder of a SavedModel."
+    )
+
+
+def saved_model_predictor(path: str, paste_rule: str = "aligned") -> Predictor:
+    """A predictor of an exported model; needs TensorFlow, but neither Keras nor the model's code.
+
+    Args:
+        path: a SavedModel folder whose signature `serving_default` takes `images` uint8
+            [B, H, W, 3] and answers with the TF Object Detection API's names.
+        paste_rule: of `ops.paste`, the rule of the framework whose weights the model holds.
+
+    Raises:
+        InputError: no such model, signature, input or output.
+    """
+    import tensorflow as tf
+
+    path = os.fspath(path)
+    try:
+        loaded = tf.saved_model.load(path)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path} is no SavedModel that TensorFlow can load: {reason}") from None
+    signature = loaded.signatures.get("serving_default")
+    inputs = {} if signature is None else signature.structured_input_signature[1]
+    if "images" not in inputs:
+        found = f"takes {sorted(inputs)}" if signature is not None else "is missing"
+        raise InputError(f"{path}: the signature serving_default {found}, wanted 'images'.")
+    missing = [name for name in _OUTPUTS if name not in signature.structured_outputs]
+    if missing:
+        raise InputError(f"{path}: the signature serving_default gives no {missing[0]!r}.")
+    fixed_batch = inputs["images"].shape[0]  # None when it takes any number
+
+    def predict(images: List[np.ndarray]) -> List[Instances]:
+        # `loaded` has to live as long as its signature: it holds the variables.
+        one_shape = len({image.shape for image in images}) == 1
+        size = (fixed_batch or len(images)) if one_shape else (fixed_batch or 1)
+        found = []
+        for start in range(0, len(images), size) if one_shape else range(len(images)):
+            part = images[start : start + size] if one_shape else images[start : start + 1]
+            filled = list(part) + [part[-1]] * (size - len(part))
+            outputs = loaded.signatures["serving_default"](images=tf.constant(np.stack(filled)))
+            outputs = {name: value.numpy() for name, value in outputs.items()}
+            found += [
+                _instances(outputs, i, image.shape[:2], paste_rule) for i, image in enumerate(part)
+            ]
+        return found
+
+    return predict
+
+
+def _instances(outputs: Dict[str, np.ndarray], i: int, size, paste_rule: str) -> Instances:
+    """Image `i` of a batch of served outputs, whose boxes are normalised yxyx."""
+    count = int(outputs["num_detections"][i])
+    masks = outputs.get("detection_masks")  # [B, D, M, M]
+    return Instances(
+        boxes=outputs["detection_boxes"][i, :count] * np.float32([*size, *size]),
+        scores=outputs["detection_scores"][i, :count],
+        classes=outputs["detection_classes"][i, :count].astype(np.int32),
+        size=size,
+        mask_probabilities=None if masks is None else masks[i, :count],
+        paste_rule=paste_rule,
+    )
+
+
+@contextlib.contextmanager
+def progress_bar(description: str = "evaluating") -> Iterator[Progress]:
+    """A bar on the terminal, as the `progress` of `evaluate`."""
+    from rich import progress as parts
+
+    columns = (parts.TextColumn("{task.description}"), parts.BarColumn())
+    columns += (parts.MofNCompleteColumn(), parts.TimeRemainingColumn())
+    with parts.Progress(*columns) as bar:
+        task = bar.add_task(description, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,146 @@
+"""What `predict_images` returns for one image."""
+
+import dataclasses
+import functools
+from typing import Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from tfmaskrcnn.ops.paste import paste_masks, paste_to_rle, rle_to_masks
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Instances:
+    """The D objects found in one image, best first.
+
+    `found[:10]`, `found[found.scores > 0.5]` and `found[[3, 0]]` are `Instances` again.
+    """
+
+    boxes: np.ndarray  # [D, 4] float32, yxyx pixels of the image as given
+    scores: np.ndarray  # [D] float32 in [0, 1], descending
+    classes: np.ndarray  # [D] int32, 1..K
+    size: Tuple[int, int]  # (height, width) of the image
+    mask_probabilities: Optional[np.ndarray] = None  # [D, M, M] float32, inside the boxes
+    class_names: Sequence[str] = ()  # of classes 1..K
+    paste_rule: str = "aligned"  # of `ops.paste`: how probabilities become pixels
+    # D COCO compressed RLE dicts, where the masks are known to the pixel (annotations, results of
+    # another program); used instead of `mask_probabilities`.
+    exact_rle: Optional[List[Dict]] = None
+
+    def __post_init__(self):
+        """Take anything array-like, check that the lengths agree."""
+        count = len(self.boxes)
+        self._take("boxes", np.float32, (count, 4))
+        self._take("scores", np.float32, (count,))
+        self._take("classes", np.int32, (count,))
+        if self.mask_probabilities is not None:
+            shape = np.shape(self.mask_probabilities)
+            side = shape[2] if len(shape) == 3 else 0
+            self._take("mask_probabilities", np.float32, (count, side, side))
+        if self.exact_rle is not None and len(self.exact_rle) != count:
+            raise ValueError(f"exact_rle has {len(self.exact_rle)} entries, wanted {count}.")
+        height, width = self.size
+        object.__setattr__(self, "size", (int(height), int(width)))
+        object.__setattr__(self, "class_names", tuple(self.class_names))
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __getitem__(self, index) -> "Instances":
+        """The rows that a slice, an int, a bool array or an index array selects."""
+        rows = np.atleast_1d(np.arange(len(self))[_as_index(index)])
+        rle = self.exact_rle
+        probabilities = self.mask_probabilities
+        chosen = dataclasses.replace(
+            self,
+            boxes=self.boxes[rows],
+            scores=self.scores[rows],
+            classes=self.classes[rows],
+            mask_probabilities=None if probabilities is None else probabilities[rows],
+            exact_rle=None if rle is None else [rle[i] for i in rows],
+        )
+        if "masks" in self.__dict__:  # pasted already
+            chosen.__dict__["masks"] = self.masks[rows]
+        return chosen
+
+    def __repr__(self) -> str:
+        labels = [f"{n} {s:.2f}" for n, s in zip(self.names[:3], self.scores)]
+        labels += ["..."] if len(self) > 3 else []
+        found = f": {', '.join(labels)}" if labels else ""
+        return f"<{len(self)} Instances in {self.size[0]}x{self.size[1]}{found}>"
+
+    @property
+    def names(self) -> List[str]:
+        """D labels; "class 3" where `class_names` has none."""
+        known = dict(enumerate(self.class_names, start=1))
+        return [known.get(k, f"class {k}") for k in self.classes.tolist()]
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether there are masks, or boxes alone."""
+        return self.exact_rle is not None or self.mask_probabilities is not None
+
+    @functools.cached_property
+    def masks(self) -> np.ndarray:
+        """[D, H, W] bool, pasted on first use."""
+        if not self._need_masks():
+            return np.zeros((0, *self.size), bool)
+        if self.exact_rle is not None:
+            return rle_to_masks(self.exact_rle, *self.size)
+        return paste_masks(self.mask_probabilities, self.boxes, *self.size, rule=self.paste_rule)
+
+    def rle(self) -> List[Dict]:
+        """D COCO compressed RLE dicts, JSON-ready, without making the bitmaps."""
+        if not self._need_masks():
+            return []
+        if self.exact_rle is not None:
+            return list(self.exact_rle)
+        return paste_to_rle(self.mask_probabilities, self.boxes, *self.size, rule=self.paste_rule)
+
+    def coco_results(self, image_id: int, category_ids: Sequence[int]) -> List[Dict]:
+        """Entries of a COCO results file.
+
+        Args:
+            image_id: the data set's id of this image.
+            category_ids: the data set's ids of classes 1..K.
+
+        Raises:
+            ValueError: a class has no category id.
+        """
+        if len(self) and not 1 <= self.classes.min() <= self.classes.max() <= len(category_ids):
+            raise ValueError(
+                f"classes {self.classes.min()}..{self.classes.max()} found, wanted 1.."
+                f"{len(category_ids)}: there are {len(category_ids)} category ids."
+            )
+        results = []
+        for box, score, k in zip(_xywh_from_yxyx(self.boxes), self.scores, self.classes):
+            entry = {"image_id": image_id, "category_id": category_ids[k - 1]}
+            results.append({**entry, "bbox": box.tolist(), "score": float(score)})
+        if self.has_masks:
+            for entry, rle in zip(results, self.rle()):
+                entry["segmentation"] = rle
+        return results
+
+    def _take(self, name: str, dtype, shape: Tuple[int, ...]) -> None:
+        value = np.asarray(getattr(self, name), dtype)
+        value = value.reshape(shape) if not len(self.boxes) else value
+        if value.shape != shape:
+            raise ValueError(f"{name} has the shape {value.shape}, wanted {shape}.")
+        object.__setattr__(self, name, value)
+
+    def _need_masks(self) -> bool:
+        """Whether there is a mask to return; an error where there are boxes alone."""
+        if len(self) and not self.has_masks:
+            raise ValueError("These instances have boxes alone: mask_probabilities is None.")
+        return len(self) > 0
+
+
+def _as_index(index):
+    # An empty list is an index array, though NumPy would make it float64.
+    return np.asarray(index, int) if isinstance(index, (list, tuple)) and not index else index
+
+
+def _xywh_from_yxyx(boxes: np.ndarray) -> np.ndarray:
+    """COCO's (x, y, width, height) of [D, 4] yxyx boxes."""
+    y1, x1, y2, x2 = boxes.astype(np.float64).T
+    return np.stack([x1, y1, x2 - x1, y2 - y1], axis=-1)

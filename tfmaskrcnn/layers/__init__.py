@@ -1,0 +1,1 @@
+"""Layers: what holds weights. The arithmetic between them is in `ops`."""

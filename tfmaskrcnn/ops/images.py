@@ -1,0 +1,169 @@
+"""From an image of any size to the network's input; the same at training, prediction and export.
+
+Everything here is TensorFlow alone, so that the exported model can hold it. Images are [H, W, 3]
+RGB in 0..255 until `normalize`.
+"""
+
+from typing import Sequence, Tuple
+
+import tensorflow as tf
+
+from tfmaskrcnn.config import InputConfig
+
+# Shares of an image's values that `stretch_contrast` sends to 0 and to 255: a few dead or hot
+# pixels must not decide the range.
+STRETCH_LOW, STRETCH_HIGH = 0.002, 0.998
+# An image whose median lies above the middle of 0..255 has a bright background.
+BRIGHT_MEDIAN = 127
+
+
+def fitted_size(height, width, min_side, max_side) -> Tuple[tf.Tensor, tf.Tensor]:
+    """Size after Detectron2's ResizeShortestEdge: short side `min_side`, long at most `max_side`.
+
+    Args:
+        height, width, min_side, max_side: integers or scalar integer tensors, pixels.
+
+    Returns:
+        (height, width), scalar int32 tensors, each at least 1.
+    """
+    # float64 as in Detectron2: in float32 some sizes round to the other side of x.5.
+    height, width = tf.cast(height, tf.float64), tf.cast(width, tf.float64)
+    scale = tf.cast(min_side, tf.float64) / tf.minimum(height, width)
+    limit = tf.cast(max_side, tf.float64) / tf.maximum(height, width)
+    return _scaled(height, width, tf.minimum(scale, limit))
+
+
+def fitted_in(height, width, box_height, box_width) -> Tuple[tf.Tensor, tf.Tensor]:
+    """Largest size of the same aspect ratio inside a box of (box_height, box_width) pixels.
+
+    Returns:
+        (height, width), scalar int32 tensors, each at least 1.
+    """
+    height, width = tf.cast(height, tf.float64), tf.cast(width, tf.float64)
+    scale_y = tf.cast(box_height, tf.float64) / height
+    scale_x = tf.cast(box_width, tf.float64) / width
+    return _scaled(height, width, tf.minimum(scale_y, scale_x))
+
+
+def target_size(height, width, input: InputConfig, min_side=None) -> Tuple[tf.Tensor, tf.Tensor]:
+    """Size of an image after resizing, by the rule that `input` chooses.
+
+    Args:
+        height, width: of the original image.
+        input: `fixed_size` wins over `min_side` and `max_side`.
+        min_side: replaces `input.min_side` (multi-scale training).
+
+    Returns:
+        (height, width), scalar int32 tensors.
+    """
+    if input.fixed_size:
+        return fitted_in(height, width, *input.fixed_size)
+    min_side = input.min_side if min_side is None else min_side
+    return fitted_size(height, width, min_side, input.max_side)
+
+
+def resize(image, size) -> tf.Tensor:
+    """`image` [H, W, 3] at `size` (height, width), bilinear with half-pixel centres; float32.
+
+    An axis that shrinks is low-pass filtered (antialiased), as Pillow does, so that thin structures
+    do not vanish between the samples.
+    """
+    size = tf.convert_to_tensor(size, tf.int32)
+    image = tf.cast(image, tf.float32)
+    # The antialiasing kernel gives the same when enlarging, at twice the time.
+    resized = tf.cond(
+        tf.reduce_any(size < tf.shape(image)[:2]),
+        lambda: tf.image.resize(image, size, antialias=True),
+        lambda: tf.image.resize(image, size),
+    )
+    return tf.ensure_shape(resized, [None, None, image.shape[-1]])
+
+
+def stretch_contrast(image) -> tf.Tensor:
+    """`image` with its own 0.2 and 99.8 percentiles (of all channels together) at 0 and 255.
+
+    Args:
+        image: [H, W, 3] in 0..255, integer or float; the percentiles are of whole levels.
+
+    Returns:
+        [H, W, 3] float32 in 0..255; an image with less than two levels between the percentiles
+        (a constant one) comes back as it is.
+    """
+    below = _cumulative_histogram(image)
+    low, high = _percentile(below, STRETCH_LOW), _percentile(below, STRETCH_HIGH)
+    image = tf.cast(image, tf.float32)
+    stretched = (image - low) * (255.0 / tf.maximum(high - low, 1.0))
+    return tf.where(high > low, tf.clip_by_value(stretched, 0.0, 255.0), image)
+
+
+def invert_bright(image) -> tf.Tensor:
+    """The negative of `image` [H, W, 3] if its median is above 127, else itself; float32 0..255."""
+    median = _percentile(_cumulative_histogram(image), 0.5)
+    image = tf.cast(image, tf.float32)
+    return tf.where(median > BRIGHT_MEDIAN, 255.0 - image, image)
+
+
+def enhance(image, input: InputConfig) -> tf.Tensor:
+    """`image` [H, W, 3] after what `input` asks for at the original resolution, if anything."""
+    if input.stretch_contrast:
+        image = stretch_contrast(image)
+    if input.invert_bright:
+        image = invert_bright(image)
+    return image
+
+
+def normalize(image, mean: Sequence[float], std: Sequence[float]) -> tf.Tensor:
+    """(`image` - `mean`) / `std` per channel; [..., 3] float32."""
+    image = tf.cast(image, tf.float32)
+    return (image - tf.constant(mean, tf.float32)) / tf.constant(std, tf.float32)
+
+
+def pad_to(image, height, width) -> tf.Tensor:
+    """`image` [h, w, 3] with zeros added at the bottom and the right, to [height, width, 3]."""
+    shape = tf.shape(image)
+    padded = tf.pad(image, [[0, height - shape[0]], [0, width - shape[1]], [0, 0]])
+    sides = [side if isinstance(side, int) else None for side in (height, width)]
+    return tf.ensure_shape(padded, [*sides, image.shape[-1]])
+
+
+def padded_size(height, width, multiple: int) -> Tuple[tf.Tensor, tf.Tensor]:
+    """(height, width) rounded up to multiples of `multiple`."""
+    return -(-height // multiple) * multiple, -(-width // multiple) * multiple
+
+
+def preprocess(image, input: InputConfig) -> Tuple[tf.Tensor, tf.Tensor]:
+    """The network's input for one image, before padding.
+
+    Contrast and inversion at the original resolution, then resizing, then normalisation. Pad the
+    result with zeros (`pad_to`), which stand for the mean colour.
+
+    Args:
+        image: [H, W, 3] uint8 RGB.
+        input: the model's `InputConfig`.
+
+    Returns:
+        image: [h, w, 3] float32, normalised.
+        scale: [2] float32 (y, x), resized size / original size.
+    """
+    original = tf.shape(image)[:2]
+    size = tf.stack(target_size(original[0], original[1], input))
+    image = normalize(resize(enhance(image, input), size), input.mean, input.std)
+    return image, tf.cast(size, tf.float32) / tf.cast(original, tf.float32)
+
+
+def _scaled(height, width, scale) -> Tuple[tf.Tensor, tf.Tensor]:
+    sides = (tf.cast(side * scale + 0.5, tf.int32) for side in (height, width))
+    return tuple(tf.maximum(side, 1) for side in sides)
+
+
+def _cumulative_histogram(image) -> tf.Tensor:
+    """[256] float32: entry v is the share of values <= v."""
+    levels = tf.reshape(tf.cast(image, tf.int32), [-1])
+    # Integers: a float32 counter stops at 2 ** 24, which a large photo's black level exceeds.
+    counts = tf.cumsum(tf.math.bincount(levels, minlength=256, maxlength=256))
+    return tf.cast(counts, tf.float32) / tf.cast(counts[-1], tf.float32)
+
+
+def _percentile(below, share: float) -> tf.Tensor:
+    """Lowest level that at least `share` of the values do not exceed; scalar float32."""
+    return tf.reduce_sum(tf.cast(below < share, tf.float32))

@@ -1,0 +1,241 @@
+"""RoIAlign (Mask R-CNN, section 3) made of `tf.image.crop_and_resize`, exactly.
+
+`crop_and_resize` by itself is not RoIAlign: it samples box edges and gives zeros beyond the outer
+pixels' centres. Here each level is padded by its own edge pixels, the sample grid is placed where
+RoIAlign wants it, and the samples of a bin are averaged. All levels lie side by side in one canvas,
+the *atlas*, so that a head reads its RoIs from all levels by ONE `crop_and_resize`: shapes stay
+static and one operation a head stays outside TensorRT.
+"""
+
+from typing import Dict, NamedTuple, Sequence
+
+import tensorflow as tf
+
+from tfmaskrcnn.ops.anchors import level_stride
+from tfmaskrcnn.ops.boxes import area
+from tfmaskrcnn.ops.tensors import one_hot
+from tfmaskrcnn.ops.tensors import side as length
+from tfmaskrcnn.structures import ROI_LEVELS
+
+# Zero pixels around each level's padded edge, so that a coordinate rounded over the canvas's border
+# is interpolated with a weight of 1e-5 and does not become an extrapolated zero.
+MARGIN = 1
+
+
+class Atlas(NamedTuple):
+    """All RoI levels of a batch in one canvas."""
+
+    canvas: tf.Tensor  # [B, Ha, Wa, C] float32
+    # [L, 5] float32 for each level: row and column of its first (padded) pixel in the canvas, its
+    # height and width, and its stride in input pixels.
+    layout: tf.Tensor
+
+
+def build_atlas(
+    features: Dict[str, tf.Tensor], levels: Sequence[str] = ROI_LEVELS, static_ops: bool = False
+) -> Atlas:
+    """Lay the levels of a pyramid side by side: the first at the left, the others in a column.
+
+    Args:
+        features: [B, h, w, C] maps by level name.
+        levels: which of them, in the order of increasing stride.
+        static_ops: pad by concatenation, which TensorRT converts and which is faster forward;
+            the default's gradient is faster.
+    """
+    pad = _edge_pad_by_concat if static_ops else _edge_pad
+    maps = [pad(tf.cast(features[level], tf.float32)) for level in levels]  # [B, h + 2, w + 2, C]
+    sizes = [(length(m, 1), length(m, 2)) for m in maps]
+    widest = sizes[1][1] if len(maps) > 1 else 0
+    columns = [[maps[0]], [_fill(m, s[0], widest) for m, s in zip(maps[1:], sizes[1:])]]
+    tops, top = [MARGIN], MARGIN
+    for height, _ in sizes[1:]:
+        tops.append(top)
+        top += height + MARGIN
+    height = _larger(sizes[0][0] + 2 * MARGIN, top)
+    canvas = [_column(column, height) for column in columns if column]
+    lefts = [MARGIN] + [sizes[0][1] + 3 * MARGIN] * (len(maps) - 1)
+    layout = [
+        (top, left, h - 2, w - 2, level_stride(level))
+        for top, left, (h, w), level in zip(tops, lefts, sizes, levels)
+    ]
+    layout = tf.stack([tf.stack([tf.cast(v, tf.float32) for v in row]) for row in layout])
+    return Atlas(tf.concat(canvas, axis=2), layout)
+
+
+def pyramid_roi_align(
+    atlas: Atlas,
+    boxes: tf.Tensor,
+    side: int,
+    sampling_ratio: int = 2,
+    aligned: bool = True,
+    canonical_size: float = 224.0,
+    canonical_level: int = 4,
+) -> tf.Tensor:
+    """Features of RoIs, each read from the level that fits its size (FPN, equation 1).
+
+    Args:
+        atlas: from `build_atlas` on `ROI_LEVELS` or a part of them.
+        boxes: [B, R, 4] float32 yxyx input pixels; no gradient flows to them.
+        side: S, bins a side.
+        sampling_ratio: samples a bin and axis, 1 or more.
+        aligned: shift by half a feature pixel, so that pixel centres are sampled right; False
+            (torchvision's detectors) also makes RoIs at least one feature pixel large.
+        canonical_size: side in input pixels of a RoI that reads level `canonical_level`.
+
+    Returns:
+        [B, R, S, S, C] float32.
+    """
+    boxes = tf.stop_gradient(boxes)
+    level = tf.math.log(tf.sqrt(area(boxes)) / canonical_size + 1e-8) / tf.math.log(2.0)
+    level = tf.floor(canonical_level + level)  # [B, R] float32: no casts, for TensorRT
+    first, last = int(ROI_LEVELS[0][1:]), int(ROI_LEVELS[-1][1:])
+    level = tf.clip_by_value(level, first, last) - first
+    return _align(atlas, boxes, level, side, sampling_ratio, aligned)
+
+
+def roi_align(
+    features: tf.Tensor,
+    boxes: tf.Tensor,
+    side: int,
+    sampling_ratio: int = 2,
+    aligned: bool = True,
+    stride: float = 1.0,
+) -> tf.Tensor:
+    """RoIAlign on one feature map.
+
+    Args:
+        features: [B, H, W, C], any float type.
+        boxes: [B, R, 4] float32 yxyx; `stride` of their units make one feature pixel.
+
+    Returns:
+        [B, R, S, S, C] float32; further arguments as in `pyramid_roi_align`.
+    """
+    atlas = build_atlas({"p0": features}, ["p0"])
+    boxes = tf.stop_gradient(tf.cast(boxes, tf.float32)) / stride
+    return _align(atlas, boxes, tf.zeros_like(boxes[..., 0]), side, sampling_ratio, aligned)
+
+
+def _align(atlas, boxes, level, side, ratio, aligned):
+    """RoIAlign of boxes whose `level` [B, R] float32 is a row of the layout."""
+    # Picks rows by a sum: a gather needs a cast, and a matmul may round to TF32.
+    is_level = one_hot(level, atlas.layout.shape[0])  # [B, R, L]
+    place = tf.reduce_sum(tf.expand_dims(is_level, -1) * atlas.layout, axis=2)  # [B, R, 5]
+    origin, size, stride = place[..., 0:2], place[..., 2:4], place[..., 4:5]
+
+    low, high = boxes[..., :2] / stride, boxes[..., 2:] / stride  # [B, R, 2] feature pixels
+    if aligned:
+        low, extent = low - 0.5, high - low
+    else:
+        extent = tf.maximum(high - low, 1.0)
+    count = side * ratio
+    step = extent / count
+    first = low + 0.5 * step + 1.0  # + 1: the padded edge
+    last = first + (count - 1) * step
+    index = tf.cast(tf.range(count), tf.float32)
+    samples = tf.expand_dims(first, -1) + tf.expand_dims(step, -1) * index  # [B, R, 2, n]
+    limit = tf.expand_dims(size, -1) + 1.0
+    # Beyond one pixel outside the level RoIAlign reads zeros; the canvas holds other levels there.
+    inside = tf.where((samples >= 0.0) & (samples <= limit), 1.0, 0.0)
+
+    canvas, batch, rois = atlas.canvas, length(boxes, 0), length(boxes, 1)
+    corners = tf.concat([first + origin, last + origin], axis=-1)  # canvas pixels
+    corners = tf.reshape(corners, [-1, 4])
+    inside = tf.reshape(inside, [-1, 2, count])
+    image_index = tf.repeat(tf.range(batch), rois)
+    pooled = _pool_samples(canvas, corners, inside, image_index, count, ratio)
+    return tf.reshape(pooled, [-1, rois, side, side, canvas.shape[3]])
+
+
+def _pool_samples(canvas, corners, inside, image_index, count, ratio):
+    """Average of `ratio` x `ratio` bilinear samples: [B*R, count/ratio, count/ratio, C] float32.
+
+    Args:
+        corners: [B*R, 4] float32 yxyx canvas pixels of the first and the last sample.
+        inside: [B*R, 2, count] float32, 0 where a sample's row (column) is outside its level.
+    """
+
+    @tf.custom_gradient
+    def pool(canvas):
+        height, width = length(canvas, 1), length(canvas, 2)
+        scale = tf.cast(tf.stack([height - 1, width - 1] * 2), tf.float32)
+        crops = tf.image.crop_and_resize(canvas, corners / scale, image_index, [count, count])
+        weight = inside[:, 0, :, tf.newaxis] * inside[:, 1, tf.newaxis, :]  # [B*R, n, n]
+        crops *= tf.expand_dims(weight, -1)
+        pooled = tf.nn.avg_pool2d(crops, ratio, ratio, "VALID") if ratio > 1 else crops
+
+        def gradient(upstream):
+            if tf.config.list_logical_devices("GPU"):
+                upstream = tf.repeat(tf.repeat(upstream / ratio**2, ratio, axis=1), ratio, axis=2)
+                return tf.raw_ops.CropAndResizeGradImage(
+                    grads=upstream * tf.expand_dims(weight, -1),
+                    boxes=corners / scale,
+                    box_ind=image_index,
+                    image_size=tf.shape(canvas),
+                    T=tf.float32,
+                )
+            matrix = _sampling_matrix(corners, inside, image_index, count, ratio, tf.shape(canvas))
+            rows = tf.reshape(upstream, [-1, canvas.shape[3]])  # [B*R*S*S, C]
+            return tf.reshape(tf.sparse.sparse_dense_matmul(matrix, rows), tf.shape(canvas))
+
+        return pooled, gradient
+
+    return pool(canvas)
+
+
+def _sampling_matrix(corners, inside, image_index, count, ratio, shape) -> tf.SparseTensor:
+    """The transposed RoIAlign as a sparse [B*Ha*Wa, B*R*S*S] matrix of interpolation weights.
+
+    On a CPU the gradient kernel of `crop_and_resize` adds from several threads without locks and
+    loses updates (relative errors up to 0.22 measured; tensorflow#42033). The product with this
+    matrix takes about the same time and always gives the same, right sum.
+    """
+    index = tf.cast(tf.range(count), tf.float32)
+    first, last = corners[:, :2, tf.newaxis], corners[:, 2:, tf.newaxis]
+    at = first + (last - first) * (index / max(count - 1, 1))  # [B*R, 2, n] canvas pixels
+    sizes = tf.cast(shape[1:3], tf.float32)[:, tf.newaxis]
+    low = tf.clip_by_value(tf.floor(at), 0.0, sizes - 2.0)
+    upper = tf.clip_by_value(at - low, 0.0, 1.0)
+    weights = tf.stack([(1.0 - upper) * inside, upper * inside], axis=-1) / ratio  # [B*R, 2, n, 2]
+    low = tf.cast(low, tf.int64)
+    pixel = tf.stack([low, low + 1], axis=-1)  # [B*R, 2, n, 2]
+    shape = tf.cast(shape, tf.int64)
+    start = tf.cast(image_index, tf.int64)[:, tf.newaxis, tf.newaxis] * shape[1]
+    row = (start + pixel[:, 0]) * shape[2]  # [B*R, n, 2]
+    target = row[:, :, :, tf.newaxis, tf.newaxis] + pixel[:, 1][:, tf.newaxis, tf.newaxis]
+    weight = weights[:, 0][:, :, :, tf.newaxis, tf.newaxis] * weights[:, 1][:, None, None]
+    bins = count // ratio
+    rois = tf.shape(corners, tf.int64)[0]
+    of_sample = tf.range(count, dtype=tf.int64) // ratio
+    source = of_sample[:, tf.newaxis] * bins + of_sample  # [n, n]
+    source = tf.range(rois)[:, None, None] * bins**2 + source  # [B*R, n, n]
+    source = tf.broadcast_to(source[:, :, tf.newaxis, :, tf.newaxis], tf.shape(target))
+    indices = tf.stack([tf.reshape(target, [-1]), tf.reshape(source, [-1])], axis=1)
+    size = tf.stack([shape[0] * shape[1] * shape[2], rois * bins**2])
+    return tf.SparseTensor(indices, tf.reshape(weight, [-1]), size)
+
+
+def _edge_pad(features):
+    return tf.pad(features, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="SYMMETRIC")
+
+
+def _edge_pad_by_concat(features):
+    features = tf.concat([features[:, :1], features, features[:, -1:]], axis=1)
+    return tf.concat([features[:, :, :1], features, features[:, :, -1:]], axis=2)
+
+
+def _fill(features, height, width):
+    """Zeros behind and below, up to `height` x `width`."""
+    below, behind = height - length(features, 1), width - length(features, 2)
+    return tf.pad(features, [[0, 0], [0, below], [0, behind], [0, 0]])
+
+
+def _column(maps, height):
+    """Maps of one width, one below the other with margins, filled up to `height`."""
+    maps = [tf.pad(m, [[0, 0], [0, MARGIN], [0, 0], [0, 0]]) for m in maps]
+    column = tf.concat(maps, axis=1) if len(maps) > 1 else maps[0]
+    column = tf.pad(column, [[0, 0], [MARGIN, 0], [MARGIN, MARGIN], [0, 0]])
+    return _fill(column, height, length(column, 2))
+
+
+def _larger(a, b):
+    return max(a, b) if isinstance(a, int) and isinstance(b, int) else tf.maximum(a, b)

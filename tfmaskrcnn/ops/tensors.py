@@ -1,0 +1,48 @@
+"""Small helpers on shapes."""
+
+import tensorflow as tf
+
+
+def side(tensor: tf.Tensor, axis: int):
+    """Length of `axis`: a Python int where the graph knows it, else a scalar int32 tensor.
+
+    A known length keeps the shapes after it static, which TensorRT needs.
+    """
+    known = tensor.shape[axis]
+    return known if known is not None else tf.shape(tensor)[axis]
+
+
+def at_most(limit: int, length):
+    """min(limit, length) where `length` may be a Python int or a scalar tensor."""
+    return min(limit, length) if isinstance(length, int) else tf.minimum(limit, length)
+
+
+def pad_rows(tensor: tf.Tensor, rows: int) -> tf.Tensor:
+    """[B, n, ...] -> [B, rows, ...] with zeros (False) behind; n must not exceed `rows`."""
+    missing = rows - side(tensor, 1)
+    paddings = [[0, 0], [0, missing]] + [[0, 0]] * (tensor.shape.rank - 2)
+    padded = tf.pad(tensor, paddings)
+    return tf.ensure_shape(padded, [tensor.shape[0], rows, *tensor.shape[2:]])
+
+
+def one_hot(index: tf.Tensor, depth: int) -> tf.Tensor:
+    """[...] float32 whole numbers -> [..., depth] float32, 1 at `index`, 0 elsewhere.
+
+    By arithmetic: TensorRT converts neither OneHot nor the cast to an integer.
+    """
+    places = tf.constant(list(range(depth)), tf.float32)
+    return tf.maximum(1.0 - tf.abs(tf.expand_dims(index, -1) - places), 0.0)
+
+
+def own_channel(logits: tf.Tensor, class_index: tf.Tensor) -> tf.Tensor:
+    """The channel of each RoI's own class.
+
+    Args:
+        logits: [B, R, M, M, K] float32.
+        class_index: [B, R] int32, 0..K-1; a RoI outside this range gets zeros.
+
+    Returns:
+        [B, R, M, M] float32.
+    """
+    chosen = one_hot(tf.cast(class_index, tf.float32), logits.shape[4])  # [B, R, K]
+    return tf.reduce_sum(logits * chosen[:, :, tf.newaxis, tf.newaxis], axis=-1)

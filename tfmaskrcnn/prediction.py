@@ -1,0 +1,89 @@
+"""From a list of images to a list of `Instances`, around a model's `detect`."""
+
+from typing import Dict, List, Optional, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.instances import Instances
+from tfmaskrcnn.ops.images import pad_to, padded_size, preprocess
+from tfmaskrcnn.structures import Detections
+
+
+class Predictor:
+    """Preprocesses, runs `model.detect` in one graph for all image sizes, and scales back."""
+
+    def __init__(self, model):
+        self._model = model
+        self._graphs: Dict[float, tf.types.experimental.GenericFunction] = {}
+        self._preprocess = tf.function(
+            lambda image: preprocess(image, model.config.input),
+            input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)],
+        )
+
+    def __call__(
+        self, images: Sequence[np.ndarray], score_threshold: Optional[float], batch_size: int
+    ) -> List[Instances]:
+        """See `MaskRCNN.predict_images`."""
+        if isinstance(images, np.ndarray) and images.ndim == 3:
+            raise InputError("predict_images takes a list of images; put the one image in a list.")
+        images = list(images)
+        for i, image in enumerate(images):
+            check_image(image, f"Image {i}")
+        found = []
+        for start in range(0, len(images), batch_size):
+            found += self._predict_batch(images[start : start + batch_size], score_threshold)
+        return found
+
+    def _predict_batch(self, images, score_threshold) -> List[Instances]:
+        config = self._model.config
+        threshold = config.box_head.score_threshold if score_threshold is None else score_threshold
+        ready = [self._preprocess(image) for image in images]
+        sizes = np.array([image.shape[:2] for image, _ in ready])  # [B, 2]
+        fixed = config.input.fixed_size
+        height, width = fixed or padded_size(*sizes.max(axis=0), config.input.pad_multiple)
+        batch = tf.stack([pad_to(image, int(height), int(width)) for image, _ in ready])
+        found = self._graph(float(threshold))(batch, tf.constant(sizes, tf.float32))
+        found = Detections(*(part.numpy() for part in found))
+        scales = np.array([scale for _, scale in ready])
+        return [
+            self._instances(Detections(*(part[i] for part in found)), image.shape[:2], scales[i])
+            for i, image in enumerate(images)
+        ]
+
+    def _graph(self, threshold: float):
+        """`detect` with this score threshold as a graph; the threshold is a constant in it."""
+        if threshold not in self._graphs:
+            shape = self._model.config.input.fixed_size or (None, None)
+            self._graphs[threshold] = tf.function(
+                lambda images, sizes: self._model.detect(images, sizes, threshold),
+                input_signature=[
+                    tf.TensorSpec([None, *shape, 3], tf.float32),
+                    tf.TensorSpec([None, 2], tf.float32),
+                ],
+            )
+        return self._graphs[threshold]
+
+    def _instances(self, found: Detections, size, scale) -> Instances:
+        """Detections of one image in pixels of the original of `size`; `scale` = resized / it."""
+        height, width = size
+        boxes = found.boxes[found.valid] / np.tile(scale, 2)
+        boxes = np.clip(boxes, 0, [height, width, height, width]).astype(np.float32)
+        return Instances(
+            boxes=boxes,
+            scores=found.scores[found.valid],
+            classes=found.classes[found.valid],
+            size=(height, width),
+            mask_probabilities=found.masks[found.valid],
+            class_names=self._model.config.class_names,
+        )
+
+
+def check_image(image, what: str) -> None:
+    """Raise an `InputError` that names `what` unless `image` is a uint8 [H, W, 3] array."""
+    shape, dtype = getattr(image, "shape", None), getattr(image, "dtype", type(image).__name__)
+    if shape is None or len(shape) != 3 or shape[2] != 3 or dtype != np.uint8 or 0 in shape:
+        raise InputError(
+            f"{what} must be a uint8 RGB array [height, width, 3], found {dtype} {shape}."
+        )

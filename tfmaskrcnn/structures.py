@@ -1,0 +1,65 @@
+"""Named groups of tensors, and the legend of shape letters used in every docstring.
+
+| letter | means                        | letter | means                          |
+| ------ | ---------------------------- | ------ | ------------------------------ |
+| `B`    | images of a batch            | `D`    | detections an image            |
+| `H W`  | padded input size, pixels    | `K`    | foreground classes             |
+| `A`    | anchors of a cell            | `C`    | channels                       |
+| `N`    | anchors of an image, in all  | `S`    | side of a RoI's sampling grid  |
+| `R`    | RoIs an image                | `M`    | side of a predicted mask       |
+| `G`    | ground-truth objects         | `L`    | pyramid levels                 |
+
+Boxes are (y1, x1, y2, x2) float32 pixels of the padded input, continuous, without a legacy +1.
+"""
+
+from typing import Dict, NamedTuple
+
+import tensorflow as tf
+
+# Pyramid levels by name; level l has stride 2**l pixels.
+PYRAMID_LEVELS = ("p2", "p3", "p4", "p5", "p6")
+# Levels that RoIs are read from; p6 exists for the RPN alone (FPN paper, section 4.1).
+ROI_LEVELS = ("p2", "p3", "p4", "p5")
+# The RPN's deltas are not scaled (Detectron2, torchvision).
+RPN_DELTA_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
+
+
+class GroundTruth(NamedTuple):
+    """Annotated objects of a batch; rows where `valid` is False are padding."""
+
+    boxes: tf.Tensor  # [B, G, 4] float32, yxyx pixels
+    classes: tf.Tensor  # [B, G] int32, 1..K; 0 on padding
+    masks: tf.Tensor  # [B, G, 112, 112] uint8 in {0, 1}: the mask inside its box, resampled
+    valid: tf.Tensor  # [B, G] bool
+    crowd: tf.Tensor  # [B, G] bool: a region of many objects, never a target (COCO's iscrowd)
+
+
+class RpnOutput(NamedTuple):
+    """What the RPN head says about the anchors of each level, by level name."""
+
+    logits: Dict[str, tf.Tensor]  # [B, n] float32
+    deltas: Dict[str, tf.Tensor]  # [B, n, 4] float32 (dy, dx, dh, dw)
+    anchors: Dict[str, tf.Tensor]  # [n, 4] float32 yxyx pixels
+
+
+class Proposals(NamedTuple):
+    """RPN output for a batch; rows after the last real proposal are padding."""
+
+    boxes: tf.Tensor  # [B, R, 4] float32, yxyx pixels, clipped to the image
+    scores: tf.Tensor  # [B, R] float32, objectness in [0, 1], descending
+    valid: tf.Tensor  # [B, R] bool, False on padding
+
+
+class Detections(NamedTuple):
+    """What the model found in a batch; rows where `valid` is False are padding."""
+
+    boxes: tf.Tensor  # [B, D, 4] float32, yxyx pixels of the padded input
+    scores: tf.Tensor  # [B, D] float32, descending; 0 on padding
+    classes: tf.Tensor  # [B, D] int32, 1..K; 0 on padding
+    valid: tf.Tensor  # [B, D] bool
+    masks: tf.Tensor  # [B, D, M, M] float32, probabilities of the detected class inside the box
+
+
+def ground_truth_of(batch: Dict[str, tf.Tensor]) -> GroundTruth:
+    """The `GroundTruth` of a training batch: its keys `gt_boxes`, `gt_classes`, ... by name."""
+    return GroundTruth(*(batch[f"gt_{name}"] for name in GroundTruth._fields))

@@ -1,0 +1,6 @@
+"""Training runs: optimizer, schedule, state, and the loop that the command line uses."""
+
+from tfmaskrcnn.train.loop import Run, train
+from tfmaskrcnn.train.optimizers import make_optimizer
+
+__all__ = ["Run", "make_optimizer", "train"]

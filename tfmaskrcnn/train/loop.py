@@ -1,0 +1,173 @@
+"""A training run in a folder: `compile`, `fit`, evaluation, the best weights, resumption."""
+
+import logging
+import os
+import time
+from typing import NamedTuple, Optional
+
+import keras
+
+from tfmaskrcnn.checkpoints import load_backbone
+from tfmaskrcnn.config import Config, load_config, save_config
+from tfmaskrcnn.data import from_records, load_coco
+from tfmaskrcnn.data.coco import CocoData
+from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.evaluation import CocoCallback
+from tfmaskrcnn.files import writable_folder
+from tfmaskrcnn.model import MaskRCNN
+from tfmaskrcnn.train.optimizers import make_optimizer
+from tfmaskrcnn.train.recorder import RunRecorder
+from tfmaskrcnn.train.state import load_state
+from tfmaskrcnn.weights import CLASS_LAYERS, load_weights
+
+_LOG = logging.getLogger(__name__)
+
+
+class Run(NamedTuple):
+    """The folder of a training run and what lies in it."""
+
+    folder: str
+
+    @property
+    def config(self) -> str:
+        """The resolved configuration."""
+        return os.path.join(self.folder, "config.json")
+
+    @property
+    def weights(self) -> str:
+        """Model weights of the best epoch by mask AP; of the last where nothing is evaluated."""
+        return os.path.join(self.folder, "weights.npz")
+
+    @property
+    def state(self) -> str:
+        """Everything that a resumed run needs, of the last epoch."""
+        return os.path.join(self.folder, "state.npz")
+
+    @property
+    def history(self) -> str:
+        """A line of numbers an epoch."""
+        return os.path.join(self.folder, "history.csv")
+
+    @property
+    def curves(self) -> str:
+        """A picture of the history."""
+        return os.path.join(self.folder, "curves.png")
+
+
+def train(
+    config: Config,
+    folder: str,
+    resume: bool = False,
+    verbose: int = 1,
+    epochs: Optional[int] = None,
+) -> MaskRCNN:
+    """Train a model on `config.data` and leave all about it in `folder`.
+
+    Args:
+        config: the whole configuration. Where it names no classes, the data set's are taken.
+        folder: made if it does not exist; `Run` tells what will lie in it.
+        resume: go on from the last epoch that `folder` holds; on a CPU the result is the same to
+            the bit as that of a run never interrupted.
+        verbose: 0 silent, 1 Keras's progress bar, 2 a line an epoch.
+        epochs: stop after this epoch, though the schedule is for `config.train.epochs`.
+
+    Returns:
+        The model with the weights of the last epoch.
+
+    Raises:
+        InputError: data, configuration or folder are wrong; the loss is not finite.
+    """
+    run = Run(writable_folder(folder))
+    if os.path.exists(run.state) and not resume:
+        raise InputError(
+            f"{folder} already holds a run; go on with it (--resume) or choose another folder."
+        )
+    if resume and not os.path.exists(run.state):
+        raise InputError(f"{folder} holds no training state to resume from.")
+    data = load_coco(
+        _given(config.data.train_json, "data.train_json"),
+        _given(config.data.train_images, "data.train_images"),
+        config.data.skip_invalid,
+    )
+    config = with_classes_of(data, config)
+    keras.utils.set_random_seed(config.train.seed)
+    model = MaskRCNN(config.model)
+    steps = len(data.records) // config.train.batch_size
+    model.compile(make_optimizer(config.train, max(steps, 1)))
+    progress = None
+    if resume:
+        progress = load_state(run.state, model, config)
+        _LOG.info("Resuming after epoch %d", progress["epoch"])
+    else:
+        start_weights(model, config)
+        save_config(config, run.config)
+    start = progress["epoch"] if progress else 0
+    callbacks = [RunRecorder(run, config, progress)]
+    if config.data.val_json:
+        images = _given(config.data.val_images, "data.val_images")
+        every = config.train.evaluate_every
+        callbacks.insert(0, CocoCallback(config.data.val_json, images, config, every=every))
+    began = time.time()
+    model.fit(
+        from_records(data, config, training=True, start_epoch=start),
+        epochs=min(epochs or config.train.epochs, config.train.epochs),
+        initial_epoch=start,
+        callbacks=callbacks,
+        verbose=verbose,
+    )
+    _LOG.info("Trained for %.0f s", time.time() - began)
+    return model
+
+
+def with_classes_of(data: CocoData, config: Config) -> Config:
+    """`config` with the data set's classes, if it names none and gives no number of its own."""
+    model = config.model
+    if model.class_names or ("num_classes" in model.model_fields_set and not _fits(data, model)):
+        return config  # the data pipeline checks that they agree
+    labels = {
+        "num_classes": len(data.class_names),
+        "class_names": data.class_names,
+        "category_ids": data.category_ids,
+    }
+    return config.model_copy(update={"model": model.model_copy(update=labels)})
+
+
+def _fits(data: CocoData, model) -> bool:
+    return model.num_classes == len(data.class_names)
+
+
+def start_weights(model: MaskRCNN, config: Config) -> None:
+    """Load what the configuration says a new run starts from."""
+    source = config.train.weights
+    if source is None:
+        load_backbone(model.backbone, config.model.backbone)
+        return
+    skip = ()
+    if os.path.isdir(source):
+        # A class is at home in its own data set: other names, other predictors.
+        other = load_config(source).model.class_names
+        skip = () if other == config.model.class_names else CLASS_LAYERS
+        source = Run(source).weights
+    load_weights(model, source, skip)
+    if skip:
+        _LOG.info("%s has other classes: %s start at random.", source, ", ".join(skip))
+
+
+def load(folder: str) -> MaskRCNN:
+    """The model of a run folder: `config.json` and `weights.npz`.
+
+    Raises:
+        InputError: one of the two is missing, damaged, or does not fit the other.
+    """
+    run = Run(os.fspath(folder))
+    if not os.path.isdir(run.folder):
+        raise InputError(f"There is no run folder {run.folder}.")
+    model = MaskRCNN(load_config(run.config).model)
+    load_weights(model, run.weights)
+    return model
+
+
+def _given(value: Optional[str], key: str) -> str:
+    if not value:
+        raise InputError(f"{key} is not set; give it in the YAML file or with --set {key}=PATH.")
+    return value

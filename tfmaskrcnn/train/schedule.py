@@ -1,0 +1,78 @@
+"""The learning rate over a run."""
+
+import math
+from typing import Optional, Sequence
+
+import keras
+import tensorflow as tf
+
+from tfmaskrcnn import compat
+from tfmaskrcnn.config import ScheduleConfig
+
+
+@compat.register
+class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up, then steps, a cosine or nothing.
+
+    Args:
+        base: learning rate after the warm-up.
+        warmup_steps: updates until `base` is reached (Goyal et al., section 2.2).
+        warmup_factor: share of `base` at step 0.
+        boundaries: updates after which the rate is multiplied by `gamma`.
+        gamma: factor of each boundary.
+        cosine_steps: length of the half cosine to 0 that begins after the warm-up; None for none.
+    """
+
+    def __init__(
+        self,
+        base: float,
+        warmup_steps: int = 0,
+        warmup_factor: float = 0.001,
+        boundaries: Sequence[int] = (),
+        gamma: float = 0.1,
+        cosine_steps: Optional[int] = None,
+    ):
+        super().__init__()
+        self.base, self.warmup_steps, self.warmup_factor = base, warmup_steps, warmup_factor
+        self.boundaries, self.gamma, self.cosine_steps = list(boundaries), gamma, cosine_steps
+
+    def __call__(self, step):
+        """Learning rate of update `step` (0 is the first), float32 scalar."""
+        step = tf.cast(step, tf.float32)
+        rate = tf.constant(self.base, tf.float32)
+        for boundary in self.boundaries:
+            rate *= tf.where(step >= boundary, self.gamma, 1.0)
+        if self.cosine_steps:
+            done = (step - self.warmup_steps) / self.cosine_steps
+            done = tf.clip_by_value(done, 0.0, 1.0)
+            rate *= 0.5 * (1.0 + tf.cos(math.pi * done))
+        ready = tf.minimum(step / max(self.warmup_steps, 1), 1.0)
+        warm = self.warmup_factor + (1.0 - self.warmup_factor) * ready
+        return rate * (warm if self.warmup_steps else 1.0)
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return {
+            "base": self.base,
+            "warmup_steps": self.warmup_steps,
+            "warmup_factor": self.warmup_factor,
+            "boundaries": self.boundaries,
+            "gamma": self.gamma,
+            "cosine_steps": self.cosine_steps,
+        }
+
+
+def make_schedule(
+    config: ScheduleConfig, base: float, total_steps: Optional[int]
+) -> WarmupSchedule:
+    """The schedule that `config` describes for a run of `total_steps` updates.
+
+    With `total_steps` None there is no end to count from: the rate stays after the warm-up.
+    """
+    arguments = {"warmup_steps": config.warmup_steps, "warmup_factor": config.warmup_factor}
+    if total_steps and config.kind == "steps":
+        arguments["boundaries"] = [round(share * total_steps) for share in config.milestones]
+        arguments["gamma"] = config.gamma
+    elif total_steps and config.kind == "cosine":
+        arguments["cosine_steps"] = max(total_steps - config.warmup_steps, 1)
+    return WarmupSchedule(base, **arguments)
