@@ -8,10 +8,11 @@ import sys
 from typing import List, Optional
 
 # Before TensorFlow is imported: its C++ log is for its own developers.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from tfmaskrcnn import __version__  # noqa: E402
 from tfmaskrcnn.errors import InputError  # noqa: E402
+from tfmaskrcnn.quiet import hide_remarks  # noqa: E402
 
 _EXAMPLES = """\
 examples:
@@ -34,6 +35,8 @@ _SET_HELP = (
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run the command line; returns the exit code: 0, or 2 after a wrong input, 130 on Ctrl-C."""
     options = _parser().parse_args(arguments)
+    if not options.verbose:
+        hide_remarks()
     level = logging.DEBUG if options.verbose else logging.INFO
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     for noisy in ("tensorflow", "absl", "matplotlib", "PIL", "h5py"):

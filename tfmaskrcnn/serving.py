@@ -37,7 +37,7 @@ class Servable(tf.Module):
         # tf.Module does not see through Keras 3's wrappers, and must not see Keras's layers.
         self.weights = [compat.tensor_variable(v) for v in named_weights(model).values()]
         shape = model.config.input.fixed_size or (None, None)
-        self.signatures = {
+        self.functions = {
             "serving_default": self._signature(
                 self.serve_images, tf.TensorSpec([None, None, None, 3], tf.uint8, "images")
             ),
@@ -57,7 +57,7 @@ class Servable(tf.Module):
 
     def serve_images(self, images: tf.Tensor) -> Dict[str, tf.Tensor]:
         """Detections in uint8 [B, H, W, 3] images of one size."""
-        return self._detect_all(images, lambda image: image, tf.shape(images)[0])
+        return self._detect_all(images, lambda image: image)
 
     def serve_bytes(self, image_bytes: tf.Tensor) -> Dict[str, tf.Tensor]:
         """Detections in [B] encoded images."""
@@ -66,7 +66,7 @@ class Servable(tf.Module):
             image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
             return tf.ensure_shape(image, [None, None, 3])
 
-        return self._detect_all(image_bytes, decode, tf.shape(image_bytes)[0])
+        return self._detect_all(image_bytes, decode)
 
     def serve_network(self, images: tf.Tensor, sizes: tf.Tensor) -> Dict[str, tf.Tensor]:
         """Detections in preprocessed images [B, H, W, 3] of real `sizes` [B, 2]."""
@@ -81,26 +81,27 @@ class Servable(tf.Module):
         }
         return {name: tf.identity(value, name=name) for name, value in outputs.items()}
 
-    def _detect_all(self, sources, decode, count) -> Dict[str, tf.Tensor]:
-        """Decode and preprocess each of `count` sources, pad to one size, detect."""
+    def _detect_all(self, sources, decode) -> Dict[str, tf.Tensor]:
+        """Decode and preprocess each of the sources, pad them to one size, detect."""
         config = self._model.it.config.input
-        ragged = tf.RaggedTensorSpec([None, None, 3], tf.float32, ragged_rank=1)
-        spec = tf.TensorSpec([*config.fixed_size, 3], tf.float32) if config.fixed_size else ragged
+        padded = tf.TensorSpec([*config.fixed_size, 3], tf.float32) if config.fixed_size else None
 
         def ready(source):
             image, _ = preprocess(decode(source), config)
             size = tf.cast(tf.shape(image)[:2], tf.float32)
-            if config.fixed_size:
+            if padded is not None:
                 return pad_to(image, *config.fixed_size), size
-            return tf.RaggedTensor.from_tensor(image), size
+            return tf.RaggedTensor.from_tensor(image), size  # sizes may differ within the batch
 
-        images, sizes = tf.map_fn(
-            ready, sources, fn_output_signature=(spec, tf.TensorSpec([2], tf.float32))
-        )
-        if not config.fixed_size:
-            largest = tf.cast(tf.reduce_max(sizes, axis=0), tf.int32)
-            padded = padded_size(largest[0], largest[1], config.pad_multiple)
-            images = images.to_tensor(shape=[None, *padded, 3])
+        spec = padded or tf.RaggedTensorSpec([None, None, 3], tf.float32, ragged_rank=1)
+        size_spec = tf.TensorSpec([2], tf.float32)
+        images, sizes = tf.map_fn(ready, sources, fn_output_signature=(spec, size_spec))
+        if padded is None:
+            images = images.to_tensor()  # [B, highest, widest, 3], zeros behind
+            height, width = tf.shape(images)[1], tf.shape(images)[2]
+            goal = padded_size(height, width, config.pad_multiple)
+            paddings = [[0, 0], [0, goal[0] - height], [0, goal[1] - width], [0, 0]]
+            images = tf.pad(images, paddings)
         return self.serve_network(images, sizes)
 
 
@@ -135,7 +136,7 @@ def export_saved_model(model: MaskRCNN, folder: str) -> str:
             json.dump(model.config.model_dump(mode="json"), file, indent=2)
         servable.config = tf.saved_model.Asset(config)
         try:
-            tf.saved_model.save(servable, folder, signatures=servable.signatures)
+            tf.saved_model.save(servable, folder, signatures=servable.functions)
         except (OSError, tf.errors.OpError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"Cannot write the SavedModel {folder}: {reason}.") from None

@@ -2,8 +2,8 @@
 
 Usage: python make_roi_align_golden.py roi_align.npz     (torchvision 0.29.1, torch 2.14.0)
 
-Boxes are stored as this project writes them (yxyx), features and gradients channels last. Each RoI's
-level is stored, so that the two frameworks' rules for it need not agree.
+Boxes are stored as this project writes them (yxyx), features and gradients channels last. Each
+RoI's level is stored, so that the two frameworks' rules for it need not agree.
 """
 
 import sys

@@ -83,7 +83,7 @@ def test_each_box_goes_to_the_object_it_overlaps_most():
 
 
 def test_keep_best_makes_all_tied_boxes_positive_however_low():
-    # Boxes 0 and 1 overlap the object alike (IoU 20 / 180), box 2 less; without it all are negative.
+    # Boxes 0 and 1 overlap the object alike (IoU 20 / 180), box 2 less.
     objects = ground_truth([[[0, 0, 10, 10]]])
     boxes = tf.constant([[[0.0, 8, 10, 18], [0, -8, 10, 2], [0, 9, 10, 19]]])
     kept = match_boxes(boxes, objects, 0.7, 0.3, keep_best=True)
@@ -179,7 +179,9 @@ def test_garbage_in_padding_rows_changes_nothing():
 def test_boxes_shared_by_the_batch_match_as_repeated_ones_also_with_unknown_shapes():
     boxes, objects = random_case(1)
     shared = boxes[:1]
-    expected = match_boxes(tf.constant(np.repeat(shared, 2, 0)), ground_truth(objects), 0.5, 0.3, True)
+    expected = match_boxes(
+        tf.constant(np.repeat(shared, 2, 0)), ground_truth(objects), 0.5, 0.3, True
+    )
     truth = ground_truth(objects)
     specs = GroundTruth(*(tf.TensorSpec([None, None, *x.shape[2:]], x.dtype) for x in truth))
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfmaskrcnn.ops.tensors import at_most, one_hot, pad_rows, side
+from tfmaskrcnn.ops.tensors import at_most, one_hot, own_channel, pad_rows, side
 
 
 def test_side_is_a_python_int_where_known_and_a_tensor_where_not():
@@ -55,3 +55,23 @@ def test_one_hot_equals_tensorflows_on_whole_numbers():
         )
     assert one_hot(tf.zeros([0]), 5).shape == [0, 5]
     np.testing.assert_array_equal(one_hot(tf.constant([5.0, -1.0]), 5), np.zeros([2, 5]))
+
+
+def test_own_channel_takes_each_rois_class_and_zeros_for_none():
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        logits = rng.normal(size=[2, 3, 4, 4, 5]).astype(np.float32)
+        index = rng.integers(0, 5, [2, 3])
+        index[0, 0], index[1, 2] = -1, 5  # background and out of range
+        with tf.GradientTape() as tape:
+            watched = tf.constant(logits)
+            tape.watch(watched)
+            found = own_channel(watched, tf.constant(index, tf.int32))
+        gradient = tape.gradient(found, watched).numpy()
+        for b, r in np.ndindex(2, 3):
+            exists = 0 <= index[b, r] < 5
+            expected = logits[b, r, :, :, index[b, r]] if exists else np.zeros([4, 4])
+            np.testing.assert_array_equal(found[b, r], expected)
+            # Classes do not compete: no other channel has a gradient.
+            assert gradient[b, r].sum() == (16 if exists else 0)
+    assert own_channel(tf.zeros([1, 0, 4, 4, 5]), tf.zeros([1, 0], tf.int32)).shape == [1, 0, 4, 4]

@@ -106,15 +106,38 @@ def _checked_rle(rle: Dict[str, Any], height: int, width: int) -> Dict[str, Any]
             f"the 'size' of its RLE is {_short(size)}; wanted the image's [{height}, {width}] "
             "(height, width)."
         )
-    if isinstance(counts, list):
-        if not all(isinstance(c, int) and c >= 0 for c in counts):
-            raise InputError("the run lengths of its RLE must be integers from 0 up.")
-        if sum(counts) != height * width:
-            raise InputError(
-                f"the run lengths of its RLE add up to {sum(counts)}; wanted {height} * {width} = "
-                f"{height * width}."
-            )
+    if isinstance(counts, list) and not all(isinstance(c, int) for c in counts):
+        raise InputError("the run lengths of its RLE must be integers.")
+    runs = np.array(counts) if isinstance(counts, list) else _unpacked(counts)
+    if runs.min() < 0 or runs.sum() != height * width:
+        raise InputError(
+            f"the run lengths of its RLE add up to {runs.sum()}, the least is {runs.min()}; wanted "
+            f"{height} * {width} = {height * width}, none negative."
+        )
     return rle
+
+
+def _unpacked(counts: Union[str, bytes]) -> np.ndarray:
+    """Run lengths of a compressed RLE: pycocotools takes one that ends early without a word.
+
+    Each number is little-endian in characters of 5 bits, the bit 32 saying that more follow and
+    the last bit 16 being the sign; from the fourth number on it is added to the last but one.
+    """
+    text = counts.encode() if isinstance(counts, str) else counts
+    chars = np.frombuffer(text, np.uint8).astype(np.int64) - 48
+    last = (chars & 32) == 0
+    if chars.min() < 0 or chars.max() > 63 or not last[-1]:
+        raise InputError(f"the 'counts' of its RLE are no compressed run lengths: {_short(counts)}.")
+    ends = np.flatnonzero(last)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    if (ends - starts).max() > 6:  # more than the 32 bits of a run length
+        raise InputError(f"the 'counts' of its RLE are no compressed run lengths: {_short(counts)}.")
+    place = np.arange(len(chars)) - np.repeat(starts, ends - starts + 1)
+    numbers = np.add.reduceat((chars & 31) << (5 * place), starts)
+    numbers -= np.where(chars[ends] & 16, 1 << (5 * (ends - starts + 1)), 0)
+    numbers[1::2] = np.cumsum(numbers[1::2])
+    numbers[2::2] = np.cumsum(numbers[2::2])
+    return numbers
 
 
 def _short(value: Any, limit: int = 60) -> str:

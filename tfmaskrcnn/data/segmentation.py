@@ -5,6 +5,7 @@ A `matrix` [2, 3] maps continuous (y, x) of the original image to (y, x) of the 
 scales, flips, quarter turns and shifts are allowed, so that boxes stay boxes.
 """
 
+import itertools
 from typing import List, NamedTuple, Tuple
 
 import numpy as np
@@ -17,6 +18,8 @@ from tfmaskrcnn.errors import InputError
 MASK_SIDE = 112
 # A part of a polygon with less area, in square pixels, is rounding and does not count as visible.
 MIN_AREA = 1e-3
+# How far inside the window, in pixels, it is asked whether a polygon covers a corner.
+NUDGE = 1e-4
 
 
 class Visible(NamedTuple):
@@ -77,7 +80,7 @@ def visible_part(
     if not clipped:
         return Visible(np.zeros(4, np.float32), 0.0)
     share = sum(_area(c) for c, _ in clipped) / sum(_area(p) for p in moved)
-    points = np.concatenate([_true_corners(c, whole, window) for c, whole in clipped])
+    points = np.concatenate([_bounding_points(c, whole, window) for c, whole in clipped])
     box = np.concatenate([points.min(axis=0), points.max(axis=0)])
     return Visible(box.astype(np.float32), min(share, 1.0))
 
@@ -158,28 +161,30 @@ def _clipped_at(points: np.ndarray, axis: int, sign: float, limit: float) -> np.
     return both[np.stack([inside, crosses], axis=1).reshape(-1)]
 
 
-def _true_corners(inside: np.ndarray, whole: np.ndarray, window: Tuple[int, int]) -> np.ndarray:
-    """The vertices of a clipped polygon that bound visible area.
+def _bounding_points(clipped: np.ndarray, whole: np.ndarray, window: Tuple[int, int]) -> np.ndarray:
+    """[n, 2] points whose extremes bound the visible area of a clipped polygon.
 
-    Clipping a polygon that passes around a corner of the window leaves that corner as a spur
-    without area; it counts only if the polygon really covers it.
+    Clipping leaves edges along the window's border where there is no area, up to a corner that the
+    polygon passes by. So: the edges inside the window, and the corners that it really covers.
     """
-    at_corner = np.isin(inside[:, 0], (0, window[0])) & np.isin(inside[:, 1], (0, window[1]))
-    keep = [not corner or _covers(whole, p) for p, corner in zip(inside, at_corner)]
-    return inside[np.array(keep, bool)]
+    after = np.roll(clipped, -1, axis=0)
+    on_border = np.zeros(len(clipped), bool)
+    for limit in (np.zeros(2), np.float64(window)):
+        on_border |= np.any((clipped == limit) & (after == limit), axis=1)
+    corners = np.array(list(itertools.product((0, window[0]), (0, window[1]))), np.float64)
+    inwards = corners + np.where(corners > 0, -NUDGE, NUDGE)
+    covered = [_covers(whole, point) for point in inwards]
+    return np.concatenate([clipped[~on_border], after[~on_border], corners[covered]])
 
 
 def _covers(polygon: np.ndarray, point: np.ndarray) -> bool:
-    """Whether `point` is in or on `polygon` (even-odd rule, edges included)."""
-    (y, x), after = polygon.T, np.roll(polygon, -1, axis=0)
-    dy, dx = after[:, 0] - y, after[:, 1] - x
-    side = dy * (point[1] - x) - dx * (point[0] - y)  # cross product, 0 on the edge's line
-    between = (np.minimum(y, after[:, 0]) <= point[0]) & (point[0] <= np.maximum(y, after[:, 0]))
-    between &= (np.minimum(x, after[:, 1]) <= point[1]) & (point[1] <= np.maximum(x, after[:, 1]))
-    if np.any(between & (side == 0)):
-        return True
-    spans = (y > point[0]) != (after[:, 0] > point[0])
-    return bool(np.count_nonzero(spans & (side * np.sign(dy) < 0)) % 2)
+    """Whether `point` [2] lies in `polygon` [n, 2], by the even-odd rule."""
+    before, after = polygon - point, np.roll(polygon, -1, axis=0) - point
+    spans = (before[:, 0] > 0) != (after[:, 0] > 0)
+    # The edge passes the point's height at a positive x: compared without a division.
+    cross = before[:, 1] * after[:, 0] - after[:, 1] * before[:, 0]
+    beyond = (cross > 0) == (after[:, 0] > before[:, 0])
+    return bool(np.count_nonzero(spans & beyond) % 2)
 
 
 def _visible_pixels(mask: np.ndarray, matrix: np.ndarray, window: Tuple[int, int]) -> Visible:

@@ -1,0 +1,118 @@
+"""`data/reading.py`: every kind of pixel that Pillow reads, and files that are no images."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfmaskrcnn.data import read_image
+from tfmaskrcnn.errors import InputError
+
+
+@pytest.fixture
+def save(tmp_path):
+    def save_it(image, name="x.png", **options):
+        path = str(tmp_path / name)
+        image.save(path, **options)
+        return path
+
+    return save_it
+
+
+def pixels(*shape):
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def test_rgb_and_the_colours_of_rgba_are_read_as_stored(save):
+    rgba = pixels(6, 9, 4)
+    rgba[0, 0] = (250, 10, 20, 0)  # transparent, not blended with anything
+    for image in (rgba, rgba[..., :3]):
+        found = read_image(save(Image.fromarray(image)), expected_size=(6, 9))
+        assert found.dtype == np.uint8
+        np.testing.assert_array_equal(found, rgba[..., :3])
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_grey_is_repeated_with_or_without_alpha(save, channels):
+    image = pixels(6, 9, channels)
+    path = save(Image.fromarray(image.squeeze()))
+    np.testing.assert_array_equal(read_image(path), np.repeat(image[..., :1], 3, axis=-1))
+
+
+def test_a_palette_is_looked_up(save):
+    image = Image.fromarray(pixels(6, 9, 3)).quantize(16)
+    found = read_image(save(image))
+    np.testing.assert_array_equal(found, np.asarray(image.convert("RGB")))
+    assert len(np.unique(found.reshape(-1, 3), axis=0)) > 4
+
+
+def test_black_and_white_becomes_0_and_255(save):
+    image = Image.fromarray(pixels(6, 9)).convert("1")
+    found = read_image(save(image))
+    np.testing.assert_array_equal(found[..., 0], np.asarray(image) * 255)
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.tif"])
+def test_16_bit_grey_is_divided_by_257(save, name):
+    deep = np.array([[0, 257, 385, 386, 65535, 65278]], np.uint16)
+    found = read_image(save(Image.fromarray(deep), name))
+    np.testing.assert_array_equal(found[0, :, 1], [0, 1, 1, 2, 255, 254])
+
+
+def test_cmyk_becomes_rgb(save):
+    image = Image.fromarray(np.full((20, 20, 4), (255, 0, 0, 0), np.uint8), "CMYK")
+    found = read_image(save(image, "x.jpg"))
+    assert found.shape == (20, 20, 3) and found[5, 5, 0] < 10 and found[5, 5, 2] > 245
+
+
+def test_exif_orientation_is_not_applied(save):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees to view
+    path = save(Image.fromarray(pixels(10, 30, 3)), "x.jpg", exif=exif)
+    assert read_image(path).shape == (10, 30, 3)
+    with pytest.raises(InputError, match="10 x 30 .* say 30 x 10; .* EXIF orientation"):
+        read_image(path, expected_size=(30, 10))
+
+
+def test_another_size_than_expected_is_named(save):
+    path = save(Image.fromarray(pixels(6, 9, 3)))
+    with pytest.raises(InputError, match=r"x.png is 6 x 9 pixels .* annotations say 6 x 10\.$"):
+        read_image(path, expected_size=(6, 10))
+
+
+def test_floats_and_32_bit_integers_are_refused(save):
+    with pytest.raises(InputError, match="x.tif holds 32-bit floats; wanted 8 or 16 bits"):
+        read_image(save(Image.fromarray(np.zeros((4, 4), np.float32)), "x.tif"))
+    with pytest.raises(InputError, match="values from 0 to 70000; wanted 8 or 16 bits"):
+        read_image(save(Image.fromarray(np.array([[0, 70000]], np.int32)), "x.tif"))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match="gone.jpg does not exist"):
+        read_image(str(tmp_path / "gone.jpg"))
+
+
+def test_an_empty_file_and_a_text_are_named(tmp_path):
+    path = tmp_path / "x.jpg"
+    path.write_bytes(b"")
+    with pytest.raises(InputError, match=r"x.jpg is empty \(0 bytes\)"):
+        read_image(str(path))
+    path.write_text("<html>404</html>")
+    with pytest.raises(InputError, match="x.jpg is not an image that Pillow can read"):
+        read_image(str(path))
+
+
+@pytest.mark.parametrize("name", ["x.jpg", "x.png", "x.tif"])
+@pytest.mark.parametrize("share", [0.3, 0.8])
+def test_a_truncated_file_is_named(save, name, share):
+    path = save(Image.fromarray(pixels(64, 64, 3)), name)
+    with open(path, "rb") as file:
+        content = file.read()
+    with open(path, "wb") as file:
+        file.write(content[: int(len(content) * share)])
+    with pytest.raises(InputError, match=f"{name} (cannot be decoded|is not an image)"):
+        read_image(path)
+
+
+def test_a_folder_is_named(tmp_path):
+    with pytest.raises(InputError, match="cannot be decoded: .*directory"):
+        read_image(str(tmp_path))

@@ -1,0 +1,240 @@
+"""`data/transforms.py`: the image must go where the matrix says."""
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfmaskrcnn.config import AugmentConfig, InputConfig
+from tfmaskrcnn.data import transforms
+from tfmaskrcnn.data.transforms import apply_geometry, make_geometry, random_geometry
+from tfmaskrcnn.ops import images
+
+SEEDS = range(20)
+HEIGHT, WIDTH = 60, 84
+NO_BOXES = np.zeros((0, 4), np.float32)
+EVERYTHING = AugmentConfig(
+    horizontal_flip=0.5,
+    vertical_flip=0.5,
+    quarter_turns=True,
+    min_sides=(50, 64, 80),
+    scale=(0.6, 1.8),
+    crop=(48, 56),
+)
+INPUT = InputConfig(min_side=64, max_side=100)
+
+
+def blob(y, x, height=HEIGHT, width=WIDTH):
+    """[H, W, 3] float32, a bright Gaussian about the point (y, x)."""
+    rows, cols = np.mgrid[0:height, 0:width] + 0.5
+    bump = 255.0 * np.exp(-((rows - y) ** 2 + (cols - x) ** 2) / (2 * 3.0**2))
+    return np.repeat(bump[..., None], 3, axis=-1).astype(np.float32)
+
+
+def center_of(image):
+    """(y, x) of the centre of gravity of an image."""
+    weights = np.float64(image[..., 0])
+    rows, cols = np.mgrid[0 : weights.shape[0], 0 : weights.shape[1]] + 0.5
+    return np.array([np.sum(weights * rows), np.sum(weights * cols)]) / weights.sum()
+
+
+def drawn(seed, boxes=NO_BOXES, input=INPUT, augment=EVERYTHING, height=HEIGHT, width=WIDTH):
+    return random_geometry(
+        tf.constant([seed, 5]), tf.constant(height), tf.constant(width), boxes, input, augment
+    )
+
+
+def drawn_many(count, *args, **kwargs):
+    """`drawn` for the seeds 0 to `count`, from one graph; NumPy in the fields."""
+    dataset = tf.data.Dataset.range(count)
+    draws = dataset.map(lambda seed: drawn(tf.cast(seed, tf.int32), *args, **kwargs))
+    return list(draws.as_numpy_iterator())
+
+
+def test_the_matrix_of_a_flip_and_a_crop_by_hand():
+    original, resized = tf.constant([10, 20]), tf.constant([20, 40])
+    found = make_geometry(original, False, [False, True], resized, tf.constant([3, 5]), [9, 9])
+    # x: 20 pixels become 40, are reversed (40 - 2 x), then lose the first 5.
+    np.testing.assert_allclose(found.matrix, [[2, 0, -3], [0, -2, 35]])
+    np.testing.assert_allclose(found.scale, [2, 2])
+
+
+def test_the_matrix_of_a_transposition_by_hand():
+    original, resized = tf.constant([10, 20]), tf.constant([40, 30])  # turned: 20 x 10
+    zero = tf.constant([0, 0])
+    found = make_geometry(original, True, [True, False], resized, zero, resized)
+    np.testing.assert_allclose(found.matrix, [[0, -2, 40], [3, 0, 0]])
+    np.testing.assert_allclose(found.scale, [2, 3])
+
+
+@pytest.mark.parametrize("flags", itertools.product([False, True], repeat=3))
+@pytest.mark.parametrize(
+    "resized, size, offset",
+    [
+        ((90, 100), (90, 100), (0, 0)),
+        ((120, 110), (70, 80), (20, 12)),
+        ((40, 44), (40, 44), (0, 0)),
+        ((41, 37), (36, 32), (3, 4)),
+    ],
+)
+def test_a_spot_lands_where_the_matrix_sends_it(flags, resized, size, offset):
+    point = np.array([27.3, 44.8])
+    sizes = (tf.constant(v) for v in (resized, offset, size))
+    resized, offset, size = sizes
+    geometry = make_geometry(
+        tf.constant([HEIGHT, WIDTH]),
+        tf.constant(flags[0]),
+        tf.constant(flags[1:]),
+        resized,
+        offset,
+        size,
+    )
+    image = apply_geometry(blob(*point), geometry).numpy()
+    assert image.dtype == np.float32 and image.shape == (*size.numpy(), 3)
+    matrix = geometry.matrix.numpy()
+    np.testing.assert_allclose(center_of(image), matrix[:, :2] @ point + matrix[:, 2], atol=0.05)
+
+
+def test_a_crop_is_a_slice_of_the_whole_resized_image():
+    image = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    for resized in ((123, 150), (33, 40), (33, 150)):
+        geometry = make_geometry(
+            tf.constant([HEIGHT, WIDTH]),
+            tf.constant(False),
+            tf.constant([False, False]),
+            tf.constant(resized),
+            tf.constant([7, 4]),
+            tf.constant([20, 30]),
+        )
+        whole = images.resize(image, resized).numpy()
+        cut = apply_geometry(image, geometry)
+        np.testing.assert_allclose(cut, whole[7:27, 4:34], atol=0.01)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_geometry_moves_the_image_as_its_matrix_says(seed):
+    rng = np.random.default_rng(seed)
+    point = np.array([rng.uniform(20, HEIGHT - 20), rng.uniform(20, WIDTH - 20)])
+    boxes = np.float32([[point[0] - 4, point[1] - 4, point[0] + 4, point[1] + 4]])
+    geometry = drawn(seed, boxes)
+    image = apply_geometry(blob(*point), geometry).numpy()
+    assert image.shape[0] <= 48 and image.shape[1] <= 56
+    matrix = geometry.matrix.numpy()
+    expected = matrix[:, :2] @ point + matrix[:, 2]
+    reach = 4 * 3.0 * geometry.scale.numpy().max()  # beyond it the spot is below 1 of 255
+    if np.all(expected > reach) and np.all(expected < np.array(image.shape[:2]) - reach):
+        np.testing.assert_allclose(center_of(image), expected, atol=0.1)
+    else:  # the spot is cut: its brightest pixel, if it is inside, must be near
+        inside = np.all(expected > 1) and np.all(expected < np.array(image.shape[:2]) - 1)
+        assert not inside or image[tuple(expected.astype(int))][0] > 200
+    window = np.array(geometry.offset) + np.array(geometry.size)
+    assert np.all(window <= geometry.resized) and np.all(np.array(geometry.offset) >= 0)
+
+
+@pytest.mark.parametrize("seed", SEEDS[:5])
+def test_random_geometry_is_the_same_eagerly_and_in_tf_data(seed):
+    boxes = np.float32([[1, 2, 30, 40], [20, 20, 50, 70]])
+    eager = drawn(seed, boxes)
+    image = blob(30, 40)
+
+    def mapped(_):
+        geometry = drawn(seed, boxes)
+        return geometry.matrix, apply_geometry(image, geometry)
+
+    matrix, moved = next(iter(tf.data.Dataset.range(1).map(mapped)))
+    np.testing.assert_allclose(matrix, eager.matrix, atol=1e-4)
+    np.testing.assert_allclose(moved, apply_geometry(image, eager), atol=1e-2)
+
+
+def test_each_option_is_drawn_in_its_range():
+    geometries = drawn_many(150)
+    turns = {(bool(g.transpose), *g.flip.tolist()) for g in geometries}
+    assert len(turns) == 8  # all orientations
+    assert 0.35 < np.mean([bool(g.transpose) for g in geometries]) < 0.65
+    sides = np.array([min(g.resized) for g in geometries])
+    assert sides.min() >= 50 * 0.6 - 1 and sides.max() <= 80 * 1.8 + 1
+    assert sides.min() < 45 and sides.max() > 100
+
+
+def test_min_sides_are_used_each():
+    augment = AugmentConfig(min_sides=(50, 64, 70), horizontal_flip=0)
+    found = {tuple(g.resized.tolist()) for g in drawn_many(40, augment=augment)}
+    assert found == {(50, 70), (64, 90), (70, 98)}
+
+
+def test_without_options_nothing_is_changed_but_the_size():
+    still = drawn(3, augment=AugmentConfig(horizontal_flip=0))
+    plain = transforms.plain_geometry(tf.constant(HEIGHT), tf.constant(WIDTH), INPUT)
+    for found, expected in zip(still, plain):
+        np.testing.assert_array_equal(found, expected)
+    image = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    expected, scale = images.preprocess(image, INPUT)
+    found = images.normalize(apply_geometry(image, plain), INPUT.mean, INPUT.std)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_array_equal(plain.scale, scale)
+
+
+def test_the_default_flip_happens_half_the_time():
+    flips = [g.flip for g in drawn_many(200, augment=AugmentConfig())]
+    assert not np.any(flips, axis=0)[0] and 0.4 < np.mean(flips, axis=0)[1] < 0.6
+
+
+def test_vertical_flips_have_their_own_probability():
+    augment = AugmentConfig(horizontal_flip=0.0, vertical_flip=1.0)
+    flips = [g.flip.tolist() for g in drawn_many(10, augment=augment)]
+    assert flips == [[True, False]] * 10
+
+
+def test_most_crops_show_the_centre_of_an_object():
+    # A crop of a sixteenth of the image seldom holds a given point by chance.
+    augment = AugmentConfig(crop=(25, 25), horizontal_flip=0.5, quarter_turns=True)
+    input = InputConfig(min_side=100, max_side=100)
+    corner = np.float32([[2, 2, 6.4, 6.4]])
+    hits = 0
+    for geometry in drawn_many(200, corner, input, augment, 50, 50):
+        center = geometry.matrix @ np.array([4.2, 4.2, 1])
+        hits += np.all(center > 0) and np.all(center < geometry.size)
+    assert 0.72 < hits / 200 < 0.9
+
+
+def test_crops_without_objects_lie_everywhere():
+    augment = AugmentConfig(crop=(25, 25))
+    input = InputConfig(min_side=100, max_side=100)
+    starts = np.array([g.offset for g in drawn_many(200, NO_BOXES, input, augment, 50, 50)])
+    assert starts.min() == 0 and starts.max() == 75
+    np.testing.assert_allclose(starts.mean(axis=0), 37.5, atol=6)
+
+
+def test_a_turned_image_is_fitted_into_the_fixed_size():
+    augment = AugmentConfig(quarter_turns=True)
+    input = InputConfig(fixed_size=(64, 128))
+    sizes = {tuple(g.size.tolist()) for g in drawn_many(20, NO_BOXES, input, augment)}
+    assert sizes == {(64, 90), (64, 46)}  # 60 x 84 and 84 x 60, both in 64 x 128
+
+
+def test_an_image_scaled_beyond_the_fixed_size_is_cut_to_it():
+    augment = AugmentConfig(scale=(2.0, 2.0))
+    found = drawn(1, input=InputConfig(fixed_size=(64, 128)), augment=augment)
+    assert found.resized.numpy().tolist() == [128, 180]
+    assert found.size.numpy().tolist() == [64, 128]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_colour_changes_stay_in_their_ranges(seed):
+    image = np.random.default_rng(seed).uniform(100, 150, (8, 9, 3)).astype(np.float32)
+    key = tf.constant([seed, 1])
+    shift = transforms.random_colour(key, image, AugmentConfig(brightness=0.2)) - image
+    assert np.ptp(shift) < 1e-3 and 0.01 < abs(np.mean(shift)) <= 51.001
+    found = transforms.random_colour(key, image, AugmentConfig(contrast=0.3)).numpy()
+    gain = found.std() / image.std()
+    assert 0.699 < gain < 1.301 and abs(gain - 1) > 1e-4
+    assert found.mean() == pytest.approx(image.mean(), abs=1e-2)
+
+
+def test_colour_changes_are_clipped_and_absent_by_default():
+    image = np.float32([[[0, 128, 255]]])
+    assert transforms.random_colour([0, 1], image, AugmentConfig()) is image
+    strong = AugmentConfig(brightness=0.9, contrast=0.9)
+    found = np.array([transforms.random_colour([s, 1], image, strong) for s in range(20)])
+    assert found.min() == 0 and found.max() == 255
