@@ -1,11 +1,13 @@
 """`visualize.py`: what is painted where; that it looks well was checked by eye on real images."""
 
+import os
+
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 
 from tfmaskrcnn.data.coco import Record
-from tfmaskrcnn.drawing import PALETTE, choose_colors
+from tfmaskrcnn.drawing import PALETTE, choose_colors, label_font
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.ops.paste import masks_to_rle
 from tfmaskrcnn.visualize import draw, draw_ground_truth, plot_curves, side_by_side
@@ -225,3 +227,17 @@ def test_curves_are_written_with_losses_and_precision(tmp_path):
         assert image.width > 1.8 * single.width and image.height == single.height
     with pytest.raises(ValueError, match="no losses or APs among .'accuracy'."):
         plot_curves({"accuracy": [1]}, both)
+
+
+def test_labels_have_a_font_where_the_system_has_none(monkeypatch):
+    real = ImageFont.truetype
+
+    def no_system_fonts(font, size):
+        if not os.path.isabs(font):
+            raise OSError("cannot open resource")
+        return real(font, size)
+
+    label_font.cache_clear()
+    monkeypatch.setattr(ImageFont, "truetype", no_system_fonts)
+    assert label_font(17).size == 17 and "matplotlib" in label_font(17).path
+    label_font.cache_clear()

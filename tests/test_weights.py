@@ -189,6 +189,10 @@ def test_another_number_of_classes_has_its_own_sentence():
 def test_a_wrong_shape_elsewhere_is_not_taken_for_the_classes():
     with pytest.raises(InputError, match="of another shape"):
         load_weights(toy(num_classes=3, width=4), values(toy(num_classes=5)))
+    arrays = values(toy(num_classes=5))  # of another number of classes, but a kernel is odd besides
+    arrays["box_head/class_logits/kernel"] = np.zeros((4, 6), np.float32)
+    with pytest.raises(InputError, match="6 of another shape"):
+        load_weights(toy(num_classes=3), arrays)
     arrays = values(toy(num_classes=3))
     arrays["box_head/class_logits/bias"] = np.zeros(9, np.float32)  # 8 classes, the others say 3
     arrays["mask_head/logits/bias"] = np.zeros(7, np.float32)

@@ -47,21 +47,26 @@ def scale_loss(optimizer, loss):
 
 def loss_scale(optimizer) -> tf.Tensor:
     """The factor that `scale_loss` applies, float32; 1 for an optimizer without loss scaling."""
-    if hasattr(optimizer, "dynamic_scale"):  # Keras 3
-        return tf.convert_to_tensor(optimizer.dynamic_scale)
+    if hasattr(optimizer, "initial_scale") and KERAS3:  # a `LossScaleOptimizer`
+        scale = optimizer.dynamic_scale if optimizer.built else optimizer.initial_scale
+        return tf.convert_to_tensor(scale, tf.float32)
     if hasattr(optimizer, "get_scaled_loss"):  # Keras 2
         return tf.convert_to_tensor(optimizer.loss_scale)
-    return tf.ones([])
+    # Any optimizer of Keras 3 takes a fixed factor.
+    return tf.constant(getattr(optimizer, "loss_scale_factor", None) or 1.0)
 
 
 def apply_summed_gradients(optimizer, gradients, variables, scale) -> None:
     """Hand over gradients that are summed over the replicas and divided by the loss scale.
 
     Keras 3 sums over the replicas again and divides by the scale itself; both are undone before.
+    Keras 2 warns of a mistake where the division is not its own.
     """
     if KERAS3:
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         gradients = [g * (scale / replicas) for g in gradients]
         optimizer.apply_gradients(zip(gradients, variables))
     else:
+        if hasattr(optimizer, "get_unscaled_gradients"):
+            gradients = optimizer.get_unscaled_gradients([g * scale for g in gradients])
         optimizer.apply_gradients(zip(gradients, variables), skip_gradients_aggregation=True)

@@ -1,5 +1,7 @@
 """How instances are painted: fills, contours, boxes, labels, colours; `visualize` is the front."""
 
+import functools
+import os
 from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -205,7 +207,7 @@ def _write_labels(picture: Image.Image, boxes, objects: List[DrawnObject]) -> No
 
 
 def _label_place(box, size, limits, placed: np.ndarray, boxes) -> Optional[np.ndarray]:
-    """yxyx of a label at its box: clear of earlier labels, hiding little of small objects.
+    """Place [4] yxyx of a label: clear of earlier labels, hiding little of small objects.
 
     Args:
         box: [4] yxyx, as all boxes here.
@@ -246,14 +248,20 @@ def _overlaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.prod(np.maximum(high - low, 0), axis=-1)
 
 
-def label_font(size: int):
+@functools.cache
+def label_font(size: int) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans of a size in pixels: the system's, or the one that matplotlib brings."""
     try:
         return ImageFont.truetype("DejaVuSans.ttf", size)
     except OSError:
-        return ImageFont.load_default(size)
+        import matplotlib
+
+        path = os.path.join(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
+        return ImageFont.truetype(path, size)
 
 
 def as_rgb(image: np.ndarray) -> np.ndarray:
+    """[H, W, 3] uint8 of that or of a grey [H, W] image."""
     image = np.asarray(image)
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
         raise ValueError(f"wanted a uint8 image [H, W, 3], found {image.dtype} {image.shape}")

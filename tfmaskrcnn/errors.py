@@ -44,9 +44,10 @@ def explained(error: Exception, image_names: Dict[int, str]) -> Exception:
     found = re.search(re.escape(_OPEN) + "(.*?)" + re.escape(_CLOSE), text, re.DOTALL)
     if found:
         return InputError(found.group(1))
-    found = re.search(re.escape(_NOT_FINITE) + r"\W*([-\d\s]+)\W*end", text)
+    # A graph says "[...images] [1 2] [end]", eager execution "b'...images'\n1, 2\nb'end'".
+    found = re.search(re.escape(_NOT_FINITE) + r"(.*?)\bend\b", text, re.DOTALL)
     if found:
-        ids = [int(i) for i in found.group(1).split()]
+        ids = [int(i) for i in re.findall(r"-?\d+", found.group(1))]
         names = ", ".join(str(image_names.get(i, i)) for i in ids)
         return InputError(
             f"The loss is not finite in the batch of images {names}; look at their annotations, or "

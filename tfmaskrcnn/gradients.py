@@ -27,6 +27,13 @@ def set_rules(optimizer, rules: GradientRules):
     return optimizer
 
 
+def rules_of(optimizer) -> GradientRules:
+    """The rules of an optimizer, or of the one inside a `LossScaleOptimizer`."""
+    inner = getattr(optimizer, "inner_optimizer", None)
+    rules = getattr(optimizer, "gradient_rules", getattr(inner, "gradient_rules", None))
+    return rules or GradientRules()
+
+
 def all_reduce_sum(value):
     """Sum over the replicas of a `tf.distribute` strategy; `value` itself on one device."""
     context = tf.distribute.get_replica_context()
@@ -51,7 +58,7 @@ def apply_gradients(optimizer, gradients: List[tf.Tensor], variables: List) -> t
     Returns:
         Norm of the whole gradient before clipping, float32 scalar.
     """
-    rules = getattr(optimizer, "gradient_rules", GradientRules())
+    rules = rules_of(optimizer)
     scale = compat.loss_scale(optimizer)
     gradients = [tf.convert_to_tensor(g) / scale for g in all_reduce_sum(gradients)]
     if rules.weight_decay:

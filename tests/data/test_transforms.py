@@ -41,7 +41,7 @@ def center_of(image):
 
 def drawn(seed, boxes=NO_BOXES, input=INPUT, augment=EVERYTHING, height=HEIGHT, width=WIDTH):
     return random_geometry(
-        tf.constant([seed, 5]), tf.constant(height), tf.constant(width), boxes, input, augment
+        tf.stack([seed, 5]), tf.constant(height), tf.constant(width), boxes, input, augment
     )
 
 
@@ -68,7 +68,7 @@ def test_the_matrix_of_a_transposition_by_hand():
     np.testing.assert_allclose(found.scale, [2, 3])
 
 
-@pytest.mark.parametrize("flags", itertools.product([False, True], repeat=3))
+@pytest.mark.parametrize("flags", list(itertools.product([False, True], repeat=3)))
 @pytest.mark.parametrize(
     "resized, size, offset",
     [
@@ -155,6 +155,13 @@ def test_each_option_is_drawn_in_its_range():
     sides = np.array([min(g.resized) for g in geometries])
     assert sides.min() >= 50 * 0.6 - 1 and sides.max() <= 80 * 1.8 + 1
     assert sides.min() < 45 and sides.max() > 100
+
+
+def test_quarter_turns_without_flips_are_the_four_rotations():
+    augment = AugmentConfig(horizontal_flip=0, quarter_turns=True)
+    geometries = drawn_many(60, augment=augment)
+    assert len({(bool(g.transpose), *g.flip.tolist()) for g in geometries}) == 4
+    assert all(np.linalg.det(g.matrix[:, :2]) > 0 for g in geometries)  # no mirror image
 
 
 def test_min_sides_are_used_each():

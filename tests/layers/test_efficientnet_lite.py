@@ -1,3 +1,5 @@
+import inspect
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -86,15 +88,31 @@ def test_training_leaves_a_frozen_norm_network_as_it_is():
 
 
 @pytest.mark.parametrize(
-    "layer",
+    "layer_type, arguments",
     [
-        EfficientNetLite(2, "bn", 3, 1e-5, name="e"),
-        InvertedResidual(8, 5, 2, 1, "bn", 1e-5, name="i"),
+        (
+            EfficientNetLite,
+            {"variant": 2, "freeze_at": 3, "norm": "bn", "epsilon": 0.25, "name": "x"},
+        ),
+        (
+            InvertedResidual,
+            {
+                "filters": 8,
+                "kernel_size": 5,
+                "strides": 2,
+                "expansion": 1,
+                "norm": "bn",
+                "epsilon": 0.25,
+                "name": "x",
+            },
+        ),
     ],
 )
-def test_config_round_trip_keeps_non_default_arguments(layer):
-    copy = type(layer).from_config(layer.get_config())
-    assert copy.get_config() == layer.get_config()
+def test_config_round_trip_keeps_non_default_arguments(layer_type, arguments):
+    config = layer_type(**arguments).get_config()
+    assert {name: config[name] for name in arguments} == arguments
+    assert set(inspect.signature(layer_type).parameters) - {"kwargs"} <= set(config)
+    assert layer_type.from_config(config).get_config() == config
 
 
 def test_an_unknown_variant_is_named():

@@ -8,10 +8,10 @@ KERNELS = [nms_combined, nms_by_offset]
 
 
 def random_case(seed, images=2, count=40, classes=4, per_class=False):
-    """Boxes on a grid of 1/4 px (so that moving them apart is exact) and distinct scores."""
+    """Boxes around the origin, on a grid of 1/4 px (moving them is exact), and distinct scores."""
     rng = np.random.default_rng(seed)
     shape = [images, count, classes if per_class else 1, 2]
-    low = rng.integers(0, 160, shape)
+    low = rng.integers(-120, 40, shape)
     boxes = np.concatenate([low, low + rng.integers(40, 160, shape)], -1) / 4
     scores = rng.permutation(images * count * classes).reshape(images, count, classes) + 1
     return boxes.astype(np.float32), (scores / scores.size).astype(np.float32)
@@ -104,6 +104,15 @@ def test_boxes_outside_the_unit_square_and_below_zero_are_kept_as_they_are(nms):
     boxes = np.array([[[[-20, -30, 700, 900]], [[-5, 2, 8, 9]]]], np.float32)
     kept = nms(boxes, np.array([[[0.9], [0.8]]], np.float32), 0.5, 0.0, 2)
     np.testing.assert_array_equal(kept.boxes, boxes[:, :, 0])
+
+
+@pytest.mark.parametrize("nms", KERNELS)
+def test_boxes_left_of_zero_do_not_meet_another_class(nms):
+    # Moved by the largest coordinate alone, the second would lie on the first.
+    boxes = np.array([[[[0, 0, 10, 10]], [[-10, -10, 0, 0]]]], np.float32)
+    scores = np.array([[[0.9, 0.0], [0.0, 0.8]]], np.float32)
+    np.testing.assert_array_equal(nms(boxes, scores, 0.5, 0.1, 2).classes, [[0, 1]])
+    assert nms(boxes, scores, 0.5, 0.1, 2).valid.numpy().all()
 
 
 @pytest.mark.parametrize("nms", KERNELS)

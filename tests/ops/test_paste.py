@@ -119,6 +119,23 @@ def test_a_half_on_mask_in_a_whole_pixel_box_fills_the_expected_pixels():
     np.testing.assert_array_equal(pasted[0], expected)
 
 
+def test_exactly_the_threshold_is_on():
+    # One mask cell a pixel: each pixel's value is its cell's.
+    halves = np.full((1, 4, 4), 0.5, np.float32)
+    halves[0, 0] -= 1e-3
+    expected = np.zeros((8, 8), bool)
+    expected[3:6, 1:5] = True
+    box = np.array([[2, 1, 6, 5]], np.float32)
+    np.testing.assert_array_equal(paste_masks(halves, box, 8, 8)[0], expected)
+
+
+def test_under_one_half_pixels_beyond_the_box_are_on():
+    # Cells of 4 pixels: the value falls from 0.5 at the box's edge to 0.375 and 0.125 beyond.
+    ones, box = np.ones((1, 2, 2), np.float32), np.array([[4, 4, 12, 12]], np.float32)
+    rows = np.flatnonzero(paste_masks(ones, box, 16, 16, threshold=0.2)[0, :, 8])
+    np.testing.assert_array_equal(rows, np.arange(3, 13))
+
+
 def test_the_torchvision_rule_keeps_the_legacy_plus_one():
     # M = 2: the box 4..8 is scaled by 2 to 2..10 and the padded mask [0, 1, 1, 0] resized to
     # 10 - 2 + 1 = 9 pixels: 0, .17, .61, 1, 1, 1, .61, .17, 0 on each axis from pixel 2 on. Their

@@ -158,7 +158,7 @@ def test_each_roi_reads_the_level_that_equation_1_says():
         p: tf.fill([1, 1024 // 2**k, 1024 // 2**k, 1], float(k))
         for k, p in enumerate(ROI_LEVELS, 2)
     }
-    sides = {0: 2, 5: 2, 111.9: 2, 112: 3, 223.9: 3, 224: 4, 447: 4, 448: 5, 1000: 5}
+    sides = {0: 2, 5: 2, 111.99: 2, 112: 3, 223.99: 3, 224: 4, 447: 4, 448: 5, 1000: 5}
     boxes = np.array([[[8, 8, 8 + s, 8 + s] for s in sides]], np.float32)
     found = pyramid_roi_align(build_atlas(maps), boxes, 2).numpy()[0]
     np.testing.assert_allclose(found[:, 0, 0, 0], list(sides.values()), atol=1e-5)

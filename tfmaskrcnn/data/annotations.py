@@ -127,11 +127,15 @@ def _unpacked(counts: Union[str, bytes]) -> np.ndarray:
     chars = np.frombuffer(text, np.uint8).astype(np.int64) - 48
     last = (chars & 32) == 0
     if chars.min() < 0 or chars.max() > 63 or not last[-1]:
-        raise InputError(f"the 'counts' of its RLE are no compressed run lengths: {_short(counts)}.")
+        raise InputError(
+            f"the 'counts' of its RLE are no compressed run lengths: {_short(counts)}."
+        )
     ends = np.flatnonzero(last)
     starts = np.concatenate([[0], ends[:-1] + 1])
     if (ends - starts).max() > 6:  # more than the 32 bits of a run length
-        raise InputError(f"the 'counts' of its RLE are no compressed run lengths: {_short(counts)}.")
+        raise InputError(
+            f"the 'counts' of its RLE are no compressed run lengths: {_short(counts)}."
+        )
     place = np.arange(len(chars)) - np.repeat(starts, ends - starts + 1)
     numbers = np.add.reduceat((chars & 31) << (5 * place), starts)
     numbers -= np.where(chars[ends] & 16, 1 << (5 * (ends - starts + 1)), 0)

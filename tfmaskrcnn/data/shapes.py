@@ -105,14 +105,14 @@ def _annotation(k: int, outline: np.ndarray, drawn: int, mask: np.ndarray) -> Di
     if area == drawn:
         low, high = outline.min(axis=0), outline.max(axis=0)
         box = [*low, *(high - low)]
-        segmentation: Any = [[round(float(v), 2) for v in outline.reshape(-1)]]
+        segmentation: Any = [outline.reshape(-1).tolist()]
     else:
         rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
         counts = rle["counts"].decode("ascii")
         segmentation = {"size": list(map(int, rle["size"])), "counts": counts}
     return {
         "category_id": k + 1,
-        "bbox": [round(float(v), 2) for v in box],
+        "bbox": [float(v) for v in box],
         "area": float(area),
         "iscrowd": 0,
         "segmentation": segmentation,
@@ -129,7 +129,9 @@ def _outline(rng, name: str, height: int, width: int) -> np.ndarray:
         radii[1::2] *= 0.45
     corners = np.stack([np.cos(angles), np.sin(angles)], axis=1) * radii[:, None]
     low, high = -corners.min(axis=0), np.array([width, height]) - corners.max(axis=0)
-    return corners + rng.uniform(low, np.maximum(high, low))
+    corners += rng.uniform(low, np.maximum(high, low))
+    # Eighths are exact in any float, so that what is drawn is what a reader rasterises.
+    return np.round(corners * 8) / 8
 
 
 def _texture(rng, height: int, width: int, contrast: float) -> np.ndarray:

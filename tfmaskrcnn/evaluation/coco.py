@@ -124,7 +124,6 @@ class CocoEvaluator:
             coco_index(images, truth.category_ids, found),
             kind,
         )
-        evaluation.params.imgIds = image_ids
         evaluation.params.maxDets = list(self.max_detections)
         with contextlib.redirect_stdout(io.StringIO()):
             evaluation.evaluate()

@@ -159,7 +159,6 @@ def _scaled(height, width, scale) -> Tuple[tf.Tensor, tf.Tensor]:
 def _cumulative_histogram(image) -> tf.Tensor:
     """[256] float32: entry v is the share of values <= v."""
     levels = tf.reshape(tf.cast(image, tf.int32), [-1])
-    # Integers: a float32 counter stops at 2 ** 24, which a large photo's black level exceeds.
     counts = tf.cumsum(tf.math.bincount(levels, minlength=256, maxlength=256))
     return tf.cast(counts, tf.float32) / tf.cast(counts[-1], tf.float32)
 

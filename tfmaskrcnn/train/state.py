@@ -50,7 +50,10 @@ def load_state(path: str, model, config: Config) -> Dict[str, Any]:
     saved = [arrays.pop(f"optimizer/{i}") for i in range(_count(arrays, "optimizer/"))]
     if [v.shape for v in saved] != [tuple(v.shape) for v in variables]:
         raise InputError(f"{path} holds the state of another optimizer.")
-    load_weights(model, {n.split("/", 1)[1]: a for n, a in arrays.items()})
+    try:
+        load_weights(model, {n.split("/", 1)[1]: a for n, a in arrays.items()})
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     for variable, array in zip(variables, saved):
         variable.assign(array)
     return about["progress"]

@@ -1,0 +1,122 @@
+import os
+
+import pytest
+
+from tfmaskrcnn import files
+from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.files import replaced, writable_folder
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A file that says "former"."""
+    path = tmp_path / "file.bin"
+    path.write_bytes(b"former")
+    return path
+
+
+def only_former(path):
+    return path.read_bytes() == b"former" and os.listdir(path.parent) == [path.name]
+
+
+def below_a_file(tmp_path):
+    """A folder that nobody, not even root, can write into."""
+    (tmp_path / "plain").write_text("a regular file")
+    return tmp_path / "plain" / "folder"
+
+
+def test_the_new_file_takes_the_place_of_the_former(path):
+    with replaced(path) as file:
+        file.write(b"new")
+    assert path.read_bytes() == b"new" and os.listdir(path.parent) == [path.name]
+
+
+def test_a_file_that_did_not_exist_appears(tmp_path):
+    with replaced(str(tmp_path / "new")) as file:
+        file.write(b"\x00\xff")
+    assert (tmp_path / "new").read_bytes() == b"\x00\xff"
+
+
+def test_readers_see_the_former_file_until_the_end(path):
+    with replaced(path) as file:
+        file.write(b"half")
+        file.flush()
+        assert path.read_bytes() == b"former"
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), KeyboardInterrupt()])
+def test_an_error_leaves_the_former_file_and_nothing_else(path, error):
+    with pytest.raises(type(error)), replaced(path) as file:
+        file.write(b"half")
+        raise error
+    assert only_former(path)
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_the_former_file(path):
+    with pytest.raises(InputError, match="file.bin: No space left on device"), replaced(path):
+        raise OSError(28, "No space left on device")
+    assert only_former(path)
+
+
+def test_a_rename_that_fails_leaves_the_former_file(path, monkeypatch):
+    def fail(source, target):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(files.os, "replace", fail)
+    with pytest.raises(InputError, match="file.bin: Input/output error"), replaced(path) as file:
+        file.write(b"new")
+    monkeypatch.undo()
+    assert only_former(path)
+
+
+def test_the_file_is_on_the_disk_before_it_is_renamed(path, monkeypatch):
+    order = []
+    sync, rename = os.fsync, os.replace
+    monkeypatch.setattr(files.os, "fsync", lambda fd: order.append("sync") or sync(fd))
+    monkeypatch.setattr(files.os, "replace", lambda *a: order.append("rename") or rename(*a))
+    with replaced(path) as file:
+        file.write(b"new")
+    assert order == ["sync", "rename"]
+
+
+def test_text_keeps_its_letters_and_line_ends(tmp_path):
+    with replaced(tmp_path / "text", "w") as file:
+        file.write("Größe 1\r\nε\n")
+    assert (tmp_path / "text").read_bytes() == "Größe 1\r\nε\n".encode()
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    for place in (below_a_file(tmp_path) / "x.npz", tmp_path / "missing" / "x.npz"):
+        with pytest.raises(InputError, match="Cannot write .*x.npz: No.* directory"), replaced(
+            place
+        ):
+            pytest.fail("the block must not run")
+
+
+def test_a_folder_in_the_files_place_is_named(tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="Cannot write .*folder: Is a directory"), replaced(
+        tmp_path / "folder"
+    ) as file:
+        file.write(b"new")
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_a_folder_is_made_with_those_above_it(tmp_path):
+    wanted = tmp_path / "a" / "b"
+    assert writable_folder(wanted) == str(wanted)
+    assert os.listdir(wanted) == []  # the probe is gone
+    assert writable_folder(str(wanted)) == str(wanted)  # that it exists is no error
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(InputError, match="Cannot write into the folder .*folder: Not a directory"):
+        writable_folder(below_a_file(tmp_path))
+    with pytest.raises(InputError, match="Cannot write into the folder .*plain: File exists"):
+        writable_folder(tmp_path / "plain")
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs Linux")
+def test_a_folder_that_exists_but_takes_no_files_is_named():
+    with pytest.raises(InputError, match="Cannot write into the folder /proc/self: "):
+        writable_folder("/proc/self")

@@ -1,0 +1,106 @@
+import logging
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfmaskrcnn.config import ScheduleConfig, TrainConfig
+from tfmaskrcnn.gradients import GradientRules, apply_gradients, rules_of
+from tfmaskrcnn.train import make_optimizer
+from tfmaskrcnn.train.schedule import WarmupSchedule
+
+CONSTANT = ScheduleConfig(kind="constant", warmup_steps=0)
+
+
+def net():
+    """Trainable variables of a convolution and a norm, all ones, by short name."""
+    found = {}
+    for layer in (keras.layers.Conv2D(1, 1), keras.layers.BatchNormalization()):
+        layer.build((None, 2, 2, 1))
+        layer.set_weights([np.ones(w.shape) for w in layer.get_weights()])
+        for variable in layer.trainable_variables:
+            found[variable.name.split("/")[-1].split(":")[0]] = variable
+    return found
+
+
+def after_steps(optimizer, gradient, steps=1):
+    """The values of `net` after updates with the same gradient everywhere."""
+    variables = net()
+    optimizer.build(list(variables.values()))
+    for _ in range(steps):
+        gradients = [gradient * tf.ones(v.shape) for v in variables.values()]
+        apply_gradients(optimizer, gradients, list(variables.values()))
+    return {name: float(np.asarray(v).ravel()[0]) for name, v in variables.items()}
+
+
+def rate_of(optimizer, step):
+    schedule = getattr(optimizer, "_learning_rate", None)  # the schedule itself on both versions
+    assert isinstance(schedule, WarmupSchedule)
+    return float(schedule(step))
+
+
+def test_sgd_has_momentum_and_the_papers_l2():
+    config = TrainConfig(learning_rate=0.1, momentum=0.5, weight_decay=0.2, schedule=CONSTANT)
+    optimizer = make_optimizer(config, 10)
+    assert isinstance(optimizer, keras.optimizers.SGD)
+    assert rules_of(optimizer) == GradientRules(0.2, None)
+    found = after_steps(optimizer, 1.0, steps=2)
+    # Kernel: gradient 1.2, then 1 + 0.2 * 0.88 = 1.176 and half of the former step.
+    assert found["kernel"] == pytest.approx(1 - 0.12 - (0.06 + 0.1176), rel=1e-5)
+    for name in ("bias", "gamma", "beta"):
+        assert found[name] == pytest.approx(1 - 0.1 - 0.15, rel=1e-5)
+
+
+def test_clipping_rides_on_the_optimizer():
+    config = TrainConfig(
+        learning_rate=1.0, momentum=0, weight_decay=0, clip_norm=0.5, schedule=CONSTANT
+    )
+    found = after_steps(make_optimizer(config, 10), 10.0)
+    for value in found.values():  # four gradients of norm 20
+        assert value == pytest.approx(1 - 0.25, rel=1e-5)
+
+
+def test_adamw_decays_kernels_alone_and_leaves_l2_out():
+    config = TrainConfig(
+        optimizer="adamw", learning_rate=0.1, weight_decay=0.3, clip_norm=7.0, schedule=CONSTANT
+    )
+    optimizer = make_optimizer(config, 10)
+    assert isinstance(optimizer, keras.optimizers.AdamW)
+    assert rules_of(optimizer) == GradientRules(0.0, 7.0)
+    found = after_steps(optimizer, 0.0)
+    assert found["kernel"] == pytest.approx(1 - 0.1 * 0.3, rel=1e-5)
+    assert found["bias"] == found["gamma"] == found["beta"] == 1.0
+
+
+def test_adamw_without_weight_decay_is_adam():
+    config = TrainConfig(optimizer="adamw", learning_rate=0.1, weight_decay=0, schedule=CONSTANT)
+    found = after_steps(make_optimizer(config, 10), 2.0)
+    for value in found.values():
+        assert value == pytest.approx(0.9, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_the_schedule_knows_the_length_of_the_run(name, caplog):
+    config = TrainConfig(optimizer=name, epochs=9, learning_rate=0.5)
+    with caplog.at_level(logging.WARNING):
+        optimizer = make_optimizer(config, steps_per_epoch=10000)
+    assert not caplog.records
+    found = [rate_of(optimizer, step) for step in (0, 59999, 60000, 80000)]
+    np.testing.assert_allclose(found, [0.0005, 0.5, 0.05, 0.005], rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["steps", "cosine"])
+def test_without_the_length_it_warns_and_stays_constant(kind, caplog):
+    config = TrainConfig(learning_rate=0.5, schedule=ScheduleConfig(kind=kind, warmup_steps=5))
+    with caplog.at_level(logging.WARNING):
+        optimizer = make_optimizer(config)
+    (record,) = caplog.records
+    assert "steps_per_epoch=len(dataset)" in record.message and kind in record.message
+    assert rate_of(optimizer, 5) == rate_of(optimizer, 10**6) == 0.5
+
+
+def test_a_constant_schedule_needs_no_length(caplog):
+    with caplog.at_level(logging.WARNING):
+        optimizer = make_optimizer(TrainConfig(learning_rate=0.5, schedule=CONSTANT))
+    assert not caplog.records and rate_of(optimizer, 10**6) == 0.5
