@@ -12,7 +12,10 @@ SOURCES = sorted([*(ROOT / PACKAGE).rglob("*.py"), *(ROOT / "export").rglob("*.p
 
 # Ranks by the first part of the name below the package; `export` is the folder beside it.
 RANKS = {
-    **dict.fromkeys(["config", "structures", "compat", "errors", "files", "quiet"], 0),
+    **dict.fromkeys(["config", "config_files", "structures", "compat"], 0),
+    **dict.fromkeys(["errors", "files", "quiet"], 0),
+        ["config", "config_files", "structures", "compat", "errors", "files", "quiet"], 0
+    ),
     "ops": 1,
     **dict.fromkeys(["layers", "losses", "instances", "prediction", "weights", "gradients"], 2),
     "model": 3,

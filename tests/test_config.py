@@ -5,7 +5,8 @@ import os
 import pydantic
 import pytest
 
-from tfmaskrcnn.config import Config, load_config, override, parse_config, save_config
+from tfmaskrcnn.config import Config
+from tfmaskrcnn.config_files import load_config, override, parse_config, save_config
 from tfmaskrcnn.errors import InputError
 
 CONFIGS = os.path.join(os.path.dirname(__file__), os.pardir, "configs")

@@ -87,17 +87,19 @@ def test_text_keeps_its_letters_and_line_ends(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     for place in (below_a_file(tmp_path) / "x.npz", tmp_path / "missing" / "x.npz"):
-        with pytest.raises(InputError, match="Cannot write .*x.npz: No.* directory"), replaced(
-            place
+        with (
+            pytest.raises(InputError, match="Cannot write .*x.npz: No.* directory"),
+            replaced(place),
         ):
             pytest.fail("the block must not run")
 
 
 def test_a_folder_in_the_files_place_is_named(tmp_path):
     (tmp_path / "folder").mkdir()
-    with pytest.raises(InputError, match="Cannot write .*folder: Is a directory"), replaced(
-        tmp_path / "folder"
-    ) as file:
+    with (
+        pytest.raises(InputError, match="Cannot write .*folder: Is a directory"),
+        replaced(tmp_path / "folder") as file,
+    ):
         file.write(b"new")
     assert os.listdir(tmp_path) == ["folder"]
 

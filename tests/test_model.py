@@ -99,7 +99,9 @@ def test_rows_of_padding_change_no_loss(data, model):
     invalid = ~batch["gt_valid"]
     garbage["gt_boxes"] = tf.where(invalid[..., None], 55.0, batch["gt_boxes"])
     garbage["gt_classes"] = tf.where(invalid, 2, batch["gt_classes"])
-    garbage["gt_masks"] = tf.where(invalid[..., None, None], tf.constant(1, tf.uint8), batch["gt_masks"])
+    garbage["gt_masks"] = tf.where(
+        invalid[..., None, None], tf.constant(1, tf.uint8), batch["gt_masks"]
+    )
     clean = model.loss_terms(_seeded(batch), training=False)
     dirty = model.loss_terms(_seeded(garbage), training=False)
     for name in LOSS_NAMES:
@@ -236,6 +238,6 @@ def test_weights_change_hands_through_load(tmp_path, model):
 
 
 def test_a_real_photo_is_read_and_predicted_at_its_own_size(tmp_path, data, model):
-    path = sorted((p for p in __import__("pathlib").Path(data[1]).iterdir()))[0]
+    path = sorted(p for p in __import__("pathlib").Path(data[1]).iterdir())[0]
     image = read_image(str(path))
     assert model.predict_images([image], 0.01)[0].size == image.shape[:2] == (96, 128)

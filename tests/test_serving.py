@@ -51,7 +51,9 @@ def assert_alike(found, expected):
 
 def test_the_saved_model_finds_what_the_keras_model_finds(model, exported):
     images = random_images((96, 128), (64, 80), (300, 200), (1, 7))
-    for found, expected in zip(saved_model_predictor(exported)(images), model.predict_images(images)):
+    for found, expected in zip(
+        saved_model_predictor(exported)(images), model.predict_images(images)
+    ):
         assert_alike(found, expected)
 
 

@@ -2,7 +2,7 @@
 
 import os
 
-from tfmaskrcnn.config import load_config
+from tfmaskrcnn.config_files import load_config
 from tfmaskrcnn.data import write_shapes
 
 OVERRIDES = (

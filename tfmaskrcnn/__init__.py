@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Config": "config",
     "ModelConfig": "config",
-    "load_config": "config",
+    "load_config": "config_files",
     "InputError": "errors",
     "Instances": "instances",
     "MaskRCNN": "model",

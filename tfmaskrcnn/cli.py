@@ -157,7 +157,7 @@ def _add_set(parser) -> None:
 
 
 def _train(options) -> None:
-    from tfmaskrcnn.config import load_config
+    from tfmaskrcnn.config_files import load_config
     from tfmaskrcnn.train.loop import Run, train
 
     config = load_config(options.config, options.set)
@@ -203,7 +203,7 @@ def _predict(options) -> None:
 
 
 def _export(options) -> None:
-    from tfmaskrcnn.config import override
+    from tfmaskrcnn.config_files import override
     from tfmaskrcnn.model import MaskRCNN
     from tfmaskrcnn.serving import export_saved_model
     from tfmaskrcnn.train.loop import Run, load
@@ -211,7 +211,7 @@ def _export(options) -> None:
 
     model = load(options.model)
     if options.set:
-        from tfmaskrcnn.config import load_config
+        from tfmaskrcnn.config_files import load_config
 
         config = override(load_config(Run(options.model).config), options.set)
         model = MaskRCNN(config.model)

@@ -33,7 +33,11 @@ def tensor_variable(variable) -> tf.Variable:
 def optimizer_variables(optimizer) -> list:
     """All variables of an optimizer: a method in some Keras 2 versions, a property elsewhere."""
     variables = optimizer.variables
-    return list(variables() if callable(variables) else variables)
+    variables = list(variables() if callable(variables) else variables)
+    if hasattr(optimizer, "get_scaled_loss") and optimizer.dynamic:
+        # Keras 2 leaves the loss scale out and has no public name for its variable.
+        variables += [optimizer._loss_scale.current_loss_scale, optimizer.dynamic_counter]
+    return variables
 
 
 def scale_loss(optimizer, loss):

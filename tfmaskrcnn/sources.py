@@ -47,7 +47,7 @@ def open_source(folder: str) -> Source:
         raise InputError(
             f"{folder} is neither a run (no config.json) nor a SavedModel (no saved_model.pb)."
         )
-    from tfmaskrcnn.config import load_config
+    from tfmaskrcnn.config_files import load_config
     from tfmaskrcnn.train.loop import load
 
     model, config = load(folder), load_config(folder)
@@ -153,7 +153,7 @@ def describe(folder: str) -> Dict[str, Any]:
             for name, signature in loaded.signatures.items()
         }
         return {"kind": "SavedModel", "signatures": signatures, "model": _saved_config(folder)}
-    from tfmaskrcnn.config import load_config
+    from tfmaskrcnn.config_files import load_config
     from tfmaskrcnn.train.loop import Run
     from tfmaskrcnn.weights import read_weights
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tfmaskrcnn.evaluation
-from tfmaskrcnn.config import parse_config
+from tfmaskrcnn.config_files import parse_config
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation.callback import CocoCallback
 from tfmaskrcnn.instances import Instances

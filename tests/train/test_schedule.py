@@ -90,9 +90,7 @@ def test_it_survives_keras_own_serialisation():
     assert copy.get_config() == schedule.get_config()
     optimizer = keras.optimizers.SGD(schedule)
     copy = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
-    again = keras.optimizers.schedules.deserialize(
-        keras.optimizers.schedules.serialize(schedule)
-    )
+    again = keras.optimizers.schedules.deserialize(keras.optimizers.schedules.serialize(schedule))
     assert isinstance(again, WarmupSchedule)
     steps = (0, 5, 10, 25, 35, 60)
     assert rates(again, *steps) == rates(schedule, *steps)

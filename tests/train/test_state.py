@@ -1,4 +1,5 @@
 import json
+import os
 
 import keras
 import numpy as np
@@ -6,16 +7,16 @@ import pytest
 import tensorflow as tf
 
 from tfmaskrcnn import compat
-from tfmaskrcnn.config import Config, load_config
+from tfmaskrcnn.config import Config
+from tfmaskrcnn.config_files import load_config
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.gradients import apply_gradients
 from tfmaskrcnn.train import make_optimizer, state
 from tfmaskrcnn.train.state import load_state, save_state
 from tfmaskrcnn.weights import named_weights, save_weights
 
-CONFIG = load_config(
-    None, ["train.schedule.warmup_steps=3", "train.schedule.kind=cosine", "train.clip_norm=1.0"]
-)
+OVERRIDES = ["train.schedule={warmup_steps: 3, kind: cosine}", "train.clip_norm=1.0"]
+CONFIG = load_config(None, OVERRIDES)
 ADAMW = load_config(None, ["train.optimizer=adamw", "train.schedule.warmup_steps=3"])
 PROGRESS = {"epoch": 3, "best": 0.25, "history": [{"loss": 1.5}]}
 
@@ -130,15 +131,7 @@ def test_the_loss_scale_is_part_of_the_state(tmp_path):
 
 
 def test_settings_of_the_evaluation_may_change_between_two_runs(saved):
-    config = load_config(
-        None,
-        [
-            "train.schedule.warmup_steps=3",
-            "train.schedule.kind=cosine",
-            "train.clip_norm=1.0",
-            "evaluation.batch_size=8",
-        ],
-    )
+    config = load_config(None, [*OVERRIDES, "evaluation.batch_size=8"])
     assert load_state(saved[0], compiled(), config) == PROGRESS
 
 
@@ -149,15 +142,7 @@ def test_a_state_of_another_configuration_is_refused(saved, change):
     path, _ = saved
     model = compiled(seed=1)
     before = values(model)
-    other = load_config(
-        None,
-        [
-            "train.schedule.warmup_steps=3",
-            "train.schedule.kind=cosine",
-            "train.clip_norm=1.0",
-            change,
-        ],
-    )
+    other = load_config(None, [*OVERRIDES, change])
     with pytest.raises(InputError, match="state.npz belongs to a run with another configuration"):
         load_state(path, model, other)
     assert_same(values(model), before)
@@ -236,7 +221,7 @@ def test_a_failure_while_writing_leaves_the_former_state(saved, tmp_path, monkey
     def refused(source, target):
         raise OSError(5, "Input/output error")
 
-    for place, name, function in ((np, "savez", broken), (state.replaced.__globals__["os"], "replace", refused)):
+    for place, name, function in ((np, "savez", broken), (os, "replace", refused)):
         with monkeypatch.context() as patch:
             patch.setattr(place, name, function)
             with pytest.raises(InputError, match="Cannot write .*state.npz"):

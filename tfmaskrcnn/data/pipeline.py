@@ -48,7 +48,8 @@ def from_records(
 
     Keys: "image" [B, H, W, 3] float32 normalised RGB, zeros at the bottom and right; "size" [B, 2]
     float32 (height, width) without that padding; "scale" [B, 2] float32 resized / original size
-    along the output's axes; "image_id" [B] int64; "gt_boxes" [B, G, 4] float32 yxyx pixels of the
+    along the output's axes; "image_id" [B] int64; "seed" [B, 2] int32 for what the model
+    draws; "gt_boxes" [B, G, 4] float32 yxyx pixels of the
     padded input; "gt_classes" [B, G] int32, 1..K; "gt_masks" [B, G, 112, 112] uint8 in {0, 1};
     "gt_valid" and "gt_crowd" [B, G] bool (crowd rows are valid rows).
 
@@ -171,7 +172,7 @@ def _sample_function(data: CocoData, config: Config, training: bool) -> Callable
         seed = tf.random.fold_in(
             tf.stack([_int32(config.train.seed), epoch]), tf.cast(position, tf.int32)
         )
-        seeds = tf.unstack(tf.random.split(seed, 3), num=3)
+        seeds = tf.unstack(tf.random.split(seed, 4), num=4)
         image, image_id, boxes, crowd = _call(
             read,
             [index],
@@ -197,6 +198,7 @@ def _sample_function(data: CocoData, config: Config, training: bool) -> Callable
             "size": tf.cast(geometry.size, tf.float32),
             "scale": geometry.scale,
             "image_id": tf.ensure_shape(image_id, []),
+            "seed": seeds[3],
             **_shaped(found, config.data.max_instances),
         }
 

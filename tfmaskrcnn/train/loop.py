@@ -2,13 +2,13 @@
 
 import logging
 import os
-import time
-from typing import NamedTuple, Optional
+from typing import List, NamedTuple, Optional
 
 import keras
 
 from tfmaskrcnn.checkpoints import load_backbone
-from tfmaskrcnn.config import Config, load_config, save_config
+from tfmaskrcnn.config import Config
+from tfmaskrcnn.config_files import load_config, save_config
 from tfmaskrcnn.data import from_records, load_coco
 from tfmaskrcnn.data.coco import CocoData
 from tfmaskrcnn.errors import InputError
@@ -78,12 +78,7 @@ def train(
         InputError: data, configuration or folder are wrong; the loss is not finite.
     """
     run = Run(writable_folder(folder))
-    if os.path.exists(run.state) and not resume:
-        raise InputError(
-            f"{folder} already holds a run; go on with it (--resume) or choose another folder."
-        )
-    if resume and not os.path.exists(run.state):
-        raise InputError(f"{folder} holds no training state to resume from.")
+    _check_folder(run, resume)
     data = load_coco(
         _given(config.data.train_json, "data.train_json"),
         _given(config.data.train_images, "data.train_images"),
@@ -94,29 +89,43 @@ def train(
     model = MaskRCNN(config.model)
     steps = len(data.records) // config.train.batch_size
     model.compile(make_optimizer(config.train, max(steps, 1)))
-    progress = None
-    if resume:
-        progress = load_state(run.state, model, config)
-        _LOG.info("Resuming after epoch %d", progress["epoch"])
-    else:
+    progress = load_state(run.state, model, config) if resume else None
+    if progress is None:
         start_weights(model, config)
         save_config(config, run.config)
     start = progress["epoch"] if progress else 0
-    callbacks = [RunRecorder(run, config, progress)]
-    if config.data.val_json:
-        images = _given(config.data.val_images, "data.val_images")
-        every = config.train.evaluate_every
-        callbacks.insert(0, CocoCallback(config.data.val_json, images, config, every=every))
-    began = time.time()
+    dataset = from_records(data, config, training=True, start_epoch=start)
+    last = min(epochs or config.train.epochs, config.train.epochs)
+    _LOG.info(
+        "%s: %d images, %d steps an epoch, epochs %d to %d of %d",
+        *(run.folder, len(data.records), steps, start + 1, last, config.train.epochs),
+    )
     model.fit(
-        from_records(data, config, training=True, start_epoch=start),
-        epochs=min(epochs or config.train.epochs, config.train.epochs),
+        dataset,
+        epochs=last,
         initial_epoch=start,
-        callbacks=callbacks,
+        callbacks=_callbacks(run, config, progress),
         verbose=verbose,
     )
-    _LOG.info("Trained for %.0f s", time.time() - began)
     return model
+
+
+def _check_folder(run: Run, resume: bool) -> None:
+    if os.path.exists(run.state) and not resume:
+        raise InputError(
+            f"{run.folder} already holds a run; go on with it (--resume) or choose another folder."
+        )
+    if resume and not os.path.exists(run.state):
+        raise InputError(f"{run.folder} holds no training state to resume from.")
+
+
+def _callbacks(run: Run, config: Config, progress) -> List[keras.callbacks.Callback]:
+    recorder = RunRecorder(run, config, progress)
+    if not config.data.val_json:
+        return [recorder]
+    images = _given(config.data.val_images, "data.val_images")
+    every = config.train.evaluate_every
+    return [CocoCallback(config.data.val_json, images, config, every=every), recorder]
 
 
 def with_classes_of(data: CocoData, config: Config) -> Config:

@@ -33,15 +33,16 @@ def load_state(path: str, model, config: Config) -> Dict[str, Any]:
     arrays = read_weights(path)
     try:
         about = json.loads(str(arrays.pop("about")))
-    except (KeyError, ValueError):
+        progress, training, keras3 = (about[key] for key in ("progress", "training", "keras3"))
+    except (KeyError, TypeError, ValueError):
         raise InputError(f"{path} is no training state of tfmaskrcnn.") from None
-    if about["keras3"] != compat.KERAS3:
-        written = "3" if about["keras3"] else "2"
+    if keras3 != compat.KERAS3:
+        written = "3" if keras3 else "2"
         raise InputError(
             f"{path} was written with Keras {written}; a run resumes only with the Keras that "
             "began it. Its weights.npz can start a new run (train.weights)."
         )
-    if about["training"] != _training_digest(config):
+    if training != _training_digest(config):
         raise InputError(
             f"{path} belongs to a run with another configuration (model, data or train differ); "
             "resume it with the config.json beside it."
@@ -56,7 +57,7 @@ def load_state(path: str, model, config: Config) -> Dict[str, Any]:
         raise InputError(f"{path}: {error}") from None
     for variable, array in zip(variables, saved):
         variable.assign(array)
-    return about["progress"]
+    return progress
 
 
 def _count(arrays, prefix: str) -> int:
