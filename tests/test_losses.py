@@ -294,7 +294,8 @@ def test_positives_come_first_and_are_never_crowd_nor_padding(seed):
 
 
 def test_crowd_boxes_are_neither_rois_nor_background():
-    truth = ground_truth([[GRID[0], GRID[8]]], crowd=[[False, True]])
+    beside = [1, 1, 21, 31]  # a crowd where the object is; its box would match the object
+    truth = ground_truth([[GRID[0], GRID[8], beside]], crowd=[[False, True, True]])
     boxes = [[80, 100, 100, 130], [82, 102, 98, 128], [200, 200, 220, 220]]
     rois = sample_rois(proposals_of([boxes]), truth, seeds(1), BOX)
     kept = rois.boxes.numpy()[rois.valid.numpy()]
