@@ -14,8 +14,6 @@ SOURCES = sorted([*(ROOT / PACKAGE).rglob("*.py"), *(ROOT / "export").rglob("*.p
 RANKS = {
     **dict.fromkeys(["config", "config_files", "structures", "compat"], 0),
     **dict.fromkeys(["errors", "files", "quiet"], 0),
-        ["config", "config_files", "structures", "compat", "errors", "files", "quiet"], 0
-    ),
     "ops": 1,
     **dict.fromkeys(["layers", "losses", "instances", "prediction", "weights", "gradients"], 2),
     "model": 3,

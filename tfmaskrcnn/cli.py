@@ -1,18 +1,15 @@
 """The command line: a thin shell over the package's public names."""
 
 import argparse
-import json
 import logging
 import os
 import sys
 from typing import List, Optional
 
-# Before TensorFlow is imported: its C++ log is for its own developers.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-from tfmaskrcnn import __version__  # noqa: E402
-from tfmaskrcnn.errors import InputError  # noqa: E402
-from tfmaskrcnn.quiet import hide_remarks  # noqa: E402
+# Nothing here may import TensorFlow: `--help` is to be there at once, and `main` has to quieten
+# TensorFlow before it is imported.
+from tfmaskrcnn import __version__
+from tfmaskrcnn.quiet import hide_remarks
 
 _EXAMPLES = """\
 examples:
@@ -33,25 +30,49 @@ _SET_HELP = (
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
-    """Run the command line; returns the exit code: 0, or 2 after a wrong input, 130 on Ctrl-C."""
+    """Run the command line.
+
+    Args:
+        arguments: without the program's name; None takes the process's own.
+
+    Returns:
+        The exit code: 0, 2 after a wrong input, 130 after Ctrl-C, 141 if nobody reads the output.
+    """
     options = _parser().parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its C++ log is for its own developers
     if not options.verbose:
         hide_remarks()
-    level = logging.DEBUG if options.verbose else logging.INFO
-    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
-    for noisy in ("tensorflow", "absl", "matplotlib", "PIL", "h5py"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
+    _set_up_logging(options.verbose)
+    try:
+        return _run(options)
+    except KeyboardInterrupt as stopped:
+        print(f"tfmaskrcnn: stopped. {stopped}".rstrip(), file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader, such as `head`, has had enough
+        # Python flushes stdout once more at its end, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _run(options) -> int:
+    from tfmaskrcnn.errors import InputError
+
     try:
         options.run(options)
+        sys.stdout.flush()
     except InputError as error:
         if options.verbose:
             raise
         print(f"tfmaskrcnn: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("tfmaskrcnn: stopped.", file=sys.stderr)
-        return 130
     return 0
+
+
+def _set_up_logging(verbose: bool) -> None:
+    level = logging.DEBUG if verbose else logging.INFO
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
+    for noisy in ("tensorflow", "absl", "matplotlib", "PIL", "h5py"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -103,11 +124,11 @@ def _add_evaluate(commands) -> None:
     parser.add_argument("model", metavar="MODEL", help="run folder or SavedModel folder")
     parser.add_argument("--json", metavar="FILE", help="COCO instance annotations")
     parser.add_argument("--images", metavar="FOLDER", help="the folder their file names start from")
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N images")
+    parser.add_argument("--limit", type=_count, metavar="N", help="only the first N images")
     parser.add_argument("--results", metavar="FILE", help="also write the numbers as JSON")
     parser.add_argument(
         "--max-detections",
-        type=int,
+        type=_count,
         nargs=3,
         metavar="N",
         help="COCO's maxDets (default: the run's, else 1 10 100); AP uses the last",
@@ -126,9 +147,11 @@ def _add_predict(commands) -> None:
     parser.add_argument("inputs", metavar="INPUT", nargs="+", help="image, folder or 'glob'")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="where to write")
     parser.add_argument(
-        "--threshold", type=float, default=0.5, metavar="P", help="lowest score drawn (0.5)"
+        "--threshold", type=_share, default=0.5, metavar="P", help="lowest score drawn (0.5)"
     )
-    parser.add_argument("--batch-size", type=int, default=1, metavar="N", help="images at a time")
+    parser.add_argument(
+        "--batch-size", type=_count, default=1, metavar="N", help="images at a time"
+    )
 
 
 def _add_export(commands) -> None:
@@ -156,13 +179,33 @@ def _add_set(parser) -> None:
     )
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
+    return value
+
+
 def _train(options) -> None:
     from tfmaskrcnn.config_files import load_config
     from tfmaskrcnn.train.loop import Run, train
 
-    config = load_config(options.config, options.set)
-    train(config, options.out, options.resume, verbose=1 if sys.stdout.isatty() else 2)
-    run = Run(options.out)
+    config, run = load_config(options.config, options.set), Run(options.out)
+    try:
+        train(config, options.out, options.resume, verbose=1 if sys.stdout.isatty() else 2)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            "Add --resume to go on from the last epoch." if os.path.exists(run.state) else ""
+        ) from None
     print(f"checkpoint  {run.weights}\ncurves      {run.curves}\nhistory     {run.history}")
 
 
@@ -173,15 +216,11 @@ def _evaluate(options) -> None:
     from tfmaskrcnn.sources import open_source
 
     source = open_source(options.model)
-    json_path = options.json or source.val_json
-    images = options.images or source.val_images
-    if not json_path or not images:
-        raise InputError("evaluate needs --json FILE and --images FOLDER.")
     with progress_bar() as progress:
         result = evaluate(
             source.predict,
-            json_path,
-            images,
+            options.json or source.val_json,
+            options.images or source.val_images,
             options.max_detections or source.max_detections,
             limit=options.limit,
             progress=progress,
@@ -190,38 +229,34 @@ def _evaluate(options) -> None:
     if options.results:
         with replaced(options.results, "w") as file:
             file.write(result.to_json())
+        print(f"results     {options.results}")
 
 
 def _predict(options) -> None:
-    from tfmaskrcnn.sources import open_source, predict_files
+    from tfmaskrcnn.files import writable_folder
+    from tfmaskrcnn.sources import find_images, open_source, predict_files
 
+    # First what takes no time.
+    paths, folder = find_images(options.inputs), writable_folder(options.out)
     source = open_source(options.model)
-    results = predict_files(
-        source, options.inputs, options.out, options.threshold, options.batch_size
-    )
+    results = predict_files(source, paths, folder, options.threshold, options.batch_size)
     print(f"results     {results}")
 
 
 def _export(options) -> None:
-    from tfmaskrcnn.config_files import override
-    from tfmaskrcnn.model import MaskRCNN
     from tfmaskrcnn.serving import export_saved_model
-    from tfmaskrcnn.train.loop import Run, load
-    from tfmaskrcnn.weights import load_weights
+    from tfmaskrcnn.sources import load_run
 
-    model = load(options.model)
-    if options.set:
-        from tfmaskrcnn.config_files import load_config
-
-        config = override(load_config(Run(options.model).config), options.set)
-        model = MaskRCNN(config.model)
-        load_weights(model, Run(options.model).weights)
+    model = load_run(options.model, options.set)
     print(f"SavedModel  {export_saved_model(model, options.out)}")
 
 
 def _info(options) -> None:
+    import yaml
+
     from tfmaskrcnn.sources import describe, versions
 
-    if options.model:
-        print(json.dumps(describe(options.model), indent=2))
-    print(json.dumps(versions(), indent=2))
+    about = describe(options.model) if options.model else {}
+    about["versions"] = versions()
+    # Short lists on one line; the configuration can be pasted into a file.
+    print(yaml.safe_dump(about, sort_keys=False, default_flow_style=None, width=100), end="")

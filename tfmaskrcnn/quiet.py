@@ -1,4 +1,4 @@
-"""Keeps the remarks of TensorFlow's graph optimizer off the terminal.
+"""Keeps the remarks of TensorFlow's native code off the terminal.
 
 TensorFlow 2.15 writes a warning of a thousand characters for each CropAndResize that it cannot put
 a cost on (tensorflow#56904), past every log level, straight to the process's stderr.
@@ -6,30 +6,47 @@ a cost on (tensorflow#56904), past every log level, straight to the process's st
 
 import os
 import re
+import signal
 import sys
-import threading
 
-# absl's prefix of a warning or remark: "W0000 00:00:1795364482.53 6100 file.cc:699] ...".
+# absl's prefix of a warning or remark: "W0000 00:00:1795364482.53 6100 file.cc:699] ...", and the
+# harmless errors with which TensorFlow for GPUs greets from 2.17 on.
 _REMARK = re.compile(
-    rb"^([WI]\d{4} [\d:.]+ +\d+ [\w./]+\.cc:\d+\]|WARNING: All log messages before absl::)"
+    rb"[WI]\d{4} [\d:.]+ +\d+ [\w./]+\.cc:\d+\]"
+    rb"|E\d{4} .*Unable to register cu\w+ factory"
+    rb"|WARNING: All log messages before absl::"
 )
 
 
 def hide_remarks() -> None:
     """Filter absl's remarks and warnings out of what native code writes to stderr.
 
-    Python's own `sys.stderr` keeps its direct way; errors of native code pass.
+    Python's own `sys.stderr` keeps its direct way; errors of native code pass. Does nothing where
+    Python's stderr is redirected already, by this function or by a test, nor where processes cannot
+    fork. To be called before TensorFlow is imported.
     """
+    if sys.stderr is None or sys.stderr is not sys.__stderr__ or not hasattr(os, "fork"):
+        return
     direct = os.dup(2)
-    sys.stderr = os.fdopen(direct, "w", buffering=1, encoding="utf-8", errors="backslashreplace")
     read_end, write_end = os.pipe()
+    # A process, not a thread: the last words of a process that aborts must get through.
+    if os.fork() == 0:
+        _forward(read_end, write_end, direct)
+    os.close(read_end)
     os.dup2(write_end, 2)
     os.close(write_end)
+    sys.stderr = os.fdopen(direct, "w", buffering=1, encoding="utf-8", errors="backslashreplace")
 
-    def forward():
+
+def _forward(read_end: int, write_end: int, direct: int) -> None:
+    """The life of the filtering process: copy lines until the writer is gone."""
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the writer
+        for unused in (0, 1, 2, write_end):
+            os.close(unused)
         with os.fdopen(read_end, "rb") as lines:
             for line in lines:
                 if not _REMARK.match(line):
                     os.write(direct, line)
-
-    threading.Thread(target=forward, name="stderr-filter", daemon=True).start()
+    finally:
+        os._exit(0)

@@ -9,6 +9,7 @@ from importlib import metadata
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
+from PIL import Image
 
 from tfmaskrcnn.data.reading import read_image
 from tfmaskrcnn.errors import InputError
@@ -80,7 +81,6 @@ def predict_files(
     Returns:
         Path of the `results.json`.
     """
-    from PIL import Image
     from rich.progress import track
 
     paths = find_images(inputs)

@@ -158,9 +158,13 @@ def _plot_precisions(axes, precisions: Dict[str, Sequence[float]]) -> None:
 
 
 def _plot(axes, values, style: str, color: str, width: float, label: str) -> None:
-    marker = "o" if len(values) < 2 else None  # a line of one point cannot be seen
-    epochs = np.arange(1, len(values) + 1)
-    axes.plot(epochs, values, style, color=color, linewidth=width, label=label, marker=marker)
+    values = np.asarray(values, float)
+    known = np.isfinite(values)  # not every epoch is evaluated
+    marker = "o" if known.sum() < 2 else None  # a line of one point cannot be seen
+    epochs = np.arange(1, len(values) + 1)[known]
+    axes.plot(
+        epochs, values[known], style, color=color, linewidth=width, label=label, marker=marker
+    )
 
 
 def _instance_windows(found: Instances, scale: int) -> Iterator[Window]:

@@ -65,7 +65,7 @@ class CocoCallback(keras.callbacks.Callback):
             self.results[epoch] = result
             numbers = result.as_logs(self.prefix)
             self._logged = {key: numbers[key] for key in self._logged}
-            _LOG.info("Epoch %d: mask AP %.3f", epoch, result.masks["AP"])
+            _LOG.debug("Epoch %d: mask AP %.3f", epoch, result.masks["AP"])
         if logs is not None:
             logs.update(self._logged)
 

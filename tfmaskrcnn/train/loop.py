@@ -16,7 +16,7 @@ from tfmaskrcnn.evaluation import CocoCallback
 from tfmaskrcnn.files import writable_folder
 from tfmaskrcnn.model import MaskRCNN
 from tfmaskrcnn.train.optimizers import make_optimizer
-from tfmaskrcnn.train.recorder import RunRecorder
+from tfmaskrcnn.train.recorder import ProgressLines, RunRecorder
 from tfmaskrcnn.train.state import load_state
 from tfmaskrcnn.weights import CLASS_LAYERS, load_weights
 
@@ -58,7 +58,7 @@ def train(
     config: Config,
     folder: str,
     resume: bool = False,
-    verbose: int = 1,
+    verbose: int = 0,
     epochs: Optional[int] = None,
 ) -> MaskRCNN:
     """Train a model on `config.data` and leave all about it in `folder`.
@@ -68,7 +68,7 @@ def train(
         folder: made if it does not exist; `Run` tells what will lie in it.
         resume: go on from the last epoch that `folder` holds; on a CPU the result is the same to
             the bit as that of a run never interrupted.
-        verbose: 0 silent, 1 Keras's progress bar, 2 a line an epoch.
+        verbose: of `fit`: 0 nothing, 1 Keras's progress bar. The log gets a line an epoch anyway.
         epochs: stop after this epoch, though the schedule is for `config.train.epochs`.
 
     Returns:
@@ -104,7 +104,7 @@ def train(
         dataset,
         epochs=last,
         initial_epoch=start,
-        callbacks=_callbacks(run, config, progress),
+        callbacks=_callbacks(run, config, steps, progress),
         verbose=verbose,
     )
     return model
@@ -119,13 +119,15 @@ def _check_folder(run: Run, resume: bool) -> None:
         raise InputError(f"{run.folder} holds no training state to resume from.")
 
 
-def _callbacks(run: Run, config: Config, progress) -> List[keras.callbacks.Callback]:
-    recorder = RunRecorder(run, config, progress)
-    if not config.data.val_json:
-        return [recorder]
-    images = _given(config.data.val_images, "data.val_images")
-    every = config.train.evaluate_every
-    return [CocoCallback(config.data.val_json, images, config, every=every), recorder]
+def _callbacks(run: Run, config: Config, steps: int, progress) -> List[keras.callbacks.Callback]:
+    evaluation = None
+    if config.data.val_json:
+        images = _given(config.data.val_images, "data.val_images")
+        every = config.train.evaluate_every
+        evaluation = CocoCallback(config.data.val_json, images, config, every=every)
+    recorder = RunRecorder(run, config, evaluation, progress)
+    lines = ProgressLines(recorder, steps, config.train.batch_size)
+    return [c for c in (evaluation, recorder, lines) if c is not None]
 
 
 def with_classes_of(data: CocoData, config: Config) -> Config:

@@ -1,6 +1,8 @@
-"""What a run leaves in its folder after each epoch."""
+"""What a run leaves in its folder after each epoch, and what it says meanwhile."""
 
 import csv
+import logging
+import math
 import os
 import time
 from typing import Any, Dict, List, Optional
@@ -8,48 +10,56 @@ from typing import Any, Dict, List, Optional
 import keras
 
 from tfmaskrcnn.config import Config
+from tfmaskrcnn.evaluation import CocoCallback
 from tfmaskrcnn.files import replaced
+from tfmaskrcnn.losses import LOSS_NAMES
 from tfmaskrcnn.train.state import save_state
 from tfmaskrcnn.visualize import plot_curves
 from tfmaskrcnn.weights import save_weights
 
+_LOG = logging.getLogger(__name__)
 MONITOR = "val_mask_ap"
+_SECONDS_BETWEEN_LINES = 30.0
 
 
 class RunRecorder(keras.callbacks.Callback):
     """Writes history, curves, the best weights and the state; stops when AP no longer improves.
 
-    Goes after a `CocoCallback`, whose AP decides which weights are the best. The state is written
-    last, so that a run killed in between repeats its last epoch.
+    Goes after the `CocoCallback`, whose mask AP decides which weights are the best. The state is
+    written last, so that a run killed in between repeats its last epoch.
     """
 
-    def __init__(self, run, config: Config, progress: Optional[Dict[str, Any]] = None):
+    def __init__(
+        self,
+        run,
+        config: Config,
+        evaluation: Optional[CocoCallback],
+        progress: Optional[Dict[str, Any]] = None,
+    ):
         """Begin at `progress` (from `load_state`), or at the start of a run."""
         super().__init__()
-        self.run, self.config = run, config
+        self.run, self.config, self.evaluation = run, config, evaluation
         progress = progress or {"best": None, "best_epoch": 0, "history": []}
         self.best, self.best_epoch = progress["best"], progress["best_epoch"]
         self.history: List[Dict[str, float]] = progress["history"]
-        self._began = 0.0
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Start the clock."""
-        self._began = time.time()
 
     def on_epoch_end(self, epoch, logs=None):
         """Record epoch `epoch` (0 is the first) with the numbers in `logs`."""
+        evaluated = self.evaluation is not None and epoch + 1 in self.evaluation.results
         numbers = {name: float(value) for name, value in (logs or {}).items()}
-        rate = self.model.optimizer.learning_rate
-        done = {"epoch": epoch + 1, "seconds": round(time.time() - self._began, 3)}
-        self.history.append({**done, **numbers, "learning_rate": float(rate)})
+        if not evaluated:  # then the callback repeats its last ones
+            numbers = {n: v for n, v in numbers.items() if not n.startswith("val_")}
+        rate = float(self.model.optimizer.learning_rate)
+        self.history.append({"epoch": epoch + 1, **numbers, "learning_rate": rate})
         self._write_history()
         score = numbers.get(MONITOR)
-        if score is None or self.best is None or score > self.best:
+        if self.evaluation is None or (evaluated and (self.best is None or score > self.best)):
             self.best, self.best_epoch = score, epoch + 1
             save_weights(self.model, self.run.weights)
         save_state(self.run.state, self.model, self.config, self._progress())
         patience = self.config.train.early_stop
-        if patience and score is not None and epoch + 1 - self.best_epoch >= patience:
+        if patience and evaluated and epoch + 1 - self.best_epoch >= patience:
+            _LOG.info("No better mask AP since epoch %d: stopping early.", self.best_epoch)
             self.model.stop_training = True
 
     def _progress(self) -> Dict[str, Any]:
@@ -61,12 +71,66 @@ class RunRecorder(keras.callbacks.Callback):
         }
 
     def _write_history(self) -> None:
-        names = list(self.history[-1])
+        names = list(dict.fromkeys(name for row in self.history for name in row))
         with replaced(self.run.history, "w") as file:
-            writer = csv.DictWriter(file, names, extrasaction="ignore", restval="")
+            writer = csv.DictWriter(file, names, restval="")
             writer.writeheader()
             writer.writerows(self.history)
-        columns = {name: [row.get(name) for row in self.history] for name in names}
+        columns = {name: [row.get(name, math.nan) for row in self.history] for name in names}
         temporary = f"{self.run.curves}.{os.getpid()}.png"
         plot_curves(columns, temporary)
         os.replace(temporary, self.run.curves)
+
+
+class ProgressLines(keras.callbacks.Callback):
+    """Says in the log how the run goes: a line an epoch, and in long epochs one now and then.
+
+    Goes last, when the other callbacks have put their numbers in place.
+    """
+
+    def __init__(self, recorder: RunRecorder, steps: int, batch_size: int):
+        """`steps` batches of `batch_size` images an epoch."""
+        super().__init__()
+        self.recorder, self.steps, self.batch_size = recorder, steps, batch_size
+        self._epoch = 0
+        self._began = self._trained = self._last_line = time.monotonic()
+        self._spent: List[float] = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Start the clock."""
+        self._epoch = epoch
+        self._began = self._last_line = time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """A line every half a minute."""
+        self._trained = now = time.monotonic()
+        if now - self._last_line > _SECONDS_BETWEEN_LINES and batch + 1 < self.steps:
+            self._last_line = now
+            speed = (batch + 1) * self.batch_size / (now - self._began)
+            loss = float((logs or {}).get("loss", math.nan))
+            where = f"epoch {self._epoch + 1}, step {batch + 1} of {self.steps}"
+            _LOG.info("%s   loss %.3f   %.1f images/s", where, loss, speed)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """The epoch's losses, AP if it was evaluated, speed and the time left."""
+        row, epochs = self.recorder.history[-1], self.params["epochs"]
+        parts = " ".join(f"{n[:-5]} {row[n]:.3f}" for n in LOSS_NAMES if n in row)
+        text = f"epoch {epoch + 1:>{len(str(epochs))}}/{epochs}   loss {row['loss']:.3f} ({parts})"
+        if MONITOR in row:
+            text += f"   mask AP {row[MONITOR]:.3f} AP50 {row['val_mask_ap50']:.3f}"
+            text += f" box AP {row['val_box_ap']:.3f}"
+            text += " (best)" if self.recorder.best_epoch == epoch + 1 else ""
+        speed = self.steps * self.batch_size / max(self._trained - self._began, 1e-9)
+        self._spent.append(time.monotonic() - self._began)
+        # The first epoch builds the graph and is no measure of the others.
+        usual = self._spent[1:] or self._spent
+        left = (epochs - epoch - 1) * sum(usual) / len(usual)
+        text += f"   {speed:.1f} images/s"
+        text += f"   {_clock(left)} left" if left else ""
+        _LOG.info("%s", text)
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
