@@ -201,7 +201,7 @@ def _train(options) -> None:
 
     config, run = load_config(options.config, options.set), Run(options.out)
     try:
-        train(config, options.out, options.resume, verbose=1 if sys.stdout.isatty() else 2)
+        train(config, options.out, options.resume)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             "Add --resume to go on from the last epoch." if os.path.exists(run.state) else ""
@@ -215,7 +215,7 @@ def _evaluate(options) -> None:
     from tfmaskrcnn.files import replaced
     from tfmaskrcnn.sources import open_source
 
-    source = open_source(options.model)
+    source = open_source(options.model, needs_data=not (options.json and options.images))
     with progress_bar() as progress:
         result = evaluate(
             source.predict,
