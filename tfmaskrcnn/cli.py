@@ -94,7 +94,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _command(commands, name: str, run, text: str) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=text.split(".")[0].lower(), description=text)
+    short = text[0].lower() + text[1:].split(".")[0]
+    parser = commands.add_parser(name, help=short, description=text)
     parser.set_defaults(run=run)
     return parser
 

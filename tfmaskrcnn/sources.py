@@ -1,5 +1,6 @@
 """Where predictions come from on the command line: a run folder or an exported SavedModel."""
 
+import dataclasses
 import glob
 import json
 import logging
@@ -11,9 +12,11 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 import numpy as np
 from PIL import Image
 
+from tfmaskrcnn import __version__
+from tfmaskrcnn.config_files import load_config
 from tfmaskrcnn.data.reading import read_image
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.evaluation.run import saved_model_predictor
+from tfmaskrcnn.evaluation.run import progress_bar, saved_model_predictor
 from tfmaskrcnn.files import replaced, writable_folder
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.visualize import draw
@@ -38,20 +41,24 @@ def is_saved_model(folder: str) -> bool:
     return os.path.exists(os.path.join(folder, "saved_model.pb"))
 
 
-def open_source(folder: str) -> Source:
-    """The model in `folder`, by what lies there. A SavedModel is opened without Keras."""
-    if is_saved_model(folder):
-        model = _saved_config(folder)
-        labels = tuple(model.get("class_names", ())), tuple(model.get("category_ids", ()))
-        return Source(saved_model_predictor(folder), *labels)
-    if not os.path.exists(os.path.join(folder, "config.json")):
-        raise InputError(
-            f"{folder} is neither a run (no config.json) nor a SavedModel (no saved_model.pb)."
-        )
-    from tfmaskrcnn.config_files import load_config
-    from tfmaskrcnn.train.loop import load
+def open_source(folder: str, needs_data: bool = False) -> Source:
+    """The model in `folder`, by what lies there. A SavedModel is opened without Keras.
 
-    model, config = load(folder), load_config(folder)
+    Args:
+        folder: a run or an exported SavedModel.
+        needs_data: its `val_json` and `val_images` will be used.
+
+    Raises:
+        InputError: `folder` is neither, is damaged, or names no data though they are needed.
+    """
+    if is_saved_model(folder):
+        if needs_data:
+            raise InputError(f"{folder} names no data; give --json FILE and --images FOLDER.")
+        return _open_saved_model(folder)
+    config = _run_config(folder)
+    if needs_data and not (config.data.val_json and config.data.val_images):
+        raise InputError(f"{folder} has no val split; give --json FILE and --images FOLDER.")
+    model = load_run(folder)
 
     def predict(images):
         return model.predict_images(images, batch_size=len(images))
@@ -64,6 +71,40 @@ def open_source(folder: str) -> Source:
         config.data.val_images,
         config.evaluation.max_detections,
     )
+
+
+def load_run(folder: str, overrides: Sequence[str] = ()):
+    """The `MaskRCNN` of a run folder, its configuration changed by `"key=value"` overrides."""
+    config = _run_config(folder, overrides)
+    from tfmaskrcnn.model import MaskRCNN
+    from tfmaskrcnn.train.loop import Run
+    from tfmaskrcnn.weights import load_weights
+
+    model = MaskRCNN(config.model)
+    load_weights(model, Run(folder).weights)
+    return model
+
+
+def _run_config(folder: str, overrides: Sequence[str] = ()):
+    if not os.path.exists(folder):
+        raise InputError(f"There is no folder {folder}.")
+    if is_saved_model(folder):
+        raise InputError(f"{folder} is a SavedModel; wanted the folder of a training run.")
+    if not os.path.exists(os.path.join(folder, "config.json")):
+        raise InputError(
+            f"{folder} is neither a run (no config.json) nor a SavedModel (no saved_model.pb)."
+        )
+    return load_config(folder, overrides)
+
+
+def _open_saved_model(folder: str) -> Source:
+    model, predict = _saved_config(folder), saved_model_predictor(folder)
+    names, ids = tuple(model.get("class_names", ())), tuple(model.get("category_ids", ()))
+
+    def named(images):
+        return [dataclasses.replace(found, class_names=names) for found in predict(images)]
+
+    return Source(named, names, ids)
 
 
 def predict_files(
@@ -81,22 +122,18 @@ def predict_files(
     Returns:
         Path of the `results.json`.
     """
-    from rich.progress import track
-
     paths = find_images(inputs)
-    writable_folder(folder)
-    pictures = _picture_names(paths)
+    pictures = _picture_paths(paths, writable_folder(folder))
     results: List[Dict[str, Any]] = []
-    starts = range(0, len(paths), max(batch_size, 1))
-    for start in track(starts, description="predicting"):
-        part = paths[start : start + batch_size]
-        images = [read_image(path) for path in part]
-        for i, (image, found) in enumerate(zip(images, source.predict(images)), start=start):
-            ids = source.category_ids or range(1, int(found.classes.max(initial=0)) + 1)
-            entries = found.coco_results(i + 1, list(ids))
-            results += [{**entry, "file_name": paths[i]} for entry in entries]
-            picture = draw(image, found, threshold)
-            Image.fromarray(picture).save(os.path.join(folder, pictures[i]))
+    with progress_bar("predicting") as progress:
+        for start in range(0, len(paths), batch_size):
+            images = [read_image(path) for path in paths[start : start + batch_size]]
+            for i, found in enumerate(source.predict(images), start=start):
+                ids = source.category_ids or range(1, int(found.classes.max(initial=0)) + 1)
+                entries = found.coco_results(i + 1, ids)
+                results += [{**entry, "file_name": paths[i]} for entry in entries]
+                _save_picture(draw(images[i - start], found, threshold), pictures[i])
+            progress(start + len(images), len(paths))
     path = os.path.join(folder, "results.json")
     with replaced(path, "w") as file:
         json.dump(results, file)
@@ -110,54 +147,58 @@ def find_images(inputs: Sequence[str]) -> List[str]:
     Raises:
         InputError: one of them stands for nothing.
     """
-    paths: Dict[str, None] = {}
+    paths: Dict[str, str] = {}
     for text in inputs:
         if os.path.isdir(text):
-            names = sorted(os.listdir(text))
+            # Names with a dot first are leavings of operating systems, such as "._photo.jpg".
+            names = [n for n in sorted(os.listdir(text)) if not n.startswith(".")]
             found = [os.path.join(text, n) for n in names if n.lower().endswith(_IMAGE_ENDINGS)]
-        elif os.path.exists(text):
-            found = [text]
         else:
-            found = sorted(p for p in glob.glob(text, recursive=True) if os.path.isfile(p))
+            found = [text] if os.path.exists(text) else sorted(glob.glob(text, recursive=True))
+        found = [path for path in found if os.path.isfile(path)]
         if not found:
             kind = "holds no image" if os.path.isdir(text) else "matches no file"
             raise InputError(f"{text} {kind}.")
-        paths.update(dict.fromkeys(found))
-    return list(paths)
+        for path in found:
+            paths.setdefault(os.path.abspath(path), path)
+    return list(paths.values())
 
 
-def _picture_names(paths: Sequence[str]) -> List[str]:
-    """A PNG name for each path; a number keeps equal names of different folders apart."""
-    names, taken = [], set()
+def _picture_paths(paths: Sequence[str], folder: str) -> List[str]:
+    """A PNG for each path; a number keeps equal names of different folders apart."""
+    inputs, taken, pictures = {os.path.realpath(path) for path in paths}, set(), []
     for path in paths:
         stem = os.path.splitext(os.path.basename(path))[0]
         name, number = f"{stem}.png", 2
-        while name in taken:
+        while name.lower() in taken:  # some file systems do not tell A.png from a.png
             name, number = f"{stem}_{number}.png", number + 1
-        taken.add(name)
-        names.append(name)
-    return names
+        taken.add(name.lower())
+        pictures.append(os.path.join(folder, name))
+        if os.path.realpath(pictures[-1]) in inputs:
+            raise InputError(
+                f"The picture {pictures[-1]} would replace an input; choose another --out folder."
+            )
+    return pictures
+
+
+def _save_picture(picture: np.ndarray, path: str) -> None:
+    with replaced(path) as file:
+        Image.fromarray(picture).save(file, "PNG")
 
 
 def describe(folder: str) -> Dict[str, Any]:
-    """What a run folder or SavedModel holds, JSON-ready."""
+    """What a run folder or SavedModel holds, of JSON's types."""
     if is_saved_model(folder):
-        import tensorflow as tf
-
-        loaded = tf.saved_model.load(folder)
-        signatures = {
-            name: {
-                "inputs": _shapes(signature.structured_input_signature[1]),
-                "outputs": _shapes(signature.structured_outputs),
-            }
-            for name, signature in loaded.signatures.items()
+        return {
+            "kind": "SavedModel",
+            "signatures": _signatures(folder),
+            "model": _saved_config(folder),
         }
-        return {"kind": "SavedModel", "signatures": signatures, "model": _saved_config(folder)}
-    from tfmaskrcnn.config_files import load_config
+    config = _run_config(folder)
     from tfmaskrcnn.train.loop import Run
     from tfmaskrcnn.weights import read_weights
 
-    config, weights = load_config(folder), read_weights(Run(folder).weights)
+    weights = read_weights(Run(folder).weights)
     count = sum(array.size for array in weights.values())
     return {
         "kind": "run",
@@ -168,8 +209,8 @@ def describe(folder: str) -> Dict[str, Any]:
 
 def versions() -> Dict[str, str]:
     """Versions of Python and of the packages that decide how the program runs."""
-    found = {"python": platform.python_version()}
-    for name in ("tfmaskrcnn", "tensorflow", "tensorflow-cpu", "keras", "numpy", "pycocotools"):
+    found = {"tfmaskrcnn": __version__, "python": platform.python_version()}
+    for name in ("tensorflow", "tensorflow-cpu", "keras", "numpy", "pycocotools"):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -177,14 +218,39 @@ def versions() -> Dict[str, str]:
     return found
 
 
+def _signatures(folder: str) -> Dict[str, Any]:
+    import tensorflow as tf
+
+    try:
+        loaded = tf.saved_model.load(folder)
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{folder} is no SavedModel that TensorFlow can load: {reason}") from None
+    return {
+        name: {
+            "inputs": _shapes(signature.structured_input_signature[1]),
+            "outputs": _shapes(signature.structured_outputs),
+        }
+        for name, signature in loaded.signatures.items()
+    }
+
+
 def _shapes(specs) -> Dict[str, str]:
-    return {name: f"{spec.dtype.name} {spec.shape}" for name, spec in sorted(specs.items())}
+    """Name -> "float32[?,20,4]"."""
+    shapes = {}
+    for name, spec in sorted(specs.items()):
+        sides = ",".join("?" if side is None else str(side) for side in spec.shape)
+        shapes[name] = f"{spec.dtype.name}[{sides}]"
+    return shapes
 
 
 def _saved_config(folder: str) -> Dict[str, Any]:
     """The configuration inside a SavedModel; empty for a model exported by another program."""
     path = os.path.join(folder, "assets", "config.json")
-    if not os.path.exists(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except FileNotFoundError:
         return {}
-    with open(path, encoding="utf-8") as file:
-        return json.load(file)
+    except ValueError as error:
+        raise InputError(f"{path} is not valid JSON: {error}.") from None
