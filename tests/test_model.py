@@ -1,7 +1,11 @@
+import json
+import pathlib
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 from tiny import tiny_config, tiny_data
 
 import tfmaskrcnn as mr
@@ -208,18 +212,18 @@ def test_run_eagerly_gives_the_same_losses_as_the_graph(data):
 
 @pytest.mark.slow
 def test_one_image_is_overfitted_from_random_weights(tmp_path):
-    json_path, images = write_shapes(
-        str(tmp_path), 1, height=160, width=192, num_objects=(4, 4), seed=5
-    )
+    size = {"height": 128, "width": 160}
+    json_path, images = write_shapes(str(tmp_path), 1, num_objects=(5, 5), seed=3, **size)
     config = tiny_config(
-        "input.min_side=160",
-        "input.max_side=192",
+        "input={min_side: 128, max_side: 160}",
         "fpn.channels=64",
-        "rpn.post_nms_top_k_training=200",
+        "anchors.sizes=[[16], [32], [64], [128], [256]]",
+        "rpn={post_nms_top_k_training: 200, post_nms_top_k: 200}",
         "box_head={hidden: 128, samples_per_image: 64}",
         "mask_head={channels: 64, num_convs: 2}",
         "data.augment.horizontal_flip=0",
         "train={batch_size: 1, epochs: 300, optimizer: adamw, learning_rate: 0.001}",
+        "train.clip_norm=null",
         "train.schedule={kind: cosine, warmup_steps: 20}",
     )
     keras.utils.set_random_seed(1)
@@ -230,6 +234,26 @@ def test_one_image_is_overfitted_from_random_weights(tmp_path):
     assert result.masks["AP"] > 0.9 and result.boxes["AP"] > 0.9
 
 
+def test_a_batch_of_mixed_sizes_trains_and_keeps_proposals_inside_each_image(tmp_path):
+    json_path, images = write_shapes(str(tmp_path), 2, height=64, width=128, num_objects=(2, 3))
+    coco = json.loads(pathlib.Path(json_path).read_text())
+    first = coco["images"][0]
+    path = pathlib.Path(images) / first["file_name"]
+    Image.open(path).crop((0, 0, 128, 60)).resize((128, 64)).crop((0, 0, 90, 64)).save(path)
+    first["width"] = 90
+    pathlib.Path(json_path).write_text(json.dumps(coco))
+    config = tiny_config("input.min_side=64", "data.skip_invalid=true")
+    batch = next(iter(from_coco(json_path, images, config, training=True)))
+    assert batch["image"].shape == (2, 64, 128, 3)
+    assert sorted(batch["size"].numpy().tolist()) == [[64, 90], [64, 128]]
+    model = mr.MaskRCNN(config.model)
+    model.compile(make_optimizer(config.train, 1))
+    assert np.isfinite(model.train_on_batch(batch, return_dict=True)["loss"])
+    proposals = model.propose(model.rpn_output(model.features(batch["image"])), batch["size"])
+    limits = np.tile(batch["size"].numpy(), 2)[:, None]
+    assert proposals.valid.numpy().any() and (proposals.boxes.numpy() <= limits).all()
+
+
 def test_weights_change_hands_through_load(tmp_path, model):
     mr.weights.save_weights(model, str(tmp_path / "weights.npz"))
     other = tiny_config("model.num_classes=5")
@@ -238,6 +262,6 @@ def test_weights_change_hands_through_load(tmp_path, model):
 
 
 def test_a_real_photo_is_read_and_predicted_at_its_own_size(tmp_path, data, model):
-    path = sorted(p for p in __import__("pathlib").Path(data[1]).iterdir())[0]
+    path = sorted(pathlib.Path(data[1]).iterdir())[0]
     image = read_image(str(path))
     assert model.predict_images([image], 0.01)[0].size == image.shape[:2] == (96, 128)

@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -151,12 +152,12 @@ def test_images_go_through_in_batches(tmp_path):
 
 def test_an_input_is_never_replaced_by_its_picture(tmp_path):
     path = picture(tmp_path / "in" / "a.png")
-    before = open(path, "rb").read()
+    before = Path(path).read_bytes()
     (tmp_path / "link").symlink_to(tmp_path / "in")
     for out in ("in", "link"):
         with pytest.raises(InputError, match="would replace an input"):
             predict_files(source_of(), [path], str(tmp_path / out), 0.5)
-    assert open(path, "rb").read() == before
+    assert Path(path).read_bytes() == before
     # A JPEG's picture has another name.
     jpeg = picture(tmp_path / "jpegs" / "a.jpg")
     predict_files(source_of(), [jpeg], str(tmp_path / "jpegs"), 0.5)

@@ -4,6 +4,7 @@ import argparse
 import logging
 import os
 import sys
+import warnings
 from typing import List, Optional
 
 # Nothing here may import TensorFlow: `--help` is to be there at once, and `main` has to quieten
@@ -42,7 +43,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its C++ log is for its own developers
     if not options.verbose:
         hide_remarks()
-    _set_up_logging(options.verbose)
+    _set_up_messages(options.verbose)
     try:
         return _run(options)
     except KeyboardInterrupt as stopped:
@@ -68,11 +69,13 @@ def _run(options) -> int:
     return 0
 
 
-def _set_up_logging(verbose: bool) -> None:
+def _set_up_messages(verbose: bool) -> None:
     level = logging.DEBUG if verbose else logging.INFO
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     for noisy in ("tensorflow", "absl", "matplotlib", "PIL", "h5py"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    if not verbose:
+        warnings.filterwarnings("ignore", module="keras")  # advice for the caller of `fit`
 
 
 def _parser() -> argparse.ArgumentParser:

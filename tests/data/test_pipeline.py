@@ -21,6 +21,7 @@ KEYS = {
     "size": (tf.float32, [2]),
     "scale": (tf.float32, [2]),
     "image_id": (tf.int64, []),
+    "seed": (tf.int32, [2]),
     "gt_boxes": (tf.float32, [8, 4]),
     "gt_classes": (tf.int32, [8]),
     "gt_masks": (tf.uint8, [8, 112, 112]),
