@@ -259,7 +259,9 @@ def test_help_and_version_are_there_at_once():
 def test_ctrl_c_ends_in_one_line_and_the_run_goes_on_later(tmp_path):
     config = write_config(tmp_path / "config.yaml", tmp_path, "train.epochs=5")
     run = str(tmp_path / "run")
-    process = started("-m", "tfmaskrcnn", "train", config, "--out", run)
+    # A shell's background jobs, and so their children, are born deaf to SIGINT.
+    hearing = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    process = started("-m", "tfmaskrcnn", "train", config, "--out", run, **hearing)
     shown = [process.stderr.readline()]
     while shown[-1] and not shown[-1].startswith("epoch 1/5"):
         shown.append(process.stderr.readline())
