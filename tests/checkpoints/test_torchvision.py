@@ -11,8 +11,8 @@ import tensorflow as tf
 from golden.weights_by_name import image, weight, with_statistics
 
 import tfmaskrcnn as mr
-from tfmaskrcnn.checkpoints.importing import import_weights
 from tfmaskrcnn.checkpoints.torchvision import with_new_names
+from tfmaskrcnn.cli import main
 from tfmaskrcnn.ops.images import pad_to, preprocess
 from tfmaskrcnn.ops.roi_align import build_atlas
 from tfmaskrcnn.structures import PYRAMID_LEVELS
@@ -254,15 +254,15 @@ def test_something_else_is_refused():
         mr.from_checkpoint({}, source="caffe")
 
 
-def test_a_file_becomes_a_run_of_the_same_model(tmp_path):
+def test_a_file_becomes_a_run_of_the_same_model(tmp_path, capsys):
     tensors = thin_state_dict()
     path, run = tmp_path / "thin.pkl", str(tmp_path / "run")
     path.write_bytes(pickle.dumps(tensors, protocol=2))
-    assert import_weights(str(path), "torchvision", run, THIN) == run
+    command = ["import-weights", "torchvision", str(path), run, "--set", *THIN]
+    assert main(command) == 0 and run in capsys.readouterr().out
     again, model = mr.load(run), mr.from_checkpoint(tensors, overrides=THIN)
     assert again.config == model.config
     found = named_weights(again)
     for name, value in named_weights(model).items():
         np.testing.assert_array_equal(found[name].numpy(), value.numpy(), name)
-    with pytest.raises(mr.InputError, match="not empty"):
-        import_weights(str(path), "torchvision", run, THIN)
+    assert main(command) == 2 and "not empty" in capsys.readouterr().err
