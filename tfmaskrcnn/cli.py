@@ -25,6 +25,7 @@ examples:
 
 `tfmaskrcnn COMMAND --help` tells more about each.
 """
+_SOURCES = ("torchvision", "detectron2")
 _SET_HELP = (
     "change configuration values, such as train.batch_size=4 or box_head.score_threshold=0.3; "
     "values are YAML"
@@ -180,7 +181,7 @@ def _add_import(commands) -> None:
         "Make a run folder of another framework's weights. Its config.json sets all that makes the "
         "detections equal to that framework's.",
     )
-    parser.add_argument("source", metavar="SOURCE", choices=["torchvision"], help="torchvision")
+    parser.add_argument("source", metavar="SOURCE", choices=_SOURCES, help=" or ".join(_SOURCES))
     parser.add_argument("file", metavar="FILE", help="its checkpoint, such as a .pth")
     parser.add_argument("out", metavar="FOLDER", help="new run folder")
     _add_set(parser)

@@ -133,7 +133,8 @@ class RoiConfig(Section):
 
     canonical_size: Positive = 224.0  # a RoI of this side reads ...
     canonical_level: int = 4  # ... this level
-    sampling_ratio: int = Field(2, ge=1)  # samples a bin and axis
+    # Samples a bin and axis; 0 as many as a bin covers feature pixels (Detectron2; inference only).
+    sampling_ratio: int = Field(2, ge=0)
     aligned: bool = True  # shift by half a feature pixel, so that samples lie at pixel centres
 
 

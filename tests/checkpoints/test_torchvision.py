@@ -11,7 +11,7 @@ import tensorflow as tf
 from golden.weights_by_name import image, weight, with_statistics
 
 import tfmaskrcnn as mr
-from tfmaskrcnn.checkpoints.torchvision import with_new_names
+from tfmaskrcnn.checkpoints.torchvision import weights_only
 from tfmaskrcnn.cli import main
 from tfmaskrcnn.ops.images import pad_to, preprocess
 from tfmaskrcnn.ops.roi_align import build_atlas
@@ -234,7 +234,7 @@ def test_names_before_torchvision_0_13_are_taken():
         name = name.replace("rpn.head.conv.0.0.", "rpn.head.conv.")
         old[name.replace("mask_head.0.0.", "mask_head.mask_fcn1.")] = array
     assert len(set(old) - set(tensors)) == 20
-    assert set(with_new_names(old)) == set(with_new_names(tensors))
+    assert set(weights_only(old)) == set(weights_only(tensors))
 
 
 def test_missing_and_superfluous_weights_are_named():

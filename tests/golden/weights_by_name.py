@@ -17,7 +17,14 @@ GAINS = {
     "box_predictor.cls_score": 1.2,
     "box_predictor.bbox_pred": 0.06,
     "mask_fcn_logits": 6.0,
+    "fpn_lateral": 0.4,
+    "fpn_output": 0.8,
+    "anchor_deltas": 0.02,
+    "objectness_logits": 0.6,
+    "mask_head.predictor": 6.0,
 }
+TRANSPOSED = ("conv5_mask", "mask_head.deconv")
+NORMS = (".bn", ".norm.", "downsample.1")
 
 
 def weight(name, shape):
@@ -29,14 +36,16 @@ def weight(name, shape):
         return np.ones(shape, np.float32)
     if name.endswith("num_batches_tracked"):
         return np.zeros(shape, np.int64)
-    if ".bn" in name or "downsample.1" in name:
+    if any(part in name for part in NORMS):
         if name.endswith("bias"):
             return rng.normal(0, 0.1, shape).astype(np.float32)
-        gain = 0.35 if ".bn3." in name else 1.0  # of the residual branch
+        last = ".bn3." in name or "conv3.norm." in name
+        gain = 0.35 if last else 1.0  # of the residual branch
         return (rng.uniform(0.6, 1.4, shape) * gain).astype(np.float32)
     if name.endswith("bias"):
         return rng.normal(0, 0.02, shape).astype(np.float32)
-    fan_in = shape[0] if "conv5_mask" in name else int(np.prod(shape[1:]))
+    transposed = any(part in name for part in TRANSPOSED)
+    fan_in = shape[0] if transposed else int(np.prod(shape[1:]))
     gain = next((gain for part, gain in GAINS.items() if part in name), 2.0)
     return rng.normal(0, np.sqrt(gain / fan_in), shape).astype(np.float32)
 

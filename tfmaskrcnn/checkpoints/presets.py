@@ -20,3 +20,7 @@ TORCHVISION = (
     "box_head.smooth_l1_beta=0.1111111",
     "mask_head.paste_rule=torchvision",
 )
+
+# The defaults are its baselines, but that a RoI has as many samples a bin as the bin covers
+# feature pixels, and that its ResNet from MSRA takes pixels with the mean subtracted alone.
+DETECTRON2 = ("input.std=[1, 1, 1]", "roi.sampling_ratio=0")
