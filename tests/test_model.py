@@ -178,6 +178,17 @@ def test_what_is_no_rgb_image_is_refused(model, wrong):
         model.predict_images(np.zeros((5, 5, 3), np.uint8))
 
 
+def test_boxes_up_to_the_minimum_side_are_left_out():
+    model = mr.MaskRCNN(tiny_config("rpn.min_side=12", "box_head.min_side=30"))
+    images = np.random.default_rng(0).normal(size=(2, 96, 128, 3)).astype(np.float32)
+    sizes = tf.constant([[96.0, 128.0], [90.0, 70.0]])
+    proposals = model.propose(model.rpn_output(model.features(images)), sizes)
+    found = model.detect(images, sizes, score_threshold=0.0)
+    for boxes, valid, least in ((proposals[0], proposals[2], 12), (found[0], found[3], 30)):
+        boxes = boxes.numpy()[valid]
+        assert len(boxes) and (boxes[:, 2:] - boxes[:, :2]).min() > least
+
+
 def test_no_images_give_no_instances(model):
     assert model.predict_images([]) == []
 

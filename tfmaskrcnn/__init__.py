@@ -18,6 +18,7 @@ _PUBLIC = {
     "Instances": "instances",
     "MaskRCNN": "model",
     "load": "train.loop",
+    "from_checkpoint": "checkpoints.importing",
     "export_saved_model": "serving",
     "checkpoints": None,
     "data": None,

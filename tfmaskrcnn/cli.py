@@ -21,9 +21,11 @@ examples:
   tfmaskrcnn predict runs/cells photos/ 'more/*.jpg' --out found
   tfmaskrcnn export runs/cells exported/1
   tfmaskrcnn info exported/1
+  tfmaskrcnn import-weights torchvision maskrcnn_resnet50_fpn_coco.pth runs/torchvision
 
 `tfmaskrcnn COMMAND --help` tells more about each.
 """
+_SOURCES = ("torchvision", "detectron2")
 _SET_HELP = (
     "change configuration values, such as train.batch_size=4 or box_head.score_threshold=0.3; "
     "values are YAML"
@@ -92,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_predict(commands)
     _add_export(commands)
+    _add_import(commands)
     _add_info(commands)
     return parser
 
@@ -167,6 +170,20 @@ def _add_export(commands) -> None:
     )
     parser.add_argument("model", metavar="RUN", help="run folder")
     parser.add_argument("out", metavar="FOLDER", help="new folder, such as exported/1")
+    _add_set(parser)
+
+
+def _add_import(commands) -> None:
+    parser = _command(
+        commands,
+        "import-weights",
+        _import,
+        "Make a run folder of another framework's weights. Its config.json sets all that makes the "
+        "detections equal to that framework's.",
+    )
+    parser.add_argument("source", metavar="SOURCE", choices=_SOURCES, help=" or ".join(_SOURCES))
+    parser.add_argument("file", metavar="FILE", help="its checkpoint, such as a .pth")
+    parser.add_argument("out", metavar="FOLDER", help="new run folder")
     _add_set(parser)
 
 
@@ -253,6 +270,12 @@ def _export(options) -> None:
 
     model = load_run(options.model, options.set)
     print(f"SavedModel  {export_saved_model(model, options.out)}")
+
+
+def _import(options) -> None:
+    from tfmaskrcnn.checkpoints.importing import import_weights
+
+    print(f"run         {import_weights(options.file, options.source, options.out, options.set)}")
 
 
 def _info(options) -> None:

@@ -29,6 +29,9 @@ class InputConfig(Section):
     # and gives a network of static shape, which TensorRT wants.
     fixed_size: Optional[Tuple[Count, Count]] = None
     pad_multiple: int = Field(32, gt=0, multiple_of=32)  # p5 has stride 32
+    # Sides after resizing become whole by this; floor and no antialiasing are torchvision's.
+    size_rounding: Literal["nearest", "floor"] = "nearest"
+    antialias: bool = True  # low-pass filter an image that shrinks, as Pillow does
     mean: Tuple[float, float, float] = (123.675, 116.28, 103.53)  # RGB, ImageNet
     std: Tuple[Positive, Positive, Positive] = (58.395, 57.12, 57.375)
     # Microscopy: stretch each image's own 0.2..99.8 percentiles to 0..255.
@@ -66,6 +69,8 @@ class BackboneConfig(Section):
     # frozen_bn: fixed statistics and scale; bn: trained batch normalisation.
     norm: Literal["frozen_bn", "bn"] = "frozen_bn"
     stride_in_1x1: bool = True  # MSRA's ResNet has the stride in the 1x1, torchvision's in the 3x3
+    # Added to the variance; None is the family's own (ResNet 1e-5, EfficientNet-Lite 1e-3).
+    norm_epsilon: Optional[NotNegative] = None
     # Stages that are not trained: 0 none, 1 the stem, 2 the stem and res2 (Detectron's choice).
     freeze_at: int = Field(2, ge=0, le=5)
     # Where the starting weights come from: a file, "imagenet" (EfficientNet-Lite0), or nothing.
@@ -84,6 +89,10 @@ class AnchorConfig(Section):
     sizes: Tuple[Tuple[Positive, ...], ...] = ((32,), (64,), (128,), (256,), (512,))  # sqrt of area
     ratios: Tuple[Positive, ...] = Field((0.5, 1.0, 2.0), min_length=1)  # height / width
     offset: float = 0.0  # centre of cell i at (i + offset) * stride; 0 in Detectron2
+    whole_pixels: bool = False  # round a cell's anchors about its centre (torchvision)
+    # Stride = padded side // cells of the level (torchvision), which is less than 64 on a p6 made
+    # of an odd p5, instead of 4, 8, .. 64.
+    stride_from_size: bool = False
 
     @pydantic.model_validator(mode="after")
     def _same_count_on_all_levels(self):
@@ -107,6 +116,7 @@ class RpnConfig(Section):
     post_nms_top_k: Count = 1000  # an image
     post_nms_top_k_training: Count = 1000
     nms_iou: Share = 0.7
+    min_side: NotNegative = 0.0  # proposals with a side up to this are left out, pixels
     smooth_l1_beta: NotNegative = 0.0  # 0 is the plain L1 loss
 
     @pydantic.model_validator(mode="after")
@@ -123,7 +133,8 @@ class RoiConfig(Section):
 
     canonical_size: Positive = 224.0  # a RoI of this side reads ...
     canonical_level: int = 4  # ... this level
-    sampling_ratio: int = Field(2, ge=1)  # samples a bin and axis
+    # Samples a bin and axis; 0 as many as a bin covers feature pixels (Detectron2; inference only).
+    sampling_ratio: int = Field(2, ge=0)
     aligned: bool = True  # shift by half a feature pixel, so that samples lie at pixel centres
 
 
@@ -144,6 +155,7 @@ class BoxHeadConfig(Section):
     smooth_l1_beta: NotNegative = 0.0
     score_threshold: Share = 0.05
     nms_iou: Share = 0.5
+    min_side: NotNegative = 0.0  # boxes with a side up to this are left out before NMS, pixels
     max_detections: Count = 100
 
 
@@ -153,6 +165,8 @@ class MaskHeadConfig(Section):
     roi_side: Count = 14  # the mask has twice this side
     channels: Count = 256
     num_convs: Count = 4
+    # How M x M probabilities become pixels, see `ops.paste`.
+    paste_rule: Literal["aligned", "torchvision"] = "aligned"
 
 
 class ModelConfig(Section):

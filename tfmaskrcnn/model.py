@@ -92,7 +92,9 @@ class MaskRCNN(keras.Model):
         return RpnOutput(
             {level: head[0] for level, head in heads.items()},
             {level: head[1] for level, head in heads.items()},
-            pyramid_anchors(pyramid, c.sizes, c.ratios, c.offset),
+            pyramid_anchors(
+                pyramid, c.sizes, c.ratios, c.offset, c.whole_pixels, c.stride_from_size
+            ),
         )
 
     def propose(self, rpn: RpnOutput, sizes: tf.Tensor, training: bool = False) -> Proposals:
@@ -115,7 +117,8 @@ class MaskRCNN(keras.Model):
             anchors = tf.gather(rpn.anchors[level], index)
             decoded = clip_boxes(decode_boxes(deltas, anchors, RPN_DELTA_WEIGHTS), sizes)
             # Levels play the part of classes in the NMS; -1 keeps a box out of it.
-            score = tf.sigmoid(logits) * wider_than(decoded, 0.0) + wider_than(decoded, 0.0) - 1.0
+            real = wider_than(decoded, c.min_side)
+            score = tf.sigmoid(logits) * real + real - 1.0
             others = -tf.ones_like(score)
             columns = [score if i == row else others for i in range(len(PYRAMID_LEVELS))]
             boxes.append(decoded)
@@ -156,9 +159,8 @@ class MaskRCNN(keras.Model):
         logits, deltas = self.box_head(self.roi_features(atlas, proposals.boxes, c.roi_side))
         rois = tf.expand_dims(proposals.boxes, 2)  # [B, R, 1, 4]
         boxes = clip_boxes(decode_boxes(deltas, rois, c.delta_weights), sizes)  # [B, R, K, 4]
-        scores = tf.nn.softmax(logits)[:, :, 1:]
-        real = wider_than(proposals.boxes, 0.0)  # 0 on the rows of padding, whose boxes are empty
-        scores *= tf.expand_dims(real, -1)
+        # A row of padding is an empty proposal, whose boxes are empty as well.
+        scores = tf.nn.softmax(logits)[:, :, 1:] * wider_than(boxes, c.min_side)  # [B, R, K]
         kept = class_aware_nms(boxes, scores, c.nms_iou, threshold, c.max_detections)
         masks = self.masks_of(atlas, kept.boxes, kept.classes)
         classes = tf.where(kept.valid, kept.classes + 1, 0)

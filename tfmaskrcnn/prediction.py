@@ -77,6 +77,7 @@ class Predictor:
             size=(height, width),
             mask_probabilities=found.masks[found.valid],
             class_names=self._model.config.class_names,
+            paste_rule=self._model.config.mask_head.paste_rule,
         )
 
 

@@ -107,9 +107,10 @@ def test_a_crop_is_a_slice_of_the_whole_resized_image():
             tf.constant([7, 4]),
             tf.constant([20, 30]),
         )
-        whole = images.resize(image, resized).numpy()
-        cut = apply_geometry(image, geometry)
-        np.testing.assert_allclose(cut, whole[7:27, 4:34], atol=0.01)
+        for antialias in (True, False):
+            whole = images.resize(image, resized, antialias).numpy()
+            cut = apply_geometry(image, geometry, antialias)
+            np.testing.assert_allclose(cut, whole[7:27, 4:34], atol=0.01)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

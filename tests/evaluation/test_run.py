@@ -1,6 +1,7 @@
 """`evaluation/run.py`: every kind of source, and the SavedModel's names and units."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -147,6 +148,18 @@ def test_a_saved_model_takes_images_of_several_sizes(saved_models, batch):
     for (y, x), instances in zip([(1, 2), (3, 4), (5, 6)], found):
         np.testing.assert_allclose(instances.boxes, [[y, x, y + 40, x + 60]], atol=1e-4)
     assert predict([]) == []
+
+
+def test_the_configuration_in_a_saved_model_says_how_masks_are_pasted(saved_models):
+    path = os.path.join(saved_models[None], "assets", "config.json")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    for text, rule in (('{"mask_head": {"paste_rule": "torchvision"}}', "torchvision"), ("", None)):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        (found,) = saved_model_predictor(saved_models[None])(images_of([(1, 2)]))
+        assert found.paste_rule == (rule or "aligned")
+        (found,) = saved_model_predictor(saved_models[None], "aligned")(images_of([(1, 2)]))
+        assert found.paste_rule == "aligned"
 
 
 def test_a_saved_model_folder_is_a_source(saved_models, coco_set):

@@ -34,3 +34,6 @@ def test_every_option_reaches_the_backbone():
     assert {key: found[key] for key in wanted} == wanted
     lite = make_backbone(BackboneConfig(name="efficientnet_lite1", norm="bn", freeze_at=4))
     assert (lite.variant, lite.norm, lite.freeze_at) == (1, "bn", 4)
+    assert (lite.epsilon, make_backbone(BackboneConfig()).epsilon) == (1e-3, 1e-5)
+    for name in ("efficientnet_lite0", "resnet18"):
+        assert make_backbone(BackboneConfig(name=name, norm_epsilon=0)).stem.norm.epsilon == 0

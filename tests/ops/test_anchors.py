@@ -67,6 +67,27 @@ def test_first_cell_is_centred_on_the_images_corner_by_default():
         np.testing.assert_allclose(center, [[0, level_stride(level)]] * 3, atol=1e-4)
 
 
+def test_torchvisions_anchors_are_whole_pixels():
+    found = cell_anchors([32], RATIOS, whole_pixels=True)
+    # Halves of 32 / sqrt(2) = 22.6 and 45.3.
+    np.testing.assert_array_equal(
+        found, [[-11, -23, 11, 23], [-16, -16, 16, 16], [-23, -11, 23, 11]]
+    )
+
+
+def test_torchvisions_strides_are_the_padded_size_over_the_cells():
+    features = maps(352, 96)  # p5 has 11 rows and p6 6, p5 has 3 columns and p6 2
+    sizes = AnchorConfig().sizes
+    plain = pyramid_anchors(features, sizes, RATIOS, 0.0)
+    found = pyramid_anchors(features, sizes, RATIOS, 0.0, stride_from_size=True)
+    for level in ("p2", "p3", "p4", "p5"):
+        np.testing.assert_array_equal(found[level], plain[level])
+    p6 = found["p6"].numpy().reshape(6, 2, 3, 4)
+    center = (p6[..., :2] + p6[..., 2:]) / 2
+    np.testing.assert_allclose(center[:, 0, 0, 0], np.arange(6) * 58, atol=1e-3)  # 352 // 6
+    np.testing.assert_allclose(center[0, :, 0, 1], np.arange(2) * 48, atol=1e-3)  # 96 // 2
+
+
 def test_pyramid_has_all_levels_with_an_anchor_a_cell_and_ratio():
     anchors = pyramid_anchors(maps(160, 96), AnchorConfig().sizes, RATIOS, 0.0)
     assert list(anchors) == list(PYRAMID_LEVELS)
@@ -79,14 +100,16 @@ def test_unknown_sizes_give_the_same_anchors_as_known_ones():
     sizes = AnchorConfig().sizes
     spec = {p: tf.TensorSpec([None, None, None, 1]) for p in PYRAMID_LEVELS}
 
-    @tf.function(input_signature=[spec])
-    def dynamic(features):
-        return pyramid_anchors(features, sizes, RATIOS, 0.0)
+    for from_size in (False, True):
 
-    known = pyramid_anchors(features, sizes, RATIOS, 0.0)
-    unknown = dynamic(features)
-    for level in PYRAMID_LEVELS:
-        np.testing.assert_array_equal(known[level], unknown[level])
+        @tf.function(input_signature=[spec])
+        def dynamic(features, from_size=from_size):
+            return pyramid_anchors(features, sizes, RATIOS, 0.0, stride_from_size=from_size)
+
+        known = pyramid_anchors(features, sizes, RATIOS, 0.0, stride_from_size=from_size)
+        unknown = dynamic(features)
+        for level in PYRAMID_LEVELS:
+            np.testing.assert_array_equal(known[level], unknown[level])
 
 
 def test_a_map_without_cells_has_no_anchors():

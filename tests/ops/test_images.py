@@ -47,6 +47,19 @@ def test_fitted_size_is_detectron2s_on_random_sizes():
         assert tuple(map(int, found)) == detectron2_size(height, width, side, limit)
 
 
+def test_rounding_down_is_torchvisions():
+    rng = np.random.default_rng(2)
+    for height, width, side in rng.integers(50, 3000, (100, 3)).tolist():
+        limit = int(side * 1.5)
+        # GeneralizedRCNNTransform: a scale, and floor(side * scale) in torch's interpolate.
+        scale = min(side / min(height, width), limit / max(height, width))
+        expected = int(np.floor(height * scale)), int(np.floor(width * scale))
+        found = images.fitted_size(height, width, side, limit, rounding="floor")
+        assert tuple(map(int, found)) == expected
+    floored = InputConfig(min_side=300, max_side=600, size_rounding="floor")
+    assert tuple(map(int, images.target_size(101, 150, floored))) == (300, 445)  # 445.5
+
+
 def test_fitted_in_touches_the_box_and_stays_inside():
     rng = np.random.default_rng(1)
     for height, width, box_height, box_width in rng.integers(20, 900, (40, 4)).tolist():
@@ -81,6 +94,17 @@ def test_resize_is_pillows_bilinear(size):
     assert found.dtype == np.float32
     # Pillow rounds to integers after each axis.
     np.testing.assert_allclose(found, np.asarray(expected, np.float32), atol=1.01)
+
+
+def test_without_antialiasing_each_pixel_is_read_from_four():
+    # At half the size the centres fall on corners: the mean of 2 x 2 pixels; a third of the size
+    # reads the middle one of each 3 x 3 alone.
+    image = noise(0, 60, 90)
+    halves = image.reshape(30, 2, 45, 2, 3).astype(np.float32).mean(axis=(1, 3))
+    found = images.resize(image, (30, 45), antialias=False)
+    np.testing.assert_allclose(found, halves, atol=1e-3)
+    found = images.resize(image, (20, 30), antialias=False)
+    np.testing.assert_allclose(found, image[1::3, 1::3], atol=1e-3)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -370,3 +370,47 @@ def test_no_gradient_flows_to_the_boxes():
         of_one = tf.reduce_sum(roi_align(pyramid["p2"], boxes, 7, stride=4.0))
     assert tape.gradient(of_pyramid, boxes) is None
     assert tape.gradient(of_one, boxes) is None
+
+
+@pytest.mark.parametrize("aligned", [True, False])
+def test_adaptive_sampling_takes_one_sample_a_feature_pixel_of_a_bin(aligned):
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(2, 40, 50, 3)).astype(np.float32)
+    # Bins of 2.5 x 1.2 pixels take 3 x 2 samples, bins of 0.8 x 0.9 pixels one.
+    boxes = np.float32([[[3.2, 4.1, 15.7, 10.1], [0.0, 0.0, 4.0, 4.5]]] * 2)
+    found = roi_align(features, boxes, side=5, sampling_ratio=0, aligned=aligned).numpy()
+    for roi, samples in ((0, (3, 2)), (1, (1, 1))):
+        y1, x1, y2, x2 = boxes[0, roi] - (0.5 if aligned else 0.0)
+        at = [
+            low + (np.arange(5 * n) + 0.5) * (high - low) / (5 * n)
+            for low, high, n in ((y1, y2, samples[0]), (x1, x2, samples[1]))
+        ]
+        for b in range(2):
+            expected = bilinear(features[b], *at)  # [5 * ny, 5 * nx, 3]
+            expected = expected.reshape(5, samples[0], 5, samples[1], 3).mean(axis=(1, 3))
+            np.testing.assert_allclose(found[b, roi], expected, atol=1e-4)
+
+
+def bilinear(features, rows, columns):
+    """Values at rows x columns (centres at whole numbers), edge pixels beyond the edge."""
+
+    def weights(at, size):
+        at = np.clip(at, 0, size - 1)
+        return np.maximum(1 - np.abs(at[:, None] - np.arange(size)), 0)
+
+    y, x = weights(rows, features.shape[0]), weights(columns, features.shape[1])
+    return np.einsum("ih,jw,hwc->ijc", y, x, features)
+
+
+def test_adaptive_sampling_equals_fixed_sampling_where_all_bins_want_as_many():
+    features = np.random.default_rng(1).normal(size=(1, 30, 30, 2)).astype(np.float32)
+    corners = np.random.default_rng(2).uniform(-6, 20, (1, 9, 2))
+    boxes = np.concatenate([corners, corners + 13.5], axis=-1).astype(np.float32)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, 4])])
+    def adaptive(boxes):
+        return roi_align(features, boxes, side=7, sampling_ratio=0)
+
+    expected = roi_align(features, boxes, side=7, sampling_ratio=2)
+    np.testing.assert_allclose(adaptive(boxes), expected, atol=1e-5)
+    assert adaptive(boxes[:, :0]).shape == (1, 0, 7, 7, 2)

@@ -186,7 +186,7 @@ def _sample_function(data: CocoData, config: Config, training: bool) -> Callable
             geometry = random_geometry(seeds[0], height, width, objects, input, augment)
         else:
             geometry = plain_geometry(height, width, input)
-        image = apply_geometry(images.enhance(image, input), geometry)
+        image = apply_geometry(images.enhance(image, input), geometry, input.antialias)
         if training:
             image = random_colour(seeds[1], image, augment)
         image = images.normalize(image, input.mean, input.std)

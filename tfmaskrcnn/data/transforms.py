@@ -75,14 +75,16 @@ def random_geometry(
     return make_geometry(original, transpose, flip, resized, offset, size)
 
 
-def apply_geometry(image, geometry: Geometry) -> tf.Tensor:
+def apply_geometry(image, geometry: Geometry, antialias: bool = True) -> tf.Tensor:
     """`image` [H, W, 3] moved by `geometry`; [h, w, 3] float32 in the range of the input."""
     image = tf.cond(geometry.transpose, lambda: tf.transpose(image, [1, 0, 2]), lambda: image)
     for axis in (0, 1):
         image = _flipped(image, axis, geometry.flip[axis])
     cut = tf.reduce_any(geometry.size < geometry.resized)
     image = tf.cond(
-        cut, lambda: _resized_window(image, geometry), lambda: images.resize(image, geometry.size)
+        cut,
+        lambda: _resized_window(image, geometry, antialias),
+        lambda: images.resize(image, geometry.size, antialias),
     )
     return tf.ensure_shape(image, [None, None, 3])
 
@@ -154,7 +156,7 @@ def _flipped(image, axis: int, flip) -> tf.Tensor:
     return tf.cond(flip, lambda: tf.reverse(image, [axis]), lambda: image)
 
 
-def _resized_window(image, geometry: Geometry) -> tf.Tensor:
+def _resized_window(image, geometry: Geometry, antialias: bool) -> tf.Tensor:
     """The window alone of the resized image: the same values as resizing all and slicing."""
     window = tf.raw_ops.ScaleAndTranslate(
         images=tf.cast(image, tf.float32)[None],
@@ -162,6 +164,6 @@ def _resized_window(image, geometry: Geometry) -> tf.Tensor:
         scale=geometry.scale,
         translation=-tf.cast(geometry.offset, tf.float32),
         kernel_type="triangle",  # bilinear; widened when shrinking, like tf.image.resize
-        antialias=True,
+        antialias=antialias,
     )
     return window[0]

@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import json
 import os
 from typing import Callable, Dict, Iterator, List, Optional, Sequence
 
@@ -89,13 +90,14 @@ def as_predictor(source) -> Predictor:
     )
 
 
-def saved_model_predictor(path: str, paste_rule: str = "aligned") -> Predictor:
+def saved_model_predictor(path: str, paste_rule: Optional[str] = None) -> Predictor:
     """A predictor of an exported model; needs TensorFlow, but neither Keras nor the model's code.
 
     Args:
         path: a SavedModel folder whose signature `serving_default` takes `images` uint8
             [B, H, W, 3] and answers with the TF Object Detection API's names.
-        paste_rule: of `ops.paste`, the rule of the framework whose weights the model holds.
+        paste_rule: of `ops.paste`; None takes what the configuration inside the folder says,
+            "aligned" where there is none.
 
     Raises:
         InputError: no such model, signature, input or output.
@@ -116,6 +118,7 @@ def saved_model_predictor(path: str, paste_rule: str = "aligned") -> Predictor:
     missing = [name for name in _OUTPUTS if name not in signature.structured_outputs]
     if missing:
         raise InputError(f"{path}: the signature serving_default gives no {missing[0]!r}.")
+    rule = paste_rule or _exported_paste_rule(path)
     fixed_batch = inputs["images"].shape[0]  # None when it takes any number
 
     def predict(images: List[np.ndarray]) -> List[Instances]:
@@ -128,12 +131,19 @@ def saved_model_predictor(path: str, paste_rule: str = "aligned") -> Predictor:
             filled = list(part) + [part[-1]] * (size - len(part))
             outputs = loaded.signatures["serving_default"](images=tf.constant(np.stack(filled)))
             outputs = {name: value.numpy() for name, value in outputs.items()}
-            found += [
-                _instances(outputs, i, image.shape[:2], paste_rule) for i, image in enumerate(part)
-            ]
+            found += [_instances(outputs, i, image.shape[:2], rule) for i, image in enumerate(part)]
         return found
 
     return predict
+
+
+def _exported_paste_rule(path: str) -> str:
+    """The rule that `export_saved_model` left beside the graph."""
+    try:
+        with open(os.path.join(path, "assets", "config.json"), encoding="utf-8") as file:
+            return json.load(file)["mask_head"]["paste_rule"]
+    except (OSError, ValueError, KeyError, TypeError):  # of another program or version
+        return "aligned"
 
 
 def _instances(outputs: Dict[str, np.ndarray], i: int, size, paste_rule: str) -> Instances:

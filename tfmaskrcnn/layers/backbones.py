@@ -14,6 +14,8 @@ def make_backbone(config: BackboneConfig, name: str = "backbone") -> keras.layer
     16, 32 and tells their channels in `out_channels`.
     """
     common = {"norm": config.norm, "freeze_at": config.freeze_at, "name": name}
+    if config.norm_epsilon is not None:
+        common["epsilon"] = config.norm_epsilon
     family = config.name.rstrip("0123456789")
     number = int(config.name[len(family) :])
     if family == "resnet":

@@ -17,20 +17,23 @@ STRETCH_LOW, STRETCH_HIGH = 0.002, 0.998
 BRIGHT_MEDIAN = 127
 
 
-def fitted_size(height, width, min_side, max_side) -> Tuple[tf.Tensor, tf.Tensor]:
-    """Size after Detectron2's ResizeShortestEdge: short side `min_side`, long at most `max_side`.
+def fitted_size(
+    height, width, min_side, max_side, rounding: str = "nearest"
+) -> Tuple[tf.Tensor, tf.Tensor]:
+    """Size after resizing to the short side `min_side`, the long side at most `max_side`.
 
     Args:
         height, width, min_side, max_side: integers or scalar integer tensors, pixels.
+        rounding: "nearest" as Detectron2's ResizeShortestEdge, "floor" as torchvision.
 
     Returns:
         (height, width), scalar int32 tensors, each at least 1.
     """
-    # float64 as in Detectron2: in float32 some sizes round to the other side of x.5.
+    # float64 as in both: in float32 some sizes round to the other side of x.5.
     height, width = tf.cast(height, tf.float64), tf.cast(width, tf.float64)
     scale = tf.cast(min_side, tf.float64) / tf.minimum(height, width)
     limit = tf.cast(max_side, tf.float64) / tf.maximum(height, width)
-    return _scaled(height, width, tf.minimum(scale, limit))
+    return _scaled(height, width, tf.minimum(scale, limit), rounding)
 
 
 def fitted_in(height, width, box_height, box_width) -> Tuple[tf.Tensor, tf.Tensor]:
@@ -59,17 +62,19 @@ def target_size(height, width, input: InputConfig, min_side=None) -> Tuple[tf.Te
     if input.fixed_size:
         return fitted_in(height, width, *input.fixed_size)
     min_side = input.min_side if min_side is None else min_side
-    return fitted_size(height, width, min_side, input.max_side)
+    return fitted_size(height, width, min_side, input.max_side, input.size_rounding)
 
 
-def resize(image, size) -> tf.Tensor:
+def resize(image, size, antialias: bool = True) -> tf.Tensor:
     """`image` [H, W, 3] at `size` (height, width), bilinear with half-pixel centres; float32.
 
-    An axis that shrinks is low-pass filtered (antialiased), as Pillow does, so that thin structures
-    do not vanish between the samples.
+    With `antialias` an axis that shrinks is low-pass filtered, as Pillow does, so that thin
+    structures do not vanish between the samples.
     """
     size = tf.convert_to_tensor(size, tf.int32)
     image = tf.cast(image, tf.float32)
+    if not antialias:
+        return tf.ensure_shape(tf.image.resize(image, size), [None, None, image.shape[-1]])
     # The antialiasing kernel gives the same when enlarging, at twice the time.
     resized = tf.cond(
         tf.reduce_any(size < tf.shape(image)[:2]),
@@ -147,12 +152,14 @@ def preprocess(image, input: InputConfig) -> Tuple[tf.Tensor, tf.Tensor]:
     """
     original = tf.shape(image)[:2]
     size = tf.stack(target_size(original[0], original[1], input))
-    image = normalize(resize(enhance(image, input), size), input.mean, input.std)
+    image = resize(enhance(image, input), size, input.antialias)
+    image = normalize(image, input.mean, input.std)
     return image, tf.cast(size, tf.float32) / tf.cast(original, tf.float32)
 
 
-def _scaled(height, width, scale) -> Tuple[tf.Tensor, tf.Tensor]:
-    sides = (tf.cast(side * scale + 0.5, tf.int32) for side in (height, width))
+def _scaled(height, width, scale, rounding: str = "nearest") -> Tuple[tf.Tensor, tf.Tensor]:
+    half = 0.5 if rounding == "nearest" else 0.0  # the cast truncates
+    sides = (tf.cast(side * scale + half, tf.int32) for side in (height, width))
     return tuple(tf.maximum(side, 1) for side in sides)
 
 

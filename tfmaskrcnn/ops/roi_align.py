@@ -11,6 +11,7 @@ from typing import Dict, NamedTuple, Sequence
 
 import tensorflow as tf
 
+from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.ops.anchors import level_stride
 from tfmaskrcnn.ops.boxes import area
 from tfmaskrcnn.ops.tensors import one_hot
@@ -20,6 +21,8 @@ from tfmaskrcnn.structures import ROI_LEVELS
 # Zero pixels around each level's padded edge, so that a coordinate rounded over the canvas's border
 # is interpolated with a weight of 1e-5 and does not become an extrapolated zero.
 MARGIN = 1
+# Samples a bin and axis, above what any image can ask for.
+MAX_SAMPLES = 2**15
 
 
 class Atlas(NamedTuple):
@@ -77,7 +80,8 @@ def pyramid_roi_align(
         atlas: from `build_atlas` on `ROI_LEVELS` or a part of them.
         boxes: [B, R, 4] float32 yxyx input pixels; no gradient flows to them.
         side: S, bins a side.
-        sampling_ratio: samples a bin and axis, 1 or more.
+        sampling_ratio: samples a bin and axis; 0 takes as many as the bin covers feature pixels,
+            which has no gradient, is slower, and does not convert to TensorRT.
         aligned: shift by half a feature pixel, so that pixel centres are sampled right; False
             (torchvision's detectors) also makes RoIs at least one feature pixel large.
         canonical_size: side in input pixels of a RoI that reads level `canonical_level`.
@@ -127,6 +131,8 @@ def _align(atlas, boxes, level, side, ratio, aligned):
         low, extent = low - 0.5, high - low
     else:
         extent = tf.maximum(high - low, 1.0)
+    if ratio == 0:
+        return _align_adaptively(atlas.canvas, low, extent, origin, size, side)
     count = side * ratio
     step = extent / count
     first = low + 0.5 * step + 1.0  # + 1: the padded edge
@@ -144,6 +150,53 @@ def _align(atlas, boxes, level, side, ratio, aligned):
     image_index = tf.repeat(tf.range(batch), rois)
     pooled = _pool_samples(canvas, corners, inside, image_index, count, ratio)
     return tf.reshape(pooled, [-1, rois, side, side, canvas.shape[3]])
+
+
+def _align_adaptively(canvas, low, extent, origin, size, side):
+    """Bins of ceil(extent / side) samples an axis; the RoIs of one number go together.
+
+    Args:
+        low, extent: [B, R, 2] float32 first corner and size of the RoIs, feature pixels.
+        origin, size: [B, R, 2] float32 of their levels in the canvas.
+    """
+    image_index = tf.repeat(tf.range(length(low, 0)), length(low, 1))
+    shape = [length(low, 0), length(low, 1), side, side, canvas.shape[3]]
+    low, extent, origin, size = (tf.reshape(t, [-1, 2]) for t in (low, extent, origin, size))
+    samples = tf.cast(tf.maximum(tf.math.ceil(extent / side), 1.0), tf.int32)  # [B*R, 2]
+    codes, group = tf.unique(samples[:, 0] * MAX_SAMPLES + samples[:, 1])
+    scale = tf.cast(tf.tile(tf.shape(canvas)[1:3] - 1, [2]), tf.float32)
+
+    def add(i, out):
+        rows = tf.where(group == i)[:, 0]
+        each = tf.stack([codes[i] // MAX_SAMPLES, codes[i] % MAX_SAMPLES])  # [2]
+        count = side * each
+        step = tf.gather(extent, rows) / tf.cast(count, tf.float32)  # [g, 2]
+        first = tf.gather(low, rows) + 0.5 * step + 1.0  # + 1: the padded edge
+        last = first + tf.cast(count - 1, tf.float32) * step
+        start, limit = tf.gather(origin, rows), tf.gather(size, rows) + 1.0
+        corners = tf.concat([first + start, last + start], axis=-1) / scale
+        crops = tf.image.crop_and_resize(canvas, corners, tf.gather(image_index, rows), count)
+        for axis in (0, 1):
+            index = tf.cast(tf.range(count[axis]), tf.float32)
+            at = first[:, axis : axis + 1] + step[:, axis : axis + 1] * index  # [g, n]
+            inside = tf.where((at >= 0.0) & (at <= limit[:, axis : axis + 1]), 1.0, 0.0)
+            crops *= tf.expand_dims(tf.expand_dims(inside, 2 - axis), -1)
+        crops = tf.reshape(crops, [-1, side, each[0], side, each[1], canvas.shape[3]])
+        pooled = tf.reduce_mean(crops, axis=[2, 4])
+        return i + 1, tf.tensor_scatter_nd_update(out, rows[:, tf.newaxis], pooled)
+
+    @tf.custom_gradient
+    def pool(canvas):
+        del canvas  # `add` has it
+        out = tf.zeros([tf.shape(low)[0], *shape[2:]])
+        _, out = tf.while_loop(lambda i, _: i < tf.size(codes), add, (0, out))
+
+        def gradient(_):
+            raise InputError("roi.sampling_ratio 0 is for inference; set it to 2 to train.")
+
+        return out, gradient
+
+    return tf.reshape(pool(canvas), shape)
 
 
 def _pool_samples(canvas, corners, inside, image_index, count, ratio):

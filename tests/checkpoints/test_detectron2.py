@@ -1,0 +1,129 @@
+"""Weights from Detectron2, compared stage by stage with what Detectron2 computes from them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from golden.weights_by_name import image, weight
+
+import tfmaskrcnn as mr
+from tfmaskrcnn.ops.images import normalize
+from tfmaskrcnn.ops.roi_align import build_atlas
+from tfmaskrcnn.structures import PYRAMID_LEVELS
+
+FOLDER = Path(__file__).parent.parent / "golden"
+YXYX = [1, 0, 3, 2]  # of Detectron2's xyxy, and (dy, dx, dh, dw) of its (dx, dy, dw, dh)
+# Every so many pixels of each level and every so many channels, see make_detectron2_*_golden.py.
+STEPS, CHANNEL_STEP = (8, 4, 2, 2, 2), 32
+SIZE = tf.constant([[256.0, 320.0]])
+
+
+@pytest.fixture(scope="module")
+def golden():
+    return np.load(FOLDER / "detectron2_maskrcnn.npz")
+
+
+@pytest.fixture(scope="module")
+def state_dict(golden):
+    tensors = {name: weight(name, shape) for name, shape in json.loads(str(golden["manifest"]))}
+    for kind in ("mean", "var"):
+        tensors.update(np.load(FOLDER / f"detectron2_running_{kind}.npz"))
+    return tensors
+
+
+@pytest.fixture(scope="module")
+def model(state_dict):
+    return mr.from_checkpoint(state_dict, source="detectron2")
+
+
+@pytest.fixture(scope="module")
+def batch(model):
+    config = model.config.input
+    return normalize(image(256, 320, 0)[None], config.mean, config.std)
+
+
+@pytest.fixture(scope="module")
+def pyramid(model, batch):
+    return model.features(batch)
+
+
+@pytest.fixture(scope="module")
+def rpn(model, pyramid):
+    return model.rpn_output(pyramid)
+
+
+def relative_rms(found, expected):
+    found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
+    assert found.shape == expected.shape
+    return np.sqrt(np.mean((found - expected) ** 2) / np.mean(expected**2))
+
+
+def test_pyramid_and_rpn_are_detectron2s(golden, pyramid, rpn):
+    for i, (level, step) in enumerate(zip(PYRAMID_LEVELS, STEPS)):
+        maps = pyramid[level].numpy()
+        thin = maps[:, ::step, ::step, ::CHANNEL_STEP].transpose(0, 3, 1, 2)
+        assert relative_rms(thin, golden[f"fpn_{i}"]) < 5e-5, level
+        deltas = rpn.deltas[level].numpy()[..., YXYX]
+        for rows, key in ((rpn.logits[level], "objectness"), (deltas, "deltas")):
+            rows = np.reshape(rows, (*maps.shape[:3], -1)).transpose(0, 3, 1, 2)
+            assert relative_rms(rows[:, :, ::step, ::step], golden[f"{key}_{i}"]) < 5e-5, level
+
+
+def test_proposals_are_detectron2s_in_its_order(golden, model, rpn):
+    proposals = model.propose(rpn, SIZE)
+    expected = golden["proposals"][:, YXYX]
+    found = proposals.boxes[0].numpy()[proposals.valid[0]]
+    distances = np.abs(found[:, None] - expected).max(axis=-1)  # [R, R]
+    assert found.shape == expected.shape and distances.min(axis=0).max() < 1e-2
+    place = distances.argmin(axis=0)
+    moved = np.flatnonzero(place != np.arange(len(place)))
+    # Logits differ in the last bits, so neighbours that are tied may change places.
+    scores = proposals.scores[0].numpy()
+    np.testing.assert_allclose(scores[place[moved]], scores[moved], atol=1e-5)
+    assert len(moved) <= 20
+
+
+def test_box_head_is_detectron2s_on_its_proposals(golden, model, pyramid):
+    rois = tf.constant(golden["proposals"][None, :100, YXYX])
+    features = model.roi_features(build_atlas(pyramid), rois, 7)
+    expected = golden["roi_features"]  # with as many samples as the bins cover pixels
+    thin = features[0].numpy().transpose(0, 3, 1, 2)[: len(expected), :: 2 * CHANNEL_STEP]
+    np.testing.assert_allclose(thin, expected, atol=1e-4)
+    logits, deltas = model.box_head(features)
+    expected = np.roll(golden["class_logits"], 1, axis=1)  # the background is its last class
+    np.testing.assert_allclose(logits[0, : len(expected)], expected, atol=1e-4)
+    expected = golden["box_deltas"].reshape(-1, 6, 4)[..., YXYX]
+    np.testing.assert_allclose(deltas[0, : len(expected), :6], expected, atol=1e-4)
+
+
+def test_detections_are_detectron2s(golden, model, batch):
+    found = tf.function(model.detect)(batch, SIZE)
+    boxes, labels = golden["boxes"][:, YXYX], golden["labels"]
+    distances = np.abs(found.boxes[0].numpy()[:, None] - boxes).max(axis=-1)
+    distances += np.where(found.classes[0].numpy()[:, None] == labels + 1, 0, np.inf)
+    matched, place = distances.min(axis=0) < 0.05, distances.argmin(axis=0)
+    assert len(boxes) == 100 and matched.sum() >= 98
+    scores = found.scores[0].numpy()[place]
+    np.testing.assert_allclose(scores[matched], golden["scores"][matched], atol=1e-4)
+    first = len(golden["masks"])
+    masks = found.masks[0].numpy()[place[:first]][matched[:first]]
+    # Stored in half precision: steps of 5e-4 below 1.
+    np.testing.assert_allclose(masks, golden["masks"][matched[:first]], atol=5e-4)
+
+
+def test_training_with_adaptive_sampling_is_refused(model, pyramid):
+    with tf.GradientTape() as tape:
+        tape.watch(pyramid["p2"])
+        features = model.roi_features(build_atlas(pyramid), tf.zeros([1, 1, 4]), 7)
+    with pytest.raises(mr.InputError, match="sampling_ratio 0 is for inference"):
+        tape.gradient(features, pyramid["p2"])
+
+
+def test_something_else_is_refused(state_dict):
+    with pytest.raises(mr.InputError, match="no Mask R-CNN of Detectron2"):
+        mr.from_checkpoint({"conv1.weight": np.zeros([64, 3, 7, 7])}, source="detectron2")
+    other = {**state_dict, "roi_heads.keypoint_head.conv_fcn1.weight": np.zeros([1])}
+    with pytest.raises(mr.InputError, match=r"1 not used \(roi_heads\.keypoint_head"):
+        mr.from_checkpoint(other, source="detectron2")

@@ -1,0 +1,268 @@
+"""Weights from torchvision, compared stage by stage with what torchvision computes from them."""
+
+import json
+import pickle
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from golden.weights_by_name import image, weight, with_statistics
+
+import tfmaskrcnn as mr
+from tfmaskrcnn.checkpoints.torchvision import weights_only
+from tfmaskrcnn.cli import main
+from tfmaskrcnn.ops.images import pad_to, preprocess
+from tfmaskrcnn.ops.roi_align import build_atlas
+from tfmaskrcnn.structures import PYRAMID_LEVELS
+from tfmaskrcnn.weights import CLASS_LAYERS, named_weights
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "torchvision_maskrcnn.npz"
+SMALL = ("input.min_side=256", "input.max_side=320")
+YXYX = [1, 0, 3, 2]  # of torchvision's xyxy, and (dy, dx, dh, dw) of its (dx, dy, dw, dh)
+# Every so many pixels of each level and every so many channels, see make_torchvision_*_golden.py.
+STEPS, CHANNEL_STEP = (8, 4, 2, 2, 2), 32
+
+
+@pytest.fixture(scope="module")
+def golden():
+    return np.load(GOLDEN)
+
+
+@pytest.fixture(scope="module")
+def state_dict(golden):
+    manifest = json.loads(str(golden["manifest"]))
+    # torchvision ran with a mean of 0 and a variance of 1, which would not show if the two were
+    # mixed up or left out.
+    return with_statistics({name: weight(name, shape) for name, shape in manifest}, 1e-5)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return [image(213, 317, 0), image(256, 200, 1)]
+
+
+@pytest.fixture(scope="module")
+def model(state_dict):
+    return mr.from_checkpoint(state_dict, source="torchvision", overrides=SMALL)
+
+
+@pytest.fixture(scope="module")
+def batch(model, images):
+    ready = [preprocess(one, model.config.input)[0] for one in images]
+    return tf.stack([pad_to(one, 320, 320) for one in ready])
+
+
+@pytest.fixture(scope="module")
+def pyramid(model, batch):
+    return model.features(batch)
+
+
+@pytest.fixture(scope="module")
+def rpn(model, pyramid):
+    return model.rpn_output(pyramid)
+
+
+@pytest.fixture(scope="module")
+def rois(golden):
+    """[2, 1000, 4] torchvision's proposals."""
+    return tf.constant(np.stack([golden[f"proposals_{i}"] for i in range(2)])[..., YXYX])
+
+
+def relative_rms(found, expected):
+    found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
+    assert found.shape == expected.shape
+    return np.sqrt(np.mean((found - expected) ** 2) / np.mean(expected**2))
+
+
+def as_map(rows, level, pyramid):
+    """[B, h*w*A, ...] of the RPN -> torchvision's [B, A * ..., h, w]."""
+    height, width = pyramid[level].shape[1:3]
+    rows = np.asarray(rows).reshape(2, height, width, -1)
+    return rows.transpose(0, 3, 1, 2)
+
+
+def test_the_input_is_resized_as_torchvision_does(golden, batch, model, images):
+    sizes = [preprocess(one, model.config.input)[0].shape[:2] for one in images]
+    np.testing.assert_array_equal(sizes, golden["image_sizes"])
+    found = batch.numpy().transpose(0, 3, 1, 2)[:, :, ::16, ::16]
+    np.testing.assert_allclose(found, golden["input"], atol=1e-4)
+
+
+def test_pyramid_and_rpn_are_torchvisions(golden, pyramid, rpn):
+    for i, (level, step) in enumerate(zip(PYRAMID_LEVELS, STEPS)):
+        maps = pyramid[level].numpy().transpose(0, 3, 1, 2)
+        thin = maps[:, ::CHANNEL_STEP, ::step, ::step]
+        assert relative_rms(thin, golden[f"fpn_{i}"]) < 1e-5, level
+        logits = as_map(rpn.logits[level], level, pyramid)[:, :, ::step, ::step]
+        assert relative_rms(logits, golden[f"objectness_{i}"]) < 1e-5, level
+        deltas = rpn.deltas[level].numpy()[..., YXYX]
+        deltas = as_map(deltas, level, pyramid)[:, :, ::step, ::step]
+        assert relative_rms(deltas, golden[f"deltas_{i}"]) < 1e-5, level
+
+
+def test_anchors_are_torchvisions(golden, rpn):
+    anchors = np.concatenate([rpn.anchors[level] for level in PYRAMID_LEVELS])
+    np.testing.assert_array_equal(anchors[::97, YXYX], golden["anchors"])
+
+
+def test_proposals_are_torchvisions_in_its_order(golden, model, rpn):
+    proposals = model.propose(rpn, tf.constant(golden["image_sizes"], tf.float32))
+    for i in range(2):
+        expected = golden[f"proposals_{i}"][:, YXYX]
+        found = proposals.boxes[i].numpy()[proposals.valid[i]]
+        assert found.shape == expected.shape
+        distances = np.abs(found[:, None] - expected).max(axis=-1)  # [R, R]
+        np.testing.assert_array_less(distances.min(axis=0), 1e-2)
+        place = distances.argmin(axis=0)  # our row of each of theirs
+        moved = np.flatnonzero(place != np.arange(len(place)))
+        # Logits differ in the last bit, so neighbours that are tied may change places.
+        scores = proposals.scores[i].numpy()
+        np.testing.assert_allclose(scores[place[moved]], scores[moved], atol=1e-6)
+        assert len(moved) <= 10
+
+
+def test_box_head_is_torchvisions_on_its_proposals(golden, model, pyramid, rois):
+    features = model.roi_features(build_atlas(pyramid), rois[:1, :100], 7)
+    expected = golden["roi_features"]
+    thin = features[0].numpy().transpose(0, 3, 1, 2)[: len(expected), :: 2 * CHANNEL_STEP]
+    np.testing.assert_allclose(thin, expected, atol=1e-4)
+    logits, deltas = model.box_head(features)
+    expected = golden["class_logits"]
+    np.testing.assert_allclose(logits[0, : len(expected)], expected, atol=1e-4)
+    expected = golden["box_deltas"].reshape(-1, 6, 4)[:, 1:, YXYX]  # no background
+    np.testing.assert_allclose(deltas[0, : len(expected), :5], expected, atol=1e-4)
+
+
+def test_detections_are_torchvisions(golden, model, images):
+    for i, found in enumerate(model.predict_images(images, batch_size=2)):
+        boxes, labels = golden[f"boxes_{i}"][:, YXYX], golden[f"labels_{i}"]
+        assert len(found) == len(boxes) == 100
+        assert found.paste_rule == "torchvision"
+        distances = np.abs(found.boxes[:, None] - boxes).max(axis=-1)
+        distances += np.where(found.classes[:, None] == labels, 0, np.inf)
+        matched = distances.min(axis=0) < 0.05
+        assert matched.sum() >= 98
+        place = distances.argmin(axis=0)[matched]
+        expected = golden[f"scores_{i}"][matched]
+        np.testing.assert_allclose(found.scores[place], expected, atol=1e-4)
+        masks = masks_of(golden, i, images[i].shape[:2])[matched]
+        ours = found.masks[place]
+        union = (masks | ours).sum(axis=(1, 2))
+        iou = (masks & ours).sum(axis=(1, 2)) / np.maximum(union, 1)
+        assert union.min() > 0 and iou.mean() > 0.999
+
+
+def masks_of(golden, i, size):
+    edges = np.cumsum(golden[f"mask_edges_{i}"])
+    flat = np.zeros(100 * size[0] * size[1] + 1, np.int8)
+    flat[edges[::2]], flat[edges[1::2]] = 1, -1
+    return np.cumsum(flat[:-1]).reshape(100, *size).astype(bool)
+
+
+def test_the_epsilon_of_the_norms_is_an_override(model, state_dict, batch):
+    other = mr.from_checkpoint(state_dict, overrides=["backbone.norm_epsilon=0"])
+    part = batch[:, :64, :64]
+    assert relative_rms(other.features(part)["p5"], model.features(part)["p5"]) > 1e-2
+
+
+def thin_state_dict(num_classes=4):
+    """A ResNet-18 with thin heads, so that a test need not move 170 MB."""
+    shapes, channels = {"backbone.body.conv1.weight": (64, 3, 7, 7)}, 64
+    norms = {"backbone.body.bn1": 64}
+    for stage in range(4):
+        for block in range(2):
+            name, out = f"backbone.body.layer{stage + 1}.{block}", 64 * 2**stage
+            shapes[f"{name}.conv1.weight"] = (out, channels, 3, 3)
+            shapes[f"{name}.conv2.weight"] = (out, out, 3, 3)
+            norms.update({f"{name}.bn1": out, f"{name}.bn2": out})
+            if channels != out:
+                shapes[f"{name}.downsample.0.weight"] = (out, channels, 1, 1)
+                norms[f"{name}.downsample.1"] = out
+            channels = out
+    for norm, out in norms.items():
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            shapes[f"{norm}.{part}"] = (out,)
+        shapes[f"{norm}.num_batches_tracked"] = ()
+    layers = {
+        **{f"backbone.fpn.inner_blocks.{i}.0": (16, 64 * 2**i, 1, 1) for i in range(4)},
+        **{f"backbone.fpn.layer_blocks.{i}.0": (16, 16, 3, 3) for i in range(4)},
+        "rpn.head.conv.0.0": (16, 16, 3, 3),
+        "rpn.head.cls_logits": (3, 16, 1, 1),
+        "rpn.head.bbox_pred": (12, 16, 1, 1),
+        "roi_heads.box_head.fc6": (32, 16 * 49),
+        "roi_heads.box_head.fc7": (32, 32),
+        "roi_heads.box_predictor.cls_score": (num_classes + 1, 32),
+        "roi_heads.box_predictor.bbox_pred": (4 * num_classes + 4, 32),
+        "roi_heads.mask_head.0.0": (16, 16, 3, 3),
+        "roi_heads.mask_predictor.conv5_mask": (16, 16, 2, 2),
+        "roi_heads.mask_predictor.mask_fcn_logits": (num_classes + 1, 16, 1, 1),
+    }
+    for name, shape in layers.items():
+        shapes[f"{name}.weight"] = shape
+        shapes[f"{name}.bias"] = shape[1:2] if "conv5_mask" in name else shape[:1]
+    return {name: weight(name, shape) for name, shape in shapes.items()}
+
+
+THIN = (*SMALL, "fpn.channels=16", "box_head.hidden=32", "mask_head.channels=16")
+
+
+def test_depth_and_classes_come_from_the_checkpoint_and_overrides_win():
+    config = mr.from_checkpoint(thin_state_dict(), overrides=[*THIN, "rpn.min_side=2"]).config
+    assert (config.backbone.name, config.num_classes) == ("resnet18", 4)
+    assert config.mask_head.num_convs == 1
+    assert config.rpn.min_side == 2 and config.box_head.min_side == 0.01
+
+
+def test_another_number_of_classes_leaves_the_class_layers_random():
+    tensors = thin_state_dict()
+    model = mr.from_checkpoint(tensors, overrides=THIN)
+    other = mr.from_checkpoint(tensors, num_classes=2, overrides=THIN)
+    assert other.config.num_classes == 2
+    theirs = named_weights(other)
+    for name, value in named_weights(model).items():
+        if not name.startswith(CLASS_LAYERS):
+            np.testing.assert_array_equal(theirs[name].numpy(), value.numpy(), name)
+
+
+def test_names_before_torchvision_0_13_are_taken():
+    tensors = thin_state_dict()
+    old = {}
+    for name, array in tensors.items():
+        name = re.sub(r"(fpn\.\w+_blocks\.\d)\.0\.", r"\1.", name)
+        name = name.replace("rpn.head.conv.0.0.", "rpn.head.conv.")
+        old[name.replace("mask_head.0.0.", "mask_head.mask_fcn1.")] = array
+    assert len(set(old) - set(tensors)) == 20
+    assert set(weights_only(old)) == set(weights_only(tensors))
+
+
+def test_missing_and_superfluous_weights_are_named():
+    tensors = thin_state_dict()
+    del tensors["rpn.head.cls_logits.bias"]
+    tensors["rpn.head.conv.1.0.weight"] = np.zeros([16, 16, 3, 3], np.float32)  # as in `_v2`
+    with pytest.raises(mr.InputError) as caught:
+        mr.from_checkpoint(tensors, overrides=THIN)
+    assert "1 missing (rpn.head.cls_logits.bias)" in str(caught.value)
+    assert "1 not used (rpn.head.conv.1.0.weight)" in str(caught.value)
+
+
+def test_something_else_is_refused():
+    with pytest.raises(mr.InputError, match="no Mask R-CNN of torchvision"):
+        mr.from_checkpoint({"conv1.weight": np.zeros([64, 3, 7, 7], np.float32)})
+    with pytest.raises(mr.InputError, match="no source 'caffe'"):
+        mr.from_checkpoint({}, source="caffe")
+
+
+def test_a_file_becomes_a_run_of_the_same_model(tmp_path, capsys):
+    tensors = thin_state_dict()
+    path, run = tmp_path / "thin.pkl", str(tmp_path / "run")
+    path.write_bytes(pickle.dumps(tensors, protocol=2))
+    command = ["import-weights", "torchvision", str(path), run, "--set", *THIN]
+    assert main(command) == 0 and run in capsys.readouterr().out
+    again, model = mr.load(run), mr.from_checkpoint(tensors, overrides=THIN)
+    assert again.config == model.config
+    found = named_weights(again)
+    for name, value in named_weights(model).items():
+        np.testing.assert_array_equal(found[name].numpy(), value.numpy(), name)
+    assert main(command) == 2 and "not empty" in capsys.readouterr().err

@@ -1,0 +1,87 @@
+"""Weights of a PyTorch model and images that need no file: both are drawn from names and seeds.
+
+The programs that made the golden files of whole models drew them by the same recipe.
+"""
+
+import zlib
+
+import numpy as np
+
+# Variance times fan-in, by the first part that a name contains; 2.0 (He et al.) for all others.
+# Chosen so that logits and deltas of a random network look like those of a trained one.
+GAINS = {
+    "fpn.inner_blocks": 0.4,
+    "fpn.layer_blocks": 0.8,
+    "rpn.head.bbox_pred": 0.02,
+    "rpn.head.cls_logits": 0.6,
+    "box_predictor.cls_score": 1.2,
+    "box_predictor.bbox_pred": 0.06,
+    "mask_fcn_logits": 6.0,
+    "fpn_lateral": 0.4,
+    "fpn_output": 0.8,
+    "anchor_deltas": 0.02,
+    "objectness_logits": 0.6,
+    "mask_head.predictor": 6.0,
+}
+TRANSPOSED = ("conv5_mask", "mask_head.deconv")
+NORMS = (".bn", ".norm.", "downsample.1")
+
+
+def weight(name, shape):
+    """The array of a state dict's entry, in PyTorch's axis order."""
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    if name.endswith("running_mean"):
+        return np.zeros(shape, np.float32)
+    if name.endswith("running_var"):
+        return np.ones(shape, np.float32)
+    if name.endswith("num_batches_tracked"):
+        return np.zeros(shape, np.int64)
+    if any(part in name for part in NORMS):
+        if name.endswith("bias"):
+            return rng.normal(0, 0.1, shape).astype(np.float32)
+        last = ".bn3." in name or "conv3.norm." in name
+        gain = 0.35 if last else 1.0  # of the residual branch
+        return (rng.uniform(0.6, 1.4, shape) * gain).astype(np.float32)
+    if name.endswith("bias"):
+        return rng.normal(0, 0.02, shape).astype(np.float32)
+    transposed = any(part in name for part in TRANSPOSED)
+    fan_in = shape[0] if transposed else int(np.prod(shape[1:]))
+    gain = next((gain for part, gain in GAINS.items() if part in name), 2.0)
+    return rng.normal(0, np.sqrt(gain / fan_in), shape).astype(np.float32)
+
+
+def with_statistics(tensors, epsilon):
+    """`tensors` with random mean and variance in every norm, and the same outputs as before.
+
+    Scale and bias make up for them, which a norm of another `epsilon` undoes: the variances are
+    small enough for it to be seen.
+    """
+    tensors = dict(tensors)
+    for name in [n[: -len(".running_mean")] for n in tensors if n.endswith(".running_mean")]:
+        rng = np.random.default_rng(zlib.crc32(name.encode()))
+        shape = tensors[f"{name}.weight"].shape
+        mean, variance = rng.normal(0, 0.2, shape), rng.uniform(1e-4, 1e-2, shape)
+        scale = tensors[f"{name}.weight"] / np.sqrt(1.0 + epsilon)
+        new = {
+            "weight": scale * np.sqrt(variance + epsilon),
+            "bias": tensors[f"{name}.bias"] + mean * scale,
+            "running_mean": mean,
+            "running_var": variance,
+        }
+        tensors.update({f"{name}.{part}": a.astype(np.float32) for part, a in new.items()})
+    return tensors
+
+
+def image(height, width, seed):
+    """uint8 [height, width, 3] RGB: ellipses plus noise."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width].astype(np.float64)
+    canvas = np.zeros((height, width, 3))
+    for _ in range(24):
+        center_y, center_x = rng.uniform(0, height), rng.uniform(0, width)
+        radius_y, radius_x = rng.uniform(4, height / 4), rng.uniform(4, width / 4)
+        colour = rng.uniform(-1, 1, 3)
+        inside = ((y - center_y) / radius_y) ** 2 + ((x - center_x) / radius_x) ** 2 < 1
+        canvas += colour * inside[..., None]
+    canvas = 0.5 + 0.18 * canvas + rng.normal(0, 0.03, canvas.shape)
+    return (np.clip(canvas, 0, 1).astype(np.float32) * 255).round().astype(np.uint8)

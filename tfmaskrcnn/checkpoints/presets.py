@@ -1,0 +1,26 @@
+"""Dialects: the configuration values under which others' weights give their own results.
+
+Each is a list of overrides to the defaults, which are Detectron2's baselines.
+"""
+
+TORCHVISION = (
+    "backbone.stride_in_1x1=false",
+    # Of a model that loads the weights itself. torchvision sets 0.0 where its own COCO_V1 weights
+    # are asked for by `weights=`: override it with backbone.norm_epsilon=0.
+    "backbone.norm_epsilon=1.0e-5",
+    "input.size_rounding=floor",
+    "input.antialias=false",
+    "anchors.whole_pixels=true",
+    "anchors.stride_from_size=true",
+    "rpn.min_side=1.0e-3",
+    "rpn.post_nms_top_k_training=2000",
+    "rpn.smooth_l1_beta=0.1111111",  # 1/9
+    "roi.aligned=false",
+    "box_head.min_side=1.0e-2",
+    "box_head.smooth_l1_beta=0.1111111",
+    "mask_head.paste_rule=torchvision",
+)
+
+# The defaults are its baselines, but that a RoI has as many samples a bin as the bin covers
+# feature pixels, and that its ResNet from MSRA takes pixels with the mean subtracted alone.
+DETECTRON2 = ("input.std=[1, 1, 1]", "roi.sampling_ratio=0")
