@@ -107,7 +107,7 @@ def saved_model_predictor(path: str, paste_rule: Optional[str] = None) -> Predic
     path = os.fspath(path)
     try:
         loaded = tf.saved_model.load(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, tf.errors.OpError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} is no SavedModel that TensorFlow can load: {reason}") from None
     signature = loaded.signatures.get("serving_default")
@@ -164,9 +164,10 @@ def _instances(outputs: Dict[str, np.ndarray], i: int, size, paste_rule: str) ->
 def progress_bar(description: str = "evaluating") -> Iterator[Progress]:
     """A bar on the terminal, as the `progress` of `evaluate`."""
     from rich import progress as parts
+    from rich.console import Console
 
     columns = (parts.TextColumn("{task.description}"), parts.BarColumn())
     columns += (parts.MofNCompleteColumn(), parts.TimeRemainingColumn())
-    with parts.Progress(*columns) as bar:
+    with parts.Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(description, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -85,6 +85,7 @@ def train(
         config.data.skip_invalid,
     )
     config = with_classes_of(data, config)
+    evaluation = _evaluation(config)
     keras.utils.set_random_seed(config.train.seed)
     model = MaskRCNN(config.model)
     steps = len(data.records) // config.train.batch_size
@@ -104,7 +105,8 @@ def train(
         dataset,
         epochs=last,
         initial_epoch=start,
-        callbacks=_callbacks(run, config, steps, progress),
+        callbacks=_callbacks(run, config, evaluation, steps, progress),
+        shuffle=False,  # the data set does it itself
         verbose=verbose,
     )
     return model
@@ -119,12 +121,16 @@ def _check_folder(run: Run, resume: bool) -> None:
         raise InputError(f"{run.folder} holds no training state to resume from.")
 
 
-def _callbacks(run: Run, config: Config, steps: int, progress) -> List[keras.callbacks.Callback]:
-    evaluation = None
-    if config.data.val_json:
-        images = _given(config.data.val_images, "data.val_images")
-        every = config.train.evaluate_every
-        evaluation = CocoCallback(config.data.val_json, images, config, every=every)
+def _evaluation(config: Config) -> Optional[CocoCallback]:
+    if not config.data.val_json:
+        return None
+    images = _given(config.data.val_images, "data.val_images")
+    return CocoCallback(config.data.val_json, images, config, every=config.train.evaluate_every)
+
+
+def _callbacks(
+    run: Run, config: Config, evaluation: Optional[CocoCallback], steps: int, progress
+) -> List[keras.callbacks.Callback]:
     recorder = RunRecorder(run, config, evaluation, progress)
     lines = ProgressLines(recorder, steps, config.train.batch_size)
     return [c for c in (evaluation, recorder, lines) if c is not None]
