@@ -168,6 +168,7 @@ def progress_bar(description: str = "evaluating") -> Iterator[Progress]:
 
     columns = (parts.TextColumn("{task.description}"), parts.BarColumn())
     columns += (parts.MofNCompleteColumn(), parts.TimeRemainingColumn())
-    with parts.Progress(*columns, console=Console(stderr=True)) as bar:
+    console = Console(stderr=True)  # stdout is for results
+    with parts.Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(description, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -85,7 +85,6 @@ def train(
         config.data.skip_invalid,
     )
     config = with_classes_of(data, config)
-    evaluation = _evaluation(config)
     keras.utils.set_random_seed(config.train.seed)
     model = MaskRCNN(config.model)
     steps = len(data.records) // config.train.batch_size
@@ -96,6 +95,7 @@ def train(
         save_config(config, run.config)
     start = progress["epoch"] if progress else 0
     dataset = from_records(data, config, training=True, start_epoch=start)
+    evaluation = _evaluation(config)
     last = min(epochs or config.train.epochs, config.train.epochs)
     _LOG.info(
         "%s: %d images, %d steps an epoch, epochs %d to %d of %d",
