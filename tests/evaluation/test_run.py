@@ -201,11 +201,18 @@ def test_a_folder_without_a_fitting_model_is_refused(tmp_path):
         saved_model_predictor(str(tmp_path / "none"))
 
 
-def test_the_progress_bar_takes_what_evaluate_reports(coco_set, capsys):
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_progress_bar_shows_what_evaluate_reports_on_a_terminal_alone(
+    coco_set, capsys, monkeypatch, terminal
+):
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    if terminal:
+        monkeypatch.setenv("FORCE_COLOR", "1")  # then rich takes stderr for one
     with progress_bar("measuring") as progress:
         predict = named_predictor(coco_set)
         evaluate(predict, coco_set.json_path, coco_set.image_dir, progress=progress)
-    assert "measuring" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert ("measuring" in shown.err) == terminal and shown.out == ""
 
 
 def test_results_do_not_depend_on_the_batch_size(coco_set):
