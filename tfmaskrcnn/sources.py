@@ -16,7 +16,7 @@ from tfmaskrcnn import __version__
 from tfmaskrcnn.config_files import load_config
 from tfmaskrcnn.data.reading import read_image
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.evaluation.run import progress_bar, saved_model_predictor
+from tfmaskrcnn.evaluation.run import exported_config, progress_bar, saved_model_predictor
 from tfmaskrcnn.files import replaced, writable_folder
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.visualize import draw
@@ -98,7 +98,7 @@ def _run_config(folder: str, overrides: Sequence[str] = ()):
 
 
 def _open_saved_model(folder: str) -> Source:
-    model, predict = _saved_config(folder), saved_model_predictor(folder)
+    model, predict = exported_config(folder), saved_model_predictor(folder)
     names, ids = tuple(model.get("class_names", ())), tuple(model.get("category_ids", ()))
 
     def named(images):
@@ -192,7 +192,7 @@ def describe(folder: str) -> Dict[str, Any]:
         return {
             "kind": "SavedModel",
             "signatures": _signatures(folder),
-            "model": _saved_config(folder),
+            "model": exported_config(folder),
         }
     config = _run_config(folder)
     from tfmaskrcnn.train.loop import Run
@@ -242,15 +242,3 @@ def _shapes(specs) -> Dict[str, str]:
         sides = ",".join("?" if side is None else str(side) for side in spec.shape)
         shapes[name] = f"{spec.dtype.name}[{sides}]"
     return shapes
-
-
-def _saved_config(folder: str) -> Dict[str, Any]:
-    """The configuration inside a SavedModel; empty for a model exported by another program."""
-    path = os.path.join(folder, "assets", "config.json")
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise InputError(f"{path} is not valid JSON: {error}.") from None

@@ -4,7 +4,7 @@ import contextlib
 import inspect
 import json
 import os
-from typing import Callable, Dict, Iterator, List, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
 import numpy as np
 
@@ -137,11 +137,22 @@ def saved_model_predictor(path: str, paste_rule: Optional[str] = None) -> Predic
     return predict
 
 
-def _exported_paste_rule(path: str) -> str:
+def exported_config(folder: str) -> Dict[str, Any]:
+    """The configuration inside a SavedModel; empty for a model exported by another program."""
+    path = os.path.join(folder, "assets", "config.json")
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise InputError(f"{path} is not valid JSON: {error}.") from None
+
+
+def _exported_paste_rule(folder: str) -> str:
     """The rule that `export_saved_model` left beside the graph."""
     try:
-        with open(os.path.join(path, "assets", "config.json"), encoding="utf-8") as file:
-            return json.load(file)["mask_head"]["paste_rule"]
+        return exported_config(folder)["mask_head"]["paste_rule"]
     except (OSError, ValueError, KeyError, TypeError):  # of another program or version
         return "aligned"
 
