@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfmaskrcnn.config import BoxHeadConfig, RpnConfig
 from tfmaskrcnn.losses import (
     RoiSample,
     box_losses,
@@ -18,6 +17,7 @@ from tfmaskrcnn.losses import (
     rpn_losses,
     sample_rois,
 )
+from tfmaskrcnn.model_config import BoxHeadConfig, RpnConfig
 from tfmaskrcnn.ops.masks import mask_targets
 from tfmaskrcnn.structures import PYRAMID_LEVELS, GroundTruth, Proposals, RpnOutput
 

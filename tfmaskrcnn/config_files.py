@@ -8,9 +8,10 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import pydantic
 import yaml
 
-from tfmaskrcnn.config import Config, ModelConfig, Section
+from tfmaskrcnn.config import Config
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.files import replaced
+from tfmaskrcnn.model_config import ModelConfig, Section
 
 
 def load_config(path: Optional[str] = None, overrides: Sequence[str] = ()) -> Config:

@@ -8,7 +8,7 @@ from typing import Dict, NamedTuple
 
 import tensorflow as tf
 
-from tfmaskrcnn.config import BoxHeadConfig, RpnConfig
+from tfmaskrcnn.model_config import BoxHeadConfig, RpnConfig
 from tfmaskrcnn.ops.boxes import encode_boxes
 from tfmaskrcnn.ops.masks import mask_targets
 from tfmaskrcnn.ops.matching import match_boxes
@@ -22,7 +22,9 @@ from tfmaskrcnn.structures import (
     RpnOutput,
 )
 
-LOSS_NAMES = ("rpn_cls_loss", "rpn_box_loss", "cls_loss", "box_loss", "mask_loss")
+BOX_LOSS_NAMES = ("rpn_cls_loss", "rpn_box_loss", "cls_loss", "box_loss")
+MASK_LOSS_NAMES = ("mask_loss",)
+LOSS_NAMES = BOX_LOSS_NAMES + MASK_LOSS_NAMES
 
 
 class LossTerm(NamedTuple):

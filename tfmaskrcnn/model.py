@@ -2,39 +2,38 @@
 
 from typing import Dict, List, Optional, Sequence, Union
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from tfmaskrcnn import compat, losses
-from tfmaskrcnn.config import Config, ModelConfig
-from tfmaskrcnn.errors import InputError, assert_finite, explained
-from tfmaskrcnn.gradients import all_reduce_sum, apply_gradients
+from tfmaskrcnn.config import Config
+from tfmaskrcnn.detections import select_detections
+from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.layers.backbones import make_backbone
 from tfmaskrcnn.layers.box_head import BoxHead
 from tfmaskrcnn.layers.fpn import Fpn
 from tfmaskrcnn.layers.mask_head import MaskHead
 from tfmaskrcnn.layers.rpn import RpnHead
-from tfmaskrcnn.losses import LOSS_NAMES, LossTerm
+from tfmaskrcnn.losses import BOX_LOSS_NAMES, MASK_LOSS_NAMES, LossTerm
+from tfmaskrcnn.model_config import ModelConfig
 from tfmaskrcnn.ops.anchors import pyramid_anchors
-from tfmaskrcnn.ops.boxes import clip_boxes, decode_boxes, wider_than
-from tfmaskrcnn.ops.nms import class_aware_nms
 from tfmaskrcnn.ops.roi_align import Atlas, build_atlas, pyramid_roi_align
-from tfmaskrcnn.ops.tensors import at_most, own_channel, side
+from tfmaskrcnn.ops.tensors import own_channel
 from tfmaskrcnn.prediction import Predictor
+from tfmaskrcnn.proposals import select_proposals
 from tfmaskrcnn.structures import (
     PYRAMID_LEVELS,
-    RPN_DELTA_WEIGHTS,
     Detections,
     Proposals,
     RpnOutput,
     ground_truth_of,
 )
+from tfmaskrcnn.training import TrainableModel
 
 
 @compat.register
-class MaskRCNN(keras.Model):
+class MaskRCNN(TrainableModel):
     """Mask R-CNN that trains with `compile` and `fit` and predicts with `predict_images`.
 
     A training batch is a dict as `tfmaskrcnn.data.from_coco` makes it: `image` [B, H, W, 3]
@@ -59,10 +58,8 @@ class MaskRCNN(keras.Model):
         num_anchors = len(c.anchors.sizes[0]) * len(c.anchors.ratios)
         self.rpn = RpnHead(num_anchors, c.fpn.channels, name="rpn")
         self.box_head = BoxHead(c.num_classes, c.box_head.hidden, name="box_head")
-        self.mask_head = MaskHead(
-            c.num_classes, c.mask_head.channels, c.mask_head.num_convs, name="mask_head"
-        )
-        self.loss_means = {n: keras.metrics.Mean(name=n) for n in ("loss", *LOSS_NAMES)}
+        self.mask_head = _mask_head(c) if c.mask_head.enabled else None
+        self.track_losses(BOX_LOSS_NAMES + (MASK_LOSS_NAMES if self.mask_head else ()))
         self._predictor = Predictor(self)
         self.build()
 
@@ -74,9 +71,11 @@ class MaskRCNN(keras.Model):
         self.backbone.build((None, None, None, 3))
         self.fpn.build({k: (None, None, None, n) for k, n in self.backbone.out_channels.items()})
         self.rpn.build((None, None, None, channels))
-        box_side, mask_side = self.config.box_head.roi_side, self.config.mask_head.roi_side
-        self.box_head.build((None, None, box_side, box_side, channels))
-        self.mask_head.build((None, None, mask_side, mask_side, channels))
+        side = self.config.box_head.roi_side
+        self.box_head.build((None, None, side, side, channels))
+        if self.mask_head:
+            side = self.config.mask_head.roi_side
+            self.mask_head.build((None, None, side, side, channels))
         self.built = True
 
     # The network, in the order of the paper.
@@ -98,35 +97,8 @@ class MaskRCNN(keras.Model):
         )
 
     def propose(self, rpn: RpnOutput, sizes: tf.Tensor, training: bool = False) -> Proposals:
-        """The best anchors of each level, moved, clipped and thinned out by NMS within the level.
-
-        Args:
-            rpn: from `rpn_output`.
-            sizes: [B, 2] float32, (height, width) of the images without padding.
-            training: take the training counts.
-        """
-        c = self.config.rpn
-        top_k = c.pre_nms_top_k_training if training else c.pre_nms_top_k
-        count = c.post_nms_top_k_training if training else c.post_nms_top_k
-        boxes, scores = [], []
-        for row, level in enumerate(PYRAMID_LEVELS):
-            logits, index = tf.math.top_k(
-                rpn.logits[level], at_most(top_k, side(rpn.logits[level], 1))
-            )
-            deltas = tf.gather(rpn.deltas[level], index, batch_dims=1)
-            anchors = tf.gather(rpn.anchors[level], index)
-            decoded = clip_boxes(decode_boxes(deltas, anchors, RPN_DELTA_WEIGHTS), sizes)
-            # Levels play the part of classes in the NMS; -1 keeps a box out of it.
-            real = wider_than(decoded, c.min_side)
-            score = tf.sigmoid(logits) * real + real - 1.0
-            others = -tf.ones_like(score)
-            columns = [score if i == row else others for i in range(len(PYRAMID_LEVELS))]
-            boxes.append(decoded)
-            scores.append(tf.stack(columns, axis=-1))  # [B, k, 5]
-        boxes = tf.stop_gradient(tf.concat(boxes, axis=1))
-        scores = tf.stop_gradient(tf.concat(scores, axis=1))
-        kept = class_aware_nms(tf.expand_dims(boxes, 2), scores, c.nms_iou, -0.5, count)
-        return Proposals(kept.boxes, kept.scores, kept.valid)
+        """The RPN's best boxes in images of `sizes` [B, 2] (height, width) without padding."""
+        return select_proposals(rpn, sizes, self.config.rpn, training)
 
     def roi_features(self, atlas: Atlas, boxes: tf.Tensor, roi_side: int) -> tf.Tensor:
         """[B, R, 4] boxes -> [B, R, S, S, C] features by RoIAlign."""
@@ -152,17 +124,12 @@ class MaskRCNN(keras.Model):
             score_threshold: instead of the configuration's.
         """
         c = self.config.box_head
-        threshold = c.score_threshold if score_threshold is None else score_threshold
         pyramid = self.features(images)
         proposals = self.propose(self.rpn_output(pyramid), sizes)
         atlas = build_atlas(pyramid, static_ops=True)
         logits, deltas = self.box_head(self.roi_features(atlas, proposals.boxes, c.roi_side))
-        rois = tf.expand_dims(proposals.boxes, 2)  # [B, R, 1, 4]
-        boxes = clip_boxes(decode_boxes(deltas, rois, c.delta_weights), sizes)  # [B, R, K, 4]
-        # A row of padding is an empty proposal, whose boxes are empty as well.
-        scores = tf.nn.softmax(logits)[:, :, 1:] * wider_than(boxes, c.min_side)  # [B, R, K]
-        kept = class_aware_nms(boxes, scores, c.nms_iou, threshold, c.max_detections)
-        masks = self.masks_of(atlas, kept.boxes, kept.classes)
+        kept = select_detections(logits, deltas, proposals, sizes, c, score_threshold)
+        masks = self.masks_of(atlas, kept.boxes, kept.classes) if self.mask_head else None
         classes = tf.where(kept.valid, kept.classes + 1, 0)
         return Detections(kept.boxes, kept.scores, classes, kept.valid, masks)
 
@@ -173,7 +140,8 @@ class MaskRCNN(keras.Model):
 
     def call(self, inputs, training=None):
         """A batch's `image` and `size` -> `Detections` as a dict, for `keras.Model.predict`."""
-        return self.detect(inputs["image"], inputs["size"])._asdict()
+        found = self.detect(inputs["image"], inputs["size"])._asdict()
+        return {name: value for name, value in found.items() if value is not None}
 
     # Training.
 
@@ -189,52 +157,12 @@ class MaskRCNN(keras.Model):
         atlas = build_atlas(pyramid)
         logits, deltas = self.box_head(self.roi_features(atlas, rois.boxes, box_config.roi_side))
         terms.update(losses.box_losses(logits, deltas, rois, truth, box_config))
+        if not self.mask_head:
+            return terms
         rois = losses.positives_only(rois, box_config)
         features = self.roi_features(atlas, rois.boxes, self.config.mask_head.roi_side)
         terms.update(losses.mask_losses(self.mask_head(features), rois, truth))
         return terms
-
-    def train_step(self, data):
-        """One update; returns the running means of all losses."""
-        batch = _as_batch(data)
-        with tf.GradientTape() as tape:
-            each = _divided(self.loss_terms(batch, training=True))
-            total = tf.add_n(list(each.values()))
-            with tf.control_dependencies([assert_finite(total, batch["image_id"])]):
-                scaled = compat.scale_loss(self.optimizer, tf.identity(total))
-        variables = self.trainable_variables
-        gradients = tape.gradient(scaled, variables)
-        apply_gradients(self.optimizer, gradients, variables)
-        return self._log(each)
-
-    def test_step(self, data):
-        """The losses of a validation batch, without an update."""
-        return self._log(_divided(self.loss_terms(_as_batch(data), training=False)))
-
-    def _log(self, each: Dict[str, tf.Tensor]):
-        # A replica's losses are shares that sum to the global loss; a Mean averages over replicas.
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        for name, value in {"loss": tf.add_n(list(each.values())), **each}.items():
-            self.loss_means[name].update_state(value * replicas)
-        return {name: mean.result() for name, mean in self.loss_means.items()}
-
-    @property
-    def metrics(self):
-        """The loss means, reset by Keras at each epoch."""
-        return list(self.loss_means.values())
-
-    def compile(self, optimizer="sgd", **kwargs):
-        """`keras.Model.compile` without XLA, and with the optimizer's slots made at once."""
-        kwargs["jit_compile"] = False
-        super().compile(optimizer=optimizer, **kwargs)
-        self.optimizer.build(self.trainable_variables)
-
-    def fit(self, x=None, **kwargs):
-        """`keras.Model.fit`; bad data and a non-finite loss end in one sentence that names them."""
-        try:
-            return super().fit(x, **kwargs)
-        except tf.errors.OpError as error:
-            raise explained(error, getattr(x, "image_names", {})) from None
 
     # Prediction.
 
@@ -266,6 +194,11 @@ class MaskRCNN(keras.Model):
         return cls(**config)
 
 
+def _mask_head(config: ModelConfig) -> MaskHead:
+    c = config.mask_head
+    return MaskHead(config.num_classes, c.channels, c.num_convs, name="mask_head")
+
+
 def _model_config(config) -> ModelConfig:
     if isinstance(config, dict):
         config = (Config if "model" in config else ModelConfig).model_validate(config)
@@ -274,20 +207,3 @@ def _model_config(config) -> ModelConfig:
     if not isinstance(config, ModelConfig):
         raise InputError(f"MaskRCNN takes a ModelConfig, found {type(config).__name__}.")
     return config
-
-
-def _as_batch(data) -> Dict[str, tf.Tensor]:
-    """The dict of a batch that Keras may have wrapped in a tuple, with a seed if it has none."""
-    batch = dict(data[0] if isinstance(data, (tuple, list)) else data)
-    if "seed" not in batch:
-        image_id = tf.cast(batch["image_id"], tf.int32)
-        batch["seed"] = tf.stack([image_id, tf.zeros_like(image_id)], axis=1)
-    return batch
-
-
-def _divided(terms: Dict[str, LossTerm]) -> Dict[str, tf.Tensor]:
-    """Each loss's share of the global mean: the local sum over the count of all replicas."""
-    return {
-        name: term.total / tf.maximum(all_reduce_sum(term.count), 1.0)
-        for name, term in terms.items()
-    }

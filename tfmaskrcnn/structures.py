@@ -12,7 +12,7 @@
 Boxes are (y1, x1, y2, x2) float32 pixels of the padded input, continuous, without a legacy +1.
 """
 
-from typing import Dict, NamedTuple
+from typing import Dict, NamedTuple, Optional
 
 import tensorflow as tf
 
@@ -57,7 +57,9 @@ class Detections(NamedTuple):
     scores: tf.Tensor  # [B, D] float32, descending; 0 on padding
     classes: tf.Tensor  # [B, D] int32, 1..K; 0 on padding
     valid: tf.Tensor  # [B, D] bool
-    masks: tf.Tensor  # [B, D, M, M] float32, probabilities of the detected class inside the box
+    # [B, D, M, M] float32, probabilities of the detected class inside the box; None without a
+    # mask branch.
+    masks: Optional[tf.Tensor] = None
 
 
 def ground_truth_of(batch: Dict[str, tf.Tensor]) -> GroundTruth:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfmaskrcnn.config import AugmentConfig, InputConfig
+from tfmaskrcnn.config import AugmentConfig
 from tfmaskrcnn.data import transforms
 from tfmaskrcnn.data.transforms import apply_geometry, make_geometry, random_geometry
+from tfmaskrcnn.model_config import InputConfig
 from tfmaskrcnn.ops import images
 
 SEEDS = range(20)

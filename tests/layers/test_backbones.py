@@ -3,10 +3,10 @@ import typing
 import numpy as np
 import pytest
 
-from tfmaskrcnn.config import BackboneConfig, BackboneName
 from tfmaskrcnn.layers.backbones import make_backbone
 from tfmaskrcnn.layers.efficientnet_lite import EfficientNetLite
 from tfmaskrcnn.layers.resnet import ResNet
+from tfmaskrcnn.model_config import BackboneConfig, BackboneName
 
 
 @pytest.mark.parametrize("name", typing.get_args(BackboneName))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfmaskrcnn.config import AnchorConfig
+from tfmaskrcnn.model_config import AnchorConfig
 from tfmaskrcnn.ops.anchors import cell_anchors, level_anchors, level_stride, pyramid_anchors
 from tfmaskrcnn.structures import PYRAMID_LEVELS
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tfmaskrcnn.config import InputConfig
+from tfmaskrcnn.model_config import InputConfig
 from tfmaskrcnn.ops import images
 
 SEEDS = range(20)

@@ -3,9 +3,9 @@
 import os
 
 from tfmaskrcnn.checkpoints.efficientnet_lite import load_imagenet
-from tfmaskrcnn.config import BackboneConfig
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.layers.efficientnet_lite import EfficientNetLite
+from tfmaskrcnn.model_config import BackboneConfig
 from tfmaskrcnn.weights import load_weights
 
 

@@ -8,7 +8,8 @@ from typing import NamedTuple, Tuple
 
 import tensorflow as tf
 
-from tfmaskrcnn.config import AugmentConfig, InputConfig
+from tfmaskrcnn.config import AugmentConfig
+from tfmaskrcnn.model_config import InputConfig
 from tfmaskrcnn.ops import images
 
 # Share of the crops that must show the centre of a random object; the others lie anywhere, so that

@@ -2,9 +2,9 @@
 
 import keras
 
-from tfmaskrcnn.config import BackboneConfig
 from tfmaskrcnn.layers.efficientnet_lite import EfficientNetLite
 from tfmaskrcnn.layers.resnet import ResNet
+from tfmaskrcnn.model_config import BackboneConfig
 
 
 def make_backbone(config: BackboneConfig, name: str = "backbone") -> keras.layers.Layer:

@@ -8,7 +8,7 @@ from typing import Sequence, Tuple
 
 import tensorflow as tf
 
-from tfmaskrcnn.config import InputConfig
+from tfmaskrcnn.model_config import InputConfig
 
 # Shares of an image's values that `stretch_contrast` sends to 0 and to 255: a few dead or hot
 # pixels must not decide the range.

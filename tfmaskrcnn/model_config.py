@@ -1,0 +1,195 @@
+"""The model's part of the configuration: the paper and Detectron2's baseline as defaults.
+
+One section a part of the network; every constant in which torchvision, Detectron2 and Matterport
+differ is a value here (`checkpoints/presets.py` sets them).
+"""
+
+from typing import Annotated, Literal, Optional, Tuple
+
+import pydantic
+from pydantic import Field
+
+Count = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]  # of a whole; also an IoU or a probability
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Section(pydantic.BaseModel):
+    """A frozen part of the configuration that refuses unknown keys."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class InputConfig(Section):
+    """From an image file to the network's input; the same at training, prediction and export."""
+
+    min_side: Count = 800  # the short side after resizing, pixels ...
+    max_side: Count = 1333  # ... unless the long side would exceed this
+    # (height, width): fit into this, keep the aspect ratio, pad to it. Replaces min_side/max_side
+    # and gives a network of static shape, which TensorRT wants.
+    fixed_size: Optional[Tuple[Count, Count]] = None
+    pad_multiple: int = Field(32, gt=0, multiple_of=32)  # p5 has stride 32
+    # Sides after resizing become whole by this; floor and no antialiasing are torchvision's.
+    size_rounding: Literal["nearest", "floor"] = "nearest"
+    antialias: bool = True  # low-pass filter an image that shrinks, as Pillow does
+    mean: Tuple[float, float, float] = (123.675, 116.28, 103.53)  # RGB, ImageNet
+    std: Tuple[Positive, Positive, Positive] = (58.395, 57.12, 57.375)
+    # Microscopy: stretch each image's own 0.2..99.8 percentiles to 0..255.
+    stretch_contrast: bool = False
+    # Microscopy: turn an image with a bright background into its negative.
+    invert_bright: bool = False
+
+    @pydantic.model_validator(mode="after")
+    def _sides_in_order(self):
+        if self.max_side < self.min_side:
+            raise ValueError(f"max_side {self.max_side} is less than min_side {self.min_side}")
+        if self.fixed_size and any(s % self.pad_multiple for s in self.fixed_size):
+            raise ValueError(
+                f"fixed_size {self.fixed_size} is no multiple of pad_multiple {self.pad_multiple}"
+            )
+        return self
+
+
+BackboneName = Literal[
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "efficientnet_lite0",
+    "efficientnet_lite1",
+    "efficientnet_lite2",
+]
+
+
+class BackboneConfig(Section):
+    """The feature extractor below the pyramid."""
+
+    name: BackboneName = "resnet50"
+    # frozen_bn: fixed statistics and scale; bn: trained batch normalisation.
+    norm: Literal["frozen_bn", "bn"] = "frozen_bn"
+    stride_in_1x1: bool = True  # MSRA's ResNet has the stride in the 1x1, torchvision's in the 3x3
+    # Added to the variance; None is the family's own (ResNet 1e-5, EfficientNet-Lite 1e-3).
+    norm_epsilon: Optional[NotNegative] = None
+    # Stages that are not trained: 0 none, 1 the stem, 2 the stem and res2 (Detectron's choice).
+    freeze_at: int = Field(2, ge=0, le=5)
+    # Where the starting weights come from: a file, "imagenet" (EfficientNet-Lite0), or nothing.
+    weights: Optional[str] = None
+
+
+class FpnConfig(Section):
+    """Feature pyramid (FPN paper, section 3)."""
+
+    channels: Count = 256
+
+
+class AnchorConfig(Section):
+    """Anchors: one tuple of sizes a pyramid level, p2 to p6 (FPN paper, section 4.1)."""
+
+    sizes: Tuple[Tuple[Positive, ...], ...] = ((32,), (64,), (128,), (256,), (512,))  # sqrt of area
+    ratios: Tuple[Positive, ...] = Field((0.5, 1.0, 2.0), min_length=1)  # height / width
+    offset: float = 0.0  # centre of cell i at (i + offset) * stride; 0 in Detectron2
+    whole_pixels: bool = False  # round a cell's anchors about its centre (torchvision)
+    # Stride = padded side // cells of the level (torchvision), which is less than 64 on a p6 made
+    # of an odd p5, instead of 4, 8, .. 64.
+    stride_from_size: bool = False
+
+    @pydantic.model_validator(mode="after")
+    def _same_count_on_all_levels(self):
+        if len(self.sizes) != 5 or len({len(s) for s in self.sizes}) != 1 or not self.sizes[0]:
+            raise ValueError(
+                f"sizes {self.sizes} must hold 5 lists (p2 to p6) of the same, non-zero length: "
+                "the RPN head is shared by all levels"
+            )
+        return self
+
+
+class RpnConfig(Section):
+    """Region proposal network (Faster R-CNN, section 3.1; numbers as in Detectron2)."""
+
+    positive_iou: Share = 0.7
+    negative_iou: Share = 0.3
+    samples_per_image: Count = 256
+    positive_fraction: Share = 0.5
+    pre_nms_top_k: int = Field(1000, gt=0, le=3840)  # a level; TensorRT's TopK takes 3840
+    pre_nms_top_k_training: Count = 2000
+    post_nms_top_k: Count = 1000  # an image
+    post_nms_top_k_training: Count = 1000
+    nms_iou: Share = 0.7
+    min_side: NotNegative = 0.0  # proposals with a side up to this are left out, pixels
+    smooth_l1_beta: NotNegative = 0.0  # 0 is the plain L1 loss
+
+    @pydantic.model_validator(mode="after")
+    def _thresholds_in_order(self):
+        if self.negative_iou > self.positive_iou:
+            raise ValueError(
+                f"negative_iou {self.negative_iou} is above positive_iou {self.positive_iou}"
+            )
+        return self
+
+
+class RoiConfig(Section):
+    """Where on the pyramid a RoI is read (FPN paper, equation 1) and how."""
+
+    canonical_size: Positive = 224.0  # a RoI of this side reads ...
+    canonical_level: int = 4  # ... this level
+    # Samples a bin and axis; 0 as many as a bin covers feature pixels (Detectron2; inference only).
+    sampling_ratio: int = Field(2, ge=0)
+    aligned: bool = True  # shift by half a feature pixel, so that samples lie at pixel centres
+
+
+class BoxHeadConfig(Section):
+    """Two-layer box head, its training samples and its detections."""
+
+    roi_side: Count = 7
+    hidden: Count = 1024
+    positive_iou: Share = 0.5
+    samples_per_image: Count = 512
+    positive_fraction: Share = 0.25
+    delta_weights: Tuple[Positive, Positive, Positive, Positive] = (
+        10.0,
+        10.0,
+        5.0,
+        5.0,
+    )  # dy, dx, dh, dw
+    smooth_l1_beta: NotNegative = 0.0
+    score_threshold: Share = 0.05
+    nms_iou: Share = 0.5
+    min_side: NotNegative = 0.0  # boxes with a side up to this are left out before NMS, pixels
+    max_detections: Count = 100
+
+
+class MaskHeadConfig(Section):
+    """FCN mask head (Mask R-CNN, figure 4 right)."""
+
+    enabled: bool = True  # False leaves Faster R-CNN (the paper's table 3)
+    roi_side: Count = 14  # the mask has twice this side
+    channels: Count = 256
+    num_convs: Count = 4
+    # How M x M probabilities become pixels, see `ops.paste`.
+    paste_rule: Literal["aligned", "torchvision"] = "aligned"
+
+
+class ModelConfig(Section):
+    """Everything that shapes the network and its detections."""
+
+    num_classes: Count = 80  # K, foreground only
+    class_names: Tuple[str, ...] = ()  # of classes 1..K
+    category_ids: Tuple[int, ...] = ()  # the data set's ids of classes 1..K
+    input: InputConfig = InputConfig()
+    backbone: BackboneConfig = BackboneConfig()
+    fpn: FpnConfig = FpnConfig()
+    anchors: AnchorConfig = AnchorConfig()
+    rpn: RpnConfig = RpnConfig()
+    roi: RoiConfig = RoiConfig()
+    box_head: BoxHeadConfig = BoxHeadConfig()
+    mask_head: MaskHeadConfig = MaskHeadConfig()
+
+    @pydantic.model_validator(mode="after")
+    def _labels_fit_the_classes(self):
+        for key in ("class_names", "category_ids"):
+            found = len(getattr(self, key))
+            if found not in (0, self.num_classes):
+                raise ValueError(f"{key} has {found} entries, num_classes is {self.num_classes}")
+        return self

@@ -1,0 +1,41 @@
+"""From the RPN's output to proposals (Faster R-CNN, section 3.1; FPN, section 4.1)."""
+
+import tensorflow as tf
+
+from tfmaskrcnn.model_config import RpnConfig
+from tfmaskrcnn.ops.boxes import clip_boxes, decode_boxes, wider_than
+from tfmaskrcnn.ops.nms import class_aware_nms
+from tfmaskrcnn.ops.tensors import at_most, side
+from tfmaskrcnn.structures import PYRAMID_LEVELS, RPN_DELTA_WEIGHTS, Proposals, RpnOutput
+
+
+def select_proposals(
+    rpn: RpnOutput, sizes: tf.Tensor, config: RpnConfig, training: bool = False
+) -> Proposals:
+    """The best anchors of each level, moved, clipped and thinned out by NMS within the level.
+
+    Args:
+        rpn: the RPN head's output on all levels, with the anchors.
+        sizes: [B, 2] float32, (height, width) of the images without padding.
+        config: counts and thresholds.
+        training: take the training counts.
+    """
+    top_k = config.pre_nms_top_k_training if training else config.pre_nms_top_k
+    count = config.post_nms_top_k_training if training else config.post_nms_top_k
+    boxes, scores = [], []
+    for row, level in enumerate(PYRAMID_LEVELS):
+        logits, index = tf.math.top_k(rpn.logits[level], at_most(top_k, side(rpn.logits[level], 1)))
+        deltas = tf.gather(rpn.deltas[level], index, batch_dims=1)
+        anchors = tf.gather(rpn.anchors[level], index)
+        decoded = clip_boxes(decode_boxes(deltas, anchors, RPN_DELTA_WEIGHTS), sizes)
+        # Levels play the part of classes in the NMS; -1 keeps a box out of it.
+        real = wider_than(decoded, config.min_side)
+        score = tf.sigmoid(logits) * real + real - 1.0
+        others = -tf.ones_like(score)
+        columns = [score if i == row else others for i in range(len(PYRAMID_LEVELS))]
+        boxes.append(decoded)
+        scores.append(tf.stack(columns, axis=-1))  # [B, k, 5]
+    boxes = tf.stop_gradient(tf.concat(boxes, axis=1))
+    scores = tf.stop_gradient(tf.concat(scores, axis=1))
+    kept = class_aware_nms(tf.expand_dims(boxes, 2), scores, config.nms_iou, -0.5, count)
+    return Proposals(kept.boxes, kept.scores, kept.valid)
