@@ -245,6 +245,7 @@ def _evaluate(options) -> None:
             options.max_detections or source.max_detections,
             limit=options.limit,
             progress=progress,
+            channels=source.channels,
         )
     print(result.table())
     if options.results:

@@ -30,11 +30,15 @@ class InputConfig(Section):
     # and gives a network of static shape, which TensorRT wants.
     fixed_size: Optional[Tuple[Count, Count]] = None
     pad_multiple: int = Field(32, gt=0, multiple_of=32)  # p5 has stride 32
-    # Sides after resizing become whole by this; floor and no antialiasing are torchvision's.
+    # Sides after resizing become whole by this; floor is torchvision's.
     size_rounding: Literal["nearest", "floor"] = "nearest"
-    antialias: bool = True  # low-pass filter an image that shrinks, as Pillow does
-    mean: Tuple[float, float, float] = (123.675, 116.28, 103.53)  # RGB, ImageNet
-    std: Tuple[Positive, Positive, Positive] = (58.395, 57.12, 57.375)
+    # Whose bilinear filter: "torch" does not antialias (torchvision), "pillow" rounds as Pillow
+    # does (Detectron2) and is several times slower. See `ops.resize`.
+    resize: Literal["tensorflow", "torch", "pillow"] = "tensorflow"
+    channels: Count = 3  # 1 grey, 3 colour, 4 with alpha; others come from .npy files
+    order: Literal["rgb", "bgr"] = "rgb"  # of the channels that the network gets, and mean and std
+    mean: Tuple[float, ...] = (123.675, 116.28, 103.53)  # a channel; RGB, ImageNet
+    std: Tuple[Positive, ...] = (58.395, 57.12, 57.375)
     # Microscopy: stretch each image's own 0.2..99.8 percentiles to 0..255.
     stretch_contrast: bool = False
     # Microscopy: turn an image with a bright background into its negative.
@@ -48,6 +52,14 @@ class InputConfig(Section):
             raise ValueError(
                 f"fixed_size {self.fixed_size} is no multiple of pad_multiple {self.pad_multiple}"
             )
+        for key in ("mean", "std"):
+            if len(getattr(self, key)) != self.channels:
+                raise ValueError(
+                    f"{key} {getattr(self, key)} must have one entry for each of {self.channels} "
+                    "channels; set channels, mean and std together"
+                )
+        if self.order == "bgr" and self.channels != 3:
+            raise ValueError(f"order bgr needs 3 channels, found {self.channels}")
         return self
 
 
