@@ -15,6 +15,8 @@ from tfmaskrcnn import compat
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.model import MaskRCNN
 from tfmaskrcnn.ops.images import pad_to, padded_size, preprocess
+from tfmaskrcnn.ops.placement import in_original
+from tfmaskrcnn.structures import Detections
 from tfmaskrcnn.weights import named_weights
 
 
@@ -36,7 +38,7 @@ class Servable(tf.Module):
         self._model = _Untracked(model)
         # tf.Module does not see through Keras 3's wrappers, and must not see Keras's layers.
         self.weights = [compat.tensor_variable(v) for v in named_weights(model).values()]
-        shape = model.config.input.fixed_size or (None, None)
+        shape = model.config.input.static_size or (None, None)
         self.functions = {
             "serving_default": self._signature(
                 self.serve_images, tf.TensorSpec([None, None, None, 3], tf.uint8, "images")
@@ -70,7 +72,10 @@ class Servable(tf.Module):
 
     def serve_network(self, images: tf.Tensor, sizes: tf.Tensor) -> Dict[str, tf.Tensor]:
         """Detections in preprocessed images [B, H, W, 3] of real `sizes` [B, 2]."""
-        found = self._model.it.detect(images, sizes)
+        return self._outputs(self._model.it.detect(images, sizes), sizes)
+
+    def _outputs(self, found: Detections, sizes: tf.Tensor) -> Dict[str, tf.Tensor]:
+        """Detections with boxes relative to `sizes` [B, 2]."""
         scale = tf.expand_dims(tf.concat([sizes, sizes], axis=-1), 1)  # [B, 1, 4]
         outputs = {
             "detection_boxes": found.boxes / scale,
@@ -84,25 +89,33 @@ class Servable(tf.Module):
     def _detect_all(self, sources, decode) -> Dict[str, tf.Tensor]:
         """Decode and preprocess each of the sources, pad them to one size, detect."""
         config = self._model.it.config.input
-        padded = tf.TensorSpec([*config.fixed_size, 3], tf.float32) if config.fixed_size else None
+        static = config.static_size
+        padded = tf.TensorSpec([*static, 3], tf.float32) if static else None
 
         def ready(source):
-            image, _ = preprocess(decode(source), config)
+            image = decode(source)
+            original = tf.cast(tf.shape(image)[:2], tf.float32)
+            image, _ = preprocess(image, config)
             size = tf.cast(tf.shape(image)[:2], tf.float32)
             if padded is not None:
-                return pad_to(image, *config.fixed_size), size
-            return tf.RaggedTensor.from_tensor(image), size  # sizes may differ within the batch
+                return pad_to(image, *static, config), size, original
+            # Sizes may differ within the batch.
+            return tf.RaggedTensor.from_tensor(image), size, original
 
         spec = padded or tf.RaggedTensorSpec([None, None, 3], tf.float32, ragged_rank=1)
         size_spec = tf.TensorSpec([2], tf.float32)
-        images, sizes = tf.map_fn(ready, sources, fn_output_signature=(spec, size_spec))
+        images, sizes, originals = tf.map_fn(
+            ready, sources, fn_output_signature=(spec, size_spec, size_spec)
+        )
         if padded is None:
             images = images.to_tensor()  # [B, highest, widest, 3], zeros behind
             height, width = tf.shape(images)[1], tf.shape(images)[2]
             goal = padded_size(height, width, config.pad_multiple)
             paddings = [[0, 0], [0, goal[0] - height], [0, goal[1] - width], [0, 0]]
             images = tf.pad(images, paddings)
-        return self.serve_network(images, sizes)
+        found = self._model.it.detect(images, sizes)
+        boxes = in_original(found.boxes, sizes, originals, self._model.it.config)
+        return self._outputs(found._replace(boxes=boxes), originals)
 
 
 class _Untracked:

@@ -67,7 +67,7 @@ def random_geometry(
     transpose, flip = _random_orientation(seeds[0], augment)
     turned = tf.where(transpose, original[::-1], original)
     resized = _random_size(seeds[1], turned, input, augment)
-    window = augment.crop or input.fixed_size
+    window = augment.crop or input.static_size
     whole = make_geometry(original, transpose, flip, resized, tf.zeros([2], tf.int32), resized)
     if window is None:
         return whole
