@@ -165,8 +165,9 @@ class RpnConfig(Section):
     # TensorRT's TopK takes 3840 at most: with more, that operation stays outside the engine.
     pre_nms_top_k: Count = 1000
     pre_nms_top_k_training: Count = 2000
-    top_k_scope: Literal["level", "all"] = "level"  # the two counts above are of each level or not
-    nms_scope: Literal["level", "all"] = "level"  # all: boxes suppress those of other levels
+    # The counts and the NMS are of each level; or of all together, by scores, whose ties (an object
+    # beyond doubt has 1.0) go to the larger map and then by position (Matterport).
+    scope: Literal["level", "all"] = "level"
     # Proposals end at the border of the image, or of the padded input (Matterport).
     clip_to: Literal["image", "input"] = "image"
     post_nms_top_k: Count = 1000  # an image
@@ -182,8 +183,6 @@ class RpnConfig(Section):
             raise ValueError(
                 f"negative_iou {self.negative_iou} is above positive_iou {self.positive_iou}"
             )
-        if (self.top_k_scope, self.nms_scope) == ("all", "level"):
-            raise ValueError("top_k_scope all needs nms_scope all: the levels are mixed by then")
         return self
 
 

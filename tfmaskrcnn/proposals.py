@@ -1,7 +1,5 @@
 """From the RPN's output to proposals (Faster R-CNN, section 3.1; FPN, section 4.1)."""
 
-from typing import List, Tuple
-
 import tensorflow as tf
 
 from tfmaskrcnn.model_config import RpnConfig
@@ -14,60 +12,69 @@ from tfmaskrcnn.structures import PYRAMID_LEVELS, Proposals, RpnOutput
 def select_proposals(
     rpn: RpnOutput, sizes: tf.Tensor, config: RpnConfig, training: bool = False
 ) -> Proposals:
-    """The best anchors, moved, clipped and thinned out by NMS; both within each level or over all.
+    """The best anchors, moved, clipped and thinned out by NMS; `config.scope` says among which.
 
     Args:
         rpn: the RPN head's output on all levels, with the anchors.
-        sizes: [B, 2] float32, (height, width) of the images without padding, or [B, 4] the window
-            to clip to.
-        config: counts, thresholds and scopes.
+        sizes: [B, 2] float32, (height, width) of the images without padding, or [B, 4] the windows
+            that they fill.
+        config: counts, thresholds and the scope.
         training: take the training counts.
     """
+    top_k = config.pre_nms_top_k_training if training else config.pre_nms_top_k
     count = config.post_nms_top_k_training if training else config.post_nms_top_k
+    select = _of_all_levels if config.scope == "all" else _of_each_level
+    return select(rpn, sizes, config, top_k, count)
+
+
+def _of_each_level(rpn, sizes, config, top_k, count) -> Proposals:
     boxes, scores = [], []
-    for logits, deltas, anchors in _best(rpn, config, training):
-        decoded = decode_boxes(deltas, anchors, config.delta_weights, config.clamp_deltas)
-        decoded = clip_boxes(decoded, sizes)
-        score = tf.sigmoid(logits)
-        if config.min_side is not None:
-            real = wider_than(decoded, config.min_side)
-            score = score * real + real - 1.0  # -1 keeps a box out of the NMS
+    for row, level in enumerate(PYRAMID_LEVELS):
+        logits, index = tf.math.top_k(rpn.logits[level], at_most(top_k, side(rpn.logits[level], 1)))
+        decoded = _decoded(rpn.deltas[level], rpn.anchors[level], index, sizes, config)
+        # Levels play the part of classes in the NMS.
+        score = _if_wide(tf.sigmoid(logits), decoded, config)
+        others = -tf.ones_like(score)
+        columns = [score if i == row else others for i in range(len(PYRAMID_LEVELS))]
         boxes.append(decoded)
-        scores.append(score)
+        scores.append(tf.stack(columns, axis=-1))  # [B, k, 5]
     boxes = tf.stop_gradient(tf.concat(boxes, axis=1))
-    scores = tf.stop_gradient(_columns(scores, config))
+    scores = tf.stop_gradient(tf.concat(scores, axis=1))
     kept = class_aware_nms(tf.expand_dims(boxes, 2), scores, config.nms_iou, -0.5, count)
     return Proposals(kept.boxes, kept.scores, kept.valid)
 
 
-def _best(rpn: RpnOutput, config: RpnConfig, training: bool) -> List[Tuple[tf.Tensor, ...]]:
-    """Logits [B, k], deltas and anchors [B, k, 4] of the top k, of each level or of all levels."""
-    top_k = config.pre_nms_top_k_training if training else config.pre_nms_top_k
-    groups = [[level] for level in PYRAMID_LEVELS]
-    if config.top_k_scope == "all":
-        groups = [list(PYRAMID_LEVELS)]
-    best = []
-    for levels in groups:
-        logits = _joined([rpn.logits[level] for level in levels], axis=1)
-        deltas = _joined([rpn.deltas[level] for level in levels], axis=1)
-        anchors = _joined([rpn.anchors[level] for level in levels], axis=0)
-        logits, index = tf.math.top_k(logits, at_most(top_k, side(logits, 1)))
-        best.append((logits, tf.gather(deltas, index, batch_dims=1), tf.gather(anchors, index)))
-    return best
+def _of_all_levels(rpn, sizes, config, top_k, count) -> Proposals:
+    logits, deltas = (
+        tf.stop_gradient(tf.concat([part[level] for level in PYRAMID_LEVELS], axis=1))
+        for part in (rpn.logits, rpn.deltas)
+    )
+    anchors = tf.concat([rpn.anchors[level] for level in PYRAMID_LEVELS], axis=0)
+    # Not a sigmoid: it differs in the last bit, which decides what is tied.
+    scores = tf.nn.softmax(tf.stack([tf.zeros_like(logits), logits], axis=-1))[..., 1]
+    top_k = at_most(top_k, side(logits, 1))
+    scores, index = tf.math.top_k(scores, top_k)
+    boxes = _decoded(deltas, anchors, index, sizes, config)
+    # The NMS sees the place in this order, since it orders ties at will.
+    step = 1.0 / tf.cast(top_k, tf.float32)
+    order = tf.ones_like(scores) - step * tf.cast(tf.range(top_k), tf.float32)
+    order = _if_wide(order, boxes, config)[:, :, tf.newaxis]
+    kept = class_aware_nms(tf.expand_dims(boxes, 2), order, config.nms_iou, -0.5, count)
+    place = tf.cast(tf.round((1.0 - kept.scores) / step), tf.int32)
+    scores = tf.gather(scores, tf.minimum(place, top_k - 1), batch_dims=1)
+    return Proposals(kept.boxes, tf.where(kept.valid, scores, 0.0), kept.valid)
 
 
-def _columns(scores: List[tf.Tensor], config: RpnConfig) -> tf.Tensor:
-    """[B, k] scores of each group -> [B, n, L] for the NMS, in which levels play the classes."""
-    if config.nms_scope == "all":
-        return tf.expand_dims(_joined(scores, axis=1), -1)
-    columns = []
-    for row, score in enumerate(scores):
-        others = -tf.ones_like(score)
-        columns.append(
-            tf.stack([score if i == row else others for i in range(len(scores))], axis=-1)
-        )
-    return tf.concat(columns, axis=1)
+def _decoded(deltas, anchors, index, sizes, config) -> tf.Tensor:
+    """Boxes [B, k, 4] of the rows `index` [B, k], clipped."""
+    deltas, anchors = tf.gather(deltas, index, batch_dims=1), tf.gather(anchors, index)
+    boxes = decode_boxes(deltas, anchors, config.delta_weights, config.clamp_deltas)
+    return clip_boxes(boxes, sizes)
 
 
-def _joined(parts: List[tf.Tensor], axis: int) -> tf.Tensor:
-    return parts[0] if len(parts) == 1 else tf.concat(parts, axis)
+def _if_wide(scores, boxes, config) -> tf.Tensor:
+    """`scores` [B, k], but -1, which keeps a box out of the NMS, where one is too narrow."""
+    if config.min_side is None:
+        return scores
+    real = wider_than(boxes, config.min_side)
+    return scores * real + real - 1.0
