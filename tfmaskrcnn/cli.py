@@ -25,7 +25,7 @@ examples:
 
 `tfmaskrcnn COMMAND --help` tells more about each.
 """
-_SOURCES = ("torchvision", "detectron2")
+_SOURCES = ("torchvision", "detectron2", "matterport")
 _SET_HELP = (
     "change configuration values, such as train.batch_size=4 or box_head.score_threshold=0.3; "
     "values are YAML"

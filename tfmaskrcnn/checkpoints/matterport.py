@@ -5,7 +5,7 @@ the moving mean, so that the norm can be trained further; the norms of the heads
 biases, as our heads have none.
 """
 
-from typing import Callable, Dict, Iterator, Mapping
+from typing import Callable, Dict, Iterator, Mapping, Tuple
 
 import numpy as np
 
@@ -121,5 +121,6 @@ def _foreground_logit(array: np.ndarray) -> np.ndarray:
     return array[..., 1::2] - array[..., 0::2]
 
 
-def _shape(tensors: Mapping[str, np.ndarray], layer: str):
-    return np.shape(tensors.get(f"{layer}/kernel:0", ()))
+def _shape(tensors: Mapping[str, np.ndarray], layer: str) -> Tuple[int, ...]:
+    """Of the layer's kernel; () if there is none."""
+    return np.shape(tensors.get(f"{layer}/kernel:0", 0))

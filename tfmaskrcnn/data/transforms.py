@@ -163,7 +163,7 @@ def _flipped(image, axis: int, flip) -> tf.Tensor:
 
 def _resized_window(image, geometry: Geometry, rule: str) -> tf.Tensor:
     """The window alone of the resized image: the same values as resizing all and slicing."""
-    if rule == "pillow":
+    if rule in ("pillow", "skimage"):
         top, left = tf.unstack(geometry.offset)
         height, width = tf.unstack(geometry.size)
         return resize(image, geometry.resized, rule)[top : top + height, left : left + width]

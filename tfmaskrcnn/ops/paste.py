@@ -40,7 +40,8 @@ def paste_masks(
             zeros outside it; an empty box gives an empty mask. `"torchvision"` pads the mask by
             one zero, scales the box by (M + 2) / M, truncates it to integers and keeps the old
             `+ 1` in its size, which is at least 1. `"matterport"` is the aligned rule on the box
-            rounded to integers, halves to even, and nothing outside it.
+            rounded to integers, halves to even, within the mask's range and nothing outside the
+            box.
 
     Returns:
         [D, H, W] bool.
@@ -137,7 +138,10 @@ def _windows(probabilities, boxes, size, threshold, rule) -> Iterator[Window]:
             continue
         rows = _tent_weights(low[0], high[0], start[0], length[0], side)  # [h, M]
         columns = _tent_weights(low[1], high[1], start[1], length[1], side)  # [w, M]
-        yield Window(low[0], low[1], rows @ mask @ columns.T >= threshold)
+        values = rows @ mask @ columns.T
+        if rule == "matterport":
+            values = np.clip(values, mask.min(), mask.max())  # as skimage does
+        yield Window(low[0], low[1], values >= threshold)
 
 
 def _edges(boxes: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
