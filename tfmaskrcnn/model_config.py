@@ -14,6 +14,7 @@ Share = Annotated[float, Field(ge=0, le=1)]  # of a whole; also an IoU or a prob
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 FourFactors = Tuple[Positive, Positive, Positive, Positive]
+MAX_TOP_K = 3840  # of TensorRT
 
 
 class Section(pydantic.BaseModel):
@@ -162,12 +163,13 @@ class RpnConfig(Section):
     positive_fraction: Share = 0.5
     delta_weights: FourFactors = (1.0, 1.0, 1.0, 1.0)  # dy, dx, dh, dw
     clamp_deltas: bool = True  # a box grows to 1000/16 of its anchor at most; Matterport has no cap
-    # TensorRT's TopK takes 3840 at most: with more, that operation stays outside the engine.
-    pre_nms_top_k: Count = 1000
-    pre_nms_top_k_training: Count = 2000
     # The counts and the NMS are of each level; or of all together, by scores, whose ties (an object
     # beyond doubt has 1.0) go to the larger map and then by position (Matterport).
     scope: Literal["level", "all"] = "level"
+    # TensorRT's TopK takes 3840 at most. Matterport's 6000 of all levels are allowed, but then that
+    # operation stays outside the engine.
+    pre_nms_top_k: Count = 1000
+    pre_nms_top_k_training: Count = 2000
     # Proposals end at the border of the image, or of the padded input (Matterport).
     clip_to: Literal["image", "input"] = "image"
     post_nms_top_k: Count = 1000  # an image
@@ -176,6 +178,13 @@ class RpnConfig(Section):
     # Proposals with a side up to this are left out, pixels; None keeps even empty ones.
     min_side: Optional[NotNegative] = 0.0
     smooth_l1_beta: NotNegative = 0.0  # 0 is the plain L1 loss
+
+    @pydantic.field_validator("pre_nms_top_k")
+    @classmethod
+    def _converts_to_tensorrt(cls, count, info):
+        if info.data.get("scope") == "level" and count > MAX_TOP_K:
+            raise ValueError(f"at most {MAX_TOP_K} a level, which is what TensorRT's TopK takes")
+        return count
 
     @pydantic.model_validator(mode="after")
     def _thresholds_in_order(self):
