@@ -52,10 +52,8 @@ def from_checkpoint(
             "backbone.norm_epsilon=0", which torchvision sets when it loads them itself.
             "detectron2" for `mask_rcnn_R_50_FPN_3x` and its like with other plain ResNets. Class k
             is Detectron2's k - 1. To train on, set "roi.sampling_ratio=2".
-            "matterport" for `mask_rcnn_coco.h5` and its like with ResNet-50 or -101; arrays are
-            named "<layer>/<variable>:0". Class k is Matterport's class id k. If its training
-            changed them, set "input.max_side", "input.min_side" (IMAGE_MAX_DIM, IMAGE_MIN_DIM),
-            "anchors.sizes", "anchors.ratios" (1 / RPN_ANCHOR_RATIOS) and "input.mean".
+            "matterport" for `mask_rcnn_coco.h5` and its like; class k is Matterport's. What its
+            training set otherwise, such as image sizes and anchors, goes into `overrides`.
         num_classes: foreground classes of the model; None takes the checkpoint's. With another
             number than the checkpoint's, the layers that depend on it start at random.
         overrides: "key=value" changes of the configuration, such as "input.min_side=512". With
