@@ -112,7 +112,7 @@ def _add_train(commands) -> None:
         "train",
         _train,
         "Train a model. CONFIG is a YAML file; the folder gets config.json, weights.npz (the best "
-        "epoch by mask AP), state.npz (to resume), history.csv and curves.png.",
+        "epoch by mask AP), states/ (to resume), history.csv and curves.png.",
     )
     parser.add_argument("config", metavar="CONFIG", help="YAML file, see configs/")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="the run's folder")
@@ -232,7 +232,7 @@ def _train(options) -> None:
         train(config, options.out, options.resume)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            "Add --resume to go on from the last epoch." if os.path.exists(run.state) else ""
+            "Add --resume to go on." if os.path.exists(run.states) else ""
         ) from None
     print(f"checkpoint  {run.weights}\ncurves      {run.curves}\nhistory     {run.history}")
 

@@ -54,6 +54,16 @@ def optimizer_variables(optimizer) -> list:
     return variables
 
 
+def learning_rate(optimizer) -> float:
+    """The rate of the next update.
+
+    Keras 2 answers with that of the last one, which a restored optimizer has not made.
+    """
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    rate = getattr(optimizer, "_learning_rate", optimizer.learning_rate)
+    return float(rate(optimizer.iterations) if callable(rate) else rate)
+
+
 def scale_loss(optimizer, loss):
     """`loss` times the loss scale of a `LossScaleOptimizer`; unchanged for any other optimizer."""
     if hasattr(optimizer, "scale_loss"):  # Keras 3
