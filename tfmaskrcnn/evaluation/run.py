@@ -14,6 +14,7 @@ from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation.coco import CocoEvaluator
 from tfmaskrcnn.evaluation.result import CocoResult
 from tfmaskrcnn.instances import Instances
+from tfmaskrcnn.ops.paste import masks_to_rle
 
 Predictor = Callable[[List[np.ndarray]], List[Instances]]
 Progress = Callable[[int, int], None]  # images done, images in all
@@ -131,6 +132,7 @@ def saved_model_predictor(path: str, paste_rule: Optional[str] = None) -> Predic
             filled = list(part) + [part[-1]] * (size - len(part))
             outputs = loaded.signatures["serving_default"](images=tf.constant(np.stack(filled)))
             outputs = {name: value.numpy() for name, value in outputs.items()}
+            _refuse_errors(outputs, path)
             found += [_instances(outputs, i, image.shape[:2], rule) for i, image in enumerate(part)]
         return found
 
@@ -139,7 +141,12 @@ def saved_model_predictor(path: str, paste_rule: Optional[str] = None) -> Predic
 
 def exported_config(folder: str) -> Dict[str, Any]:
     """The configuration inside a SavedModel; empty for a model exported by another program."""
-    path = os.path.join(folder, "assets", "config.json")
+    return exported_json(folder, "config.json")
+
+
+def exported_json(folder: str, name: str) -> Dict[str, Any]:
+    """What a JSON file among the assets of a SavedModel holds; empty if there is none."""
+    path = os.path.join(folder, "assets", name)
     try:
         with open(path, encoding="utf-8") as file:
             return json.load(file)
@@ -161,6 +168,13 @@ def _instances(outputs: Dict[str, np.ndarray], i: int, size, paste_rule: str) ->
     """Image `i` of a batch of served outputs, whose boxes are normalised yxyx."""
     count = int(outputs["num_detections"][i])
     masks = outputs.get("detection_masks")  # [B, D, M, M]
+    rle = outputs.get("detection_masks_rle")  # [B, D]
+    bitmaps = outputs.get("detection_masks_reframed")  # [B, D, H, W]
+    exact = None
+    if rle is not None:
+        exact = [{"size": list(size), "counts": text.decode()} for text in rle[i, :count]]
+    elif bitmaps is not None:
+        exact = masks_to_rle(bitmaps[i, :count, : size[0], : size[1]])
     return Instances(
         boxes=outputs["detection_boxes"][i, :count] * np.float32([*size, *size]),
         scores=outputs["detection_scores"][i, :count],
@@ -168,7 +182,15 @@ def _instances(outputs: Dict[str, np.ndarray], i: int, size, paste_rule: str) ->
         size=size,
         mask_probabilities=None if masks is None else masks[i, :count],
         paste_rule=paste_rule,
+        exact_rle=exact,
     )
+
+
+def _refuse_errors(outputs: Dict[str, np.ndarray], path: str) -> None:
+    """Raise what a model that was exported with `on_error="report"` says of its images."""
+    errors = [text.decode() for text in outputs.get("image_errors", ()) if text]
+    if errors:
+        raise InputError(f"{path}: an image {errors[0]}.")
 
 
 @contextlib.contextmanager
