@@ -16,7 +16,7 @@ RANKS = {
     **dict.fromkeys(["errors", "files", "quiet", "versions"], 0),
     "ops": 1,
     **dict.fromkeys(["layers", "losses", "instances", "prediction", "weights", "gradients"], 2),
-    **dict.fromkeys(["proposals", "detections"], 2),
+    **dict.fromkeys(["proposals", "detections", "served"], 2),
     **dict.fromkeys(["training", "model"], 3),
     **dict.fromkeys(["data", "evaluation", "drawing", "visualize"], 4),
     **dict.fromkeys(["train", "checkpoints", "serving"], 5),
@@ -25,7 +25,7 @@ RANKS = {
 # What reads data or judges results knows nothing of the model.
 APART_FROM_THE_MODEL = {
     "data": {"instances"},
-    "evaluation": {"instances", "data"},
+    "evaluation": {"instances", "served", "data"},
     "drawing": set(),
     "visualize": {"instances", "data", "drawing"},
 }

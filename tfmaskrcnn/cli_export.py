@@ -67,7 +67,10 @@ def _add_graph_options(parser) -> None:
         help="a bad image fails its request, or is reported in the output image_errors (fail)",
     )
     parser.add_argument(
-        "--webp", action="store_true", default=None, help="take WebP too; needs a new TensorFlow here and in the server"
+        "--webp",
+        action="store_true",
+        default=None,
+        help="take WebP too; needs a new TensorFlow here and in the server",
     )
 
 

@@ -14,7 +14,7 @@ from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation.coco import CocoEvaluator
 from tfmaskrcnn.evaluation.result import CocoResult
 from tfmaskrcnn.instances import Instances
-from tfmaskrcnn.ops.paste import masks_to_rle
+from tfmaskrcnn.served import image_errors, served_instances
 
 Predictor = Callable[[List[np.ndarray]], List[Instances]]
 Progress = Callable[[int, int], None]  # images done, images in all
@@ -132,8 +132,13 @@ def saved_model_predictor(path: str, paste_rule: Optional[str] = None) -> Predic
             filled = list(part) + [part[-1]] * (size - len(part))
             outputs = loaded.signatures["serving_default"](images=tf.constant(np.stack(filled)))
             outputs = {name: value.numpy() for name, value in outputs.items()}
-            _refuse_errors(outputs, path)
-            found += [_instances(outputs, i, image.shape[:2], rule) for i, image in enumerate(part)]
+            errors = image_errors(outputs)
+            if errors:
+                raise InputError(f"{path}: {errors[0]}")
+            found += [
+                served_instances(outputs, i, image.shape[:2], paste_rule=rule)
+                for i, image in enumerate(part)
+            ]
         return found
 
     return predict
@@ -162,35 +167,6 @@ def _exported_paste_rule(folder: str) -> str:
         return exported_config(folder)["mask_head"]["paste_rule"]
     except (OSError, ValueError, KeyError, TypeError):  # of another program or version
         return "aligned"
-
-
-def _instances(outputs: Dict[str, np.ndarray], i: int, size, paste_rule: str) -> Instances:
-    """Image `i` of a batch of served outputs, whose boxes are normalised yxyx."""
-    count = int(outputs["num_detections"][i])
-    masks = outputs.get("detection_masks")  # [B, D, M, M]
-    rle = outputs.get("detection_masks_rle")  # [B, D]
-    bitmaps = outputs.get("detection_masks_reframed")  # [B, D, H, W]
-    exact = None
-    if rle is not None:
-        exact = [{"size": list(size), "counts": text.decode()} for text in rle[i, :count]]
-    elif bitmaps is not None:
-        exact = masks_to_rle(bitmaps[i, :count, : size[0], : size[1]])
-    return Instances(
-        boxes=outputs["detection_boxes"][i, :count] * np.float32([*size, *size]),
-        scores=outputs["detection_scores"][i, :count],
-        classes=outputs["detection_classes"][i, :count].astype(np.int32),
-        size=size,
-        mask_probabilities=None if masks is None else masks[i, :count],
-        paste_rule=paste_rule,
-        exact_rle=exact,
-    )
-
-
-def _refuse_errors(outputs: Dict[str, np.ndarray], path: str) -> None:
-    """Raise what a model that was exported with `on_error="report"` says of its images."""
-    errors = [text.decode() for text in outputs.get("image_errors", ()) if text]
-    if errors:
-        raise InputError(f"{path}: an image {errors[0]}.")
 
 
 @contextlib.contextmanager

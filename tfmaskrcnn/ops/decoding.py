@@ -49,12 +49,7 @@ def decode_image(
     wrong_bits = tf.strings.join(["is a BMP file of ", bits, " bits a pixel; wanted 24 or 32"])
     problem = tf.where(tf.equal(problem, "") & odd_bmp, wrong_bits, problem)
     problem = tf.where(tf.equal(problem, ""), too_large(size, max_pixels), problem)
-    if not webp:
-        problem = tf.where(
-            tf.equal(kind, _WEBP),
-            f"is a WebP file, which this model cannot decode; send {wanted}",
-            problem,
-        )
+    problem = tf.where(tf.equal(kind, _WEBP), _webp_problem(encoded, problem, webp), problem)
     problem = tf.where(tf.equal(kind, _WEBP + 1), f"is no {wanted} file", problem)
     problem = tf.where(tf.equal(tf.strings.length(encoded), 0), "is empty (0 bytes)", problem)
     nothing = tf.zeros([0, 0, 3], tf.uint8)
@@ -65,6 +60,18 @@ def decode_image(
     )
     failed = tf.equal(problem, "") & tf.equal(tf.size(image), 0)
     return tf.ensure_shape(image, [None, None, 3]), tf.where(failed, damaged, problem)
+
+
+def _webp_problem(encoded: tf.Tensor, problem: tf.Tensor, wanted: bool) -> tf.Tensor:
+    if not wanted:
+        return tf.constant("is a WebP file, which this model cannot decode; send JPEG or PNG")
+    # On an animation TensorFlow 2.21 writes beyond its memory and the process dies.
+    flags = tf.cond(
+        _has(encoded, 12, b"VP8X") & (tf.strings.length(encoded) > 20),
+        lambda: _number(encoded, 20, 1),
+        lambda: 0,
+    )
+    return tf.where(flags // 2 % 2 == 1, "is an animated WebP file; send a single image", problem)
 
 
 def too_large(size: tf.Tensor, max_pixels: int) -> tf.Tensor:
@@ -157,10 +164,7 @@ def _decoded(encoded: tf.Tensor, webp: bool) -> tf.Tensor:
         return tf.ensure_shape(image[..., :3], [None, None, 3])
 
     def webp_frame():
-        if not webp:
-            return tf.zeros([0, 0, 3], tf.uint8)
-        image = tf.io.decode_webp(encoded, channels=4)  # [H, W, 4], animations [frames, H, W, 4]
-        return tf.reshape(image, tf.concat([[-1], tf.shape(image)[-3:]], 0))[0, ..., :3]
+        return _webp(encoded) if webp else tf.zeros([0, 0, 3], tf.uint8)
 
     branches = [jpeg, lambda: _png(encoded), bmp, gif, webp_frame]
     image = tf.switch_case(_kind(encoded), branches)
@@ -174,3 +178,15 @@ def _png(encoded: tf.Tensor) -> tf.Tensor:
 
     is_deep_grey = tf.equal(tf.strings.substr(encoded, 24, 2), b"\x10\x00")  # 16 bits, kind 0
     return tf.cond(is_deep_grey, deep_grey, lambda: tf.io.decode_png(encoded, channels=3))
+
+
+def _webp(encoded: tf.Tensor) -> tf.Tensor:
+    """The op wants to be told whether there is alpha, and gives [1, H, W, channels]."""
+    nothing = tf.zeros([0, 0, 3], tf.uint8)
+    image = attempted(lambda text: _first_frame(text, 3), encoded, nothing)
+    return tf.cond(tf.size(image) > 0, lambda: image, lambda: _first_frame(encoded, 4))
+
+
+def _first_frame(encoded: tf.Tensor, channels: int) -> tf.Tensor:
+    frames = tf.io.decode_webp(encoded, channels=channels)
+    return tf.ensure_shape(frames, [None, None, None, channels])[0, ..., :3]
