@@ -13,6 +13,7 @@ import base64
 import http.client
 import json
 import random
+import re
 import sys
 import time
 import urllib.error
@@ -159,7 +160,7 @@ class GrpcClient(_Client):
             if code == "DEADLINE_EXCEEDED":
                 raise ServingError(f"no answer within {seconds:.1f} s", code) from None
             kind = _TryAgain if code in _GRPC_AGAIN else ServingError
-            raise kind(error.details(), code) from None
+            raise kind(sentence_of(error.details()), code) from None
         return {key: self._tf.make_ndarray(value) for key, value in response.outputs.items()}
 
 
@@ -191,11 +192,17 @@ def rest_request(signature: str, name: str, images: Sequence[Image]) -> str:
     return json.dumps({"signature_name": signature, "instances": rows})
 
 
+def sentence_of(message: str) -> str:
+    """What the model says of bad images, without what TensorFlow writes around it."""
+    found = re.search(r"assertion failed: \[(.*?)\]", message or "", re.DOTALL)
+    return found.group(1) if found else message
+
+
 def _read(response, until: float) -> bytes:
     """The body; a server that sends it in drops must not outlast the deadline."""
     parts = []
     while True:
-        part = response.read(1 << 16)
+        part = response.read1(1 << 16)
         if not part:
             return b"".join(parts)
         parts.append(part)
@@ -205,7 +212,7 @@ def _read(response, until: float) -> bytes:
 
 def _rest_message(body: bytes, status: int) -> str:
     try:
-        return json.loads(body)["error"]
+        return sentence_of(json.loads(body)["error"])
     except (ValueError, KeyError, TypeError):
         text = body[:200].decode(errors="replace").strip()
         return f"HTTP status {status}{': ' if text else ''}{text}"
