@@ -161,6 +161,13 @@ def _add_import(commands) -> None:
     parser.add_argument("source", metavar="SOURCE", choices=_SOURCES, help=" or ".join(_SOURCES))
     parser.add_argument("file", metavar="FILE", help="its checkpoint, such as a .pth")
     parser.add_argument("out", metavar="FOLDER", help="new run folder")
+    parser.add_argument(
+        "--skip",
+        nargs="+",
+        default=[],
+        metavar="LAYER",
+        help="leave at random: 'heads' for all layers that depend on the classes, or a path",
+    )
     add_set(parser)
 
 
@@ -193,6 +200,7 @@ def _evaluate(options) -> None:
             options.max_detections or source.max_detections,
             limit=options.limit,
             progress=progress,
+            channels=source.channels,
         )
     print(result.table())
     if options.results:
@@ -215,4 +223,5 @@ def _predict(options) -> None:
 def _import(options) -> None:
     from tfmaskrcnn.checkpoints.importing import import_weights
 
-    print(f"run         {import_weights(options.file, options.source, options.out, options.set)}")
+    files = options.file, options.source, options.out
+    print(f"run         {import_weights(*files, options.set, options.skip)}")

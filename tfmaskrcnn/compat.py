@@ -5,6 +5,7 @@ which Keras it runs on asks this one.
 """
 
 import contextlib
+import re
 
 import keras
 import tensorflow as tf
@@ -36,6 +37,18 @@ def precision(dtype: str):
         yield
     finally:
         keras.mixed_precision.set_global_policy(before)
+
+
+def is_functional(layer) -> bool:
+    """Whether `layer` is a model made of a graph of layers, which `layers` lists in order."""
+    names = {kind.__name__ for kind in type(layer).__mro__}
+    return bool(names & {"Functional", "Sequential"})
+
+
+def automatic_name(class_name: str) -> str:
+    """What Keras calls a layer of this class that was given no name, before it adds a number."""
+    name = re.sub(r"([A-Z][a-z0-9]+)", r"_\1", class_name)
+    return re.sub(r"_+", "_", re.sub(r"([a-z])([A-Z])", r"\1_\2", name)).strip("_").lower()
 
 
 def tensor_variable(variable) -> tf.Variable:

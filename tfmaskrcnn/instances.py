@@ -97,15 +97,15 @@ class Instances:
             return list(self.exact_rle)
         return paste_to_rle(self.mask_probabilities, self.boxes, *self.size, rule=self.paste_rule)
 
-    def coco_results(self, image_id: int, category_ids: Sequence[int]) -> List[Dict]:
+    def coco_results(self, image_id: int, category_ids: Sequence[Optional[int]]) -> List[Dict]:
         """Entries of a COCO results file.
 
         Args:
             image_id: the data set's id of this image.
-            category_ids: the data set's ids of classes 1..K.
+            category_ids: the data set's ids of classes 1..K; None leaves a class out.
 
         Raises:
-            ValueError: a class has no category id.
+            ValueError: a class is beyond the category ids.
         """
         if len(self) and not 1 <= self.classes.min() <= self.classes.max() <= len(category_ids):
             raise ValueError(
@@ -119,7 +119,7 @@ class Instances:
         if self.has_masks:
             for entry, rle in zip(results, self.rle()):
                 entry["segmentation"] = rle
-        return results
+        return [entry for entry in results if entry["category_id"] is not None]
 
     def _take(self, name: str, dtype, shape: Tuple[int, ...]) -> None:
         value = np.asarray(getattr(self, name), dtype)

@@ -68,7 +68,7 @@ class MaskRCNN(TrainableModel):
         if self.built:
             return
         channels = self.config.fpn.channels
-        self.backbone.build((None, None, None, 3))
+        self.backbone.build((None, None, None, self.config.input.channels))
         self.fpn.build({k: (None, None, None, n) for k, n in self.backbone.out_channels.items()})
         self.rpn.build((None, None, None, channels))
         side = self.config.box_head.roi_side

@@ -4,7 +4,7 @@ One section a part of the network; every constant in which torchvision, Detectro
 differ is a value here (`checkpoints/presets.py` sets them).
 """
 
-from typing import Annotated, Literal, Optional, Tuple
+from typing import Annotated, Literal, Optional, Tuple, Union
 
 import pydantic
 from pydantic import Field
@@ -30,11 +30,15 @@ class InputConfig(Section):
     # and gives a network of static shape, which TensorRT wants.
     fixed_size: Optional[Tuple[Count, Count]] = None
     pad_multiple: int = Field(32, gt=0, multiple_of=32)  # p5 has stride 32
-    # Sides after resizing become whole by this; floor and no antialiasing are torchvision's.
+    # Sides after resizing become whole by this; floor is torchvision's.
     size_rounding: Literal["nearest", "floor"] = "nearest"
-    antialias: bool = True  # low-pass filter an image that shrinks, as Pillow does
-    mean: Tuple[float, float, float] = (123.675, 116.28, 103.53)  # RGB, ImageNet
-    std: Tuple[Positive, Positive, Positive] = (58.395, 57.12, 57.375)
+    # Whose bilinear filter: "torch" does not antialias (torchvision), "pillow" rounds as Pillow
+    # does (Detectron2) and is several times slower. See `ops.resize`.
+    resize: Literal["tensorflow", "torch", "pillow"] = "tensorflow"
+    channels: Count = 3  # 1 grey, 3 colour, 4 with alpha; others come from .npy files
+    order: Literal["rgb", "bgr"] = "rgb"  # of the channels that the network gets, and mean and std
+    mean: Tuple[float, ...] = (123.675, 116.28, 103.53)  # a channel; RGB, ImageNet
+    std: Tuple[Positive, ...] = (58.395, 57.12, 57.375)
     # Microscopy: stretch each image's own 0.2..99.8 percentiles to 0..255.
     stretch_contrast: bool = False
     # Microscopy: turn an image with a bright background into its negative.
@@ -48,6 +52,14 @@ class InputConfig(Section):
             raise ValueError(
                 f"fixed_size {self.fixed_size} is no multiple of pad_multiple {self.pad_multiple}"
             )
+        for key in ("mean", "std"):
+            if len(getattr(self, key)) != self.channels:
+                raise ValueError(
+                    f"{key} {getattr(self, key)} must have one entry for each of {self.channels} "
+                    "channels; set channels, mean and std together"
+                )
+        if self.order == "bgr" and self.channels != 3:
+            raise ValueError(f"order bgr needs 3 channels, found {self.channels}")
         return self
 
 
@@ -63,10 +75,16 @@ BackboneName = Literal[
 ]
 
 
+# Before the name of a model of `keras.applications`, such as "keras.EfficientNetB0".
+KERAS_PREFIX = "keras."
+
+
 class BackboneConfig(Section):
     """The feature extractor below the pyramid."""
 
-    name: BackboneName = "resnet50"
+    name: Union[BackboneName, Annotated[str, Field(pattern=r"^keras\.[A-Z]\w*$")]] = "resnet50"
+    # Layers of a keras.* backbone of strides 4, 8, 16, 32; empty takes the last of each stride.
+    feature_layers: Tuple[str, ...] = ()
     # frozen_bn: fixed statistics and scale; bn: trained batch normalisation.
     norm: Literal["frozen_bn", "bn"] = "frozen_bn"
     stride_in_1x1: bool = True  # MSRA's ResNet has the stride in the 1x1, torchvision's in the 3x3
@@ -74,8 +92,17 @@ class BackboneConfig(Section):
     norm_epsilon: Optional[NotNegative] = None
     # Stages that are not trained: 0 none, 1 the stem, 2 the stem and res2 (Detectron's choice).
     freeze_at: int = Field(2, ge=0, le=5)
-    # Where the starting weights come from: a file, "imagenet" (EfficientNet-Lite0), or nothing.
+    # Where the starting weights come from: a file, "imagenet" (EfficientNet-Lite0, keras.*), or
+    # nothing.
     weights: Optional[str] = None
+
+    @pydantic.model_validator(mode="after")
+    def _four_feature_layers(self):
+        if self.feature_layers and not self.name.startswith(KERAS_PREFIX):
+            raise ValueError(f"feature_layers is for keras.* backbones, name is {self.name}")
+        if len(self.feature_layers) not in (0, 4):
+            raise ValueError(f"feature_layers {self.feature_layers} must name 4 layers")
+        return self
 
 
 class FpnConfig(Section):

@@ -19,7 +19,7 @@ class Predictor:
         self._graphs: Dict[float, tf.types.experimental.GenericFunction] = {}
         self._preprocess = tf.function(
             lambda image: preprocess(image, model.config.input),
-            input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)],
+            input_signature=[tf.TensorSpec([None, None, model.config.input.channels], tf.uint8)],
         )
 
     def __call__(
@@ -30,7 +30,7 @@ class Predictor:
             raise InputError("predict_images takes a list of images; put the one image in a list.")
         images = list(images)
         for i, image in enumerate(images):
-            check_image(image, f"Image {i}")
+            check_image(image, f"Image {i}", self._model.config.input.channels)
         found = []
         for start in range(0, len(images), batch_size):
             found += self._predict_batch(images[start : start + batch_size], score_threshold)
@@ -55,11 +55,12 @@ class Predictor:
     def _graph(self, threshold: float):
         """`detect` with this score threshold as a graph; the threshold is a constant in it."""
         if threshold not in self._graphs:
-            shape = self._model.config.input.fixed_size or (None, None)
+            c = self._model.config.input
+            shape = (None, *(c.fixed_size or (None, None)), c.channels)
             self._graphs[threshold] = tf.function(
                 lambda images, sizes: self._model.detect(images, sizes, threshold),
                 input_signature=[
-                    tf.TensorSpec([None, *shape, 3], tf.float32),
+                    tf.TensorSpec(shape, tf.float32),
                     tf.TensorSpec([None, 2], tf.float32),
                 ],
             )
@@ -81,10 +82,10 @@ class Predictor:
         )
 
 
-def check_image(image, what: str) -> None:
-    """Raise an `InputError` that names `what` unless `image` is a uint8 [H, W, 3] array."""
+def check_image(image, what: str, channels: int = 3) -> None:
+    """Raise an `InputError` that names `what` unless `image` is a uint8 [H, W, channels] array."""
     shape, dtype = getattr(image, "shape", None), getattr(image, "dtype", type(image).__name__)
-    if shape is None or len(shape) != 3 or shape[2] != 3 or dtype != np.uint8 or 0 in shape:
+    if shape is None or len(shape) != 3 or shape[2] != channels or dtype != np.uint8 or 0 in shape:
         raise InputError(
-            f"{what} must be a uint8 RGB array [height, width, 3], found {dtype} {shape}."
+            f"{what} must be a uint8 array [height, width, {channels}], found {dtype} {shape}."
         )

@@ -24,7 +24,7 @@ from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.visualize import draw
 
 _LOG = logging.getLogger(__name__)
-_IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif")
+_IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".npy")
 
 
 class Source(NamedTuple):
@@ -36,6 +36,7 @@ class Source(NamedTuple):
     val_json: Optional[str] = None
     val_images: Optional[str] = None
     max_detections: Tuple[int, ...] = (1, 10, 100)
+    channels: int = 3  # of the images that `predict` takes
 
 
 def is_saved_model(folder: str) -> bool:
@@ -72,6 +73,7 @@ def open_source(folder: str, needs_data: bool = False) -> Source:
         config.data.val_json,
         config.data.val_images,
         config.evaluation.max_detections,
+        config.model.input.channels,
     )
 
 
@@ -106,7 +108,8 @@ def _open_saved_model(folder: str) -> Source:
     def named(images):
         return [dataclasses.replace(found, class_names=names) for found in predict(images)]
 
-    return Source(named, names, ids)
+    channels = model.get("input", {}).get("channels", 3)
+    return Source(named, names, ids, channels=channels)
 
 
 def predict_files(
@@ -129,18 +132,24 @@ def predict_files(
     results: List[Dict[str, Any]] = []
     with progress_bar("predicting") as progress:
         for start in range(0, len(paths), batch_size):
-            images = [read_image(path) for path in paths[start : start + batch_size]]
+            part = paths[start : start + batch_size]
+            images = [read_image(path, channels=source.channels) for path in part]
             for i, found in enumerate(source.predict(images), start=start):
                 ids = source.category_ids or range(1, int(found.classes.max(initial=0)) + 1)
                 entries = found.coco_results(i + 1, ids)
                 results += [{**entry, "file_name": paths[i]} for entry in entries]
-                _save_picture(draw(images[i - start], found, threshold), pictures[i])
+                _save_picture(draw(_drawable(images[i - start]), found, threshold), pictures[i])
             progress(start + len(images), len(paths))
     path = os.path.join(folder, "results.json")
     with replaced(path, "w") as file:
         json.dump(results, file)
     _LOG.info("%d images, %d detections; pictures in %s", len(paths), len(results), folder)
     return path
+
+
+def _drawable(image: np.ndarray) -> np.ndarray:
+    """The first three channels of [H, W, C], or the first alone: what a picture can show."""
+    return image[..., :3] if image.shape[2] > 2 else image[..., 0]
 
 
 def find_images(inputs: Sequence[str]) -> List[str]:

@@ -40,8 +40,7 @@ def model(state_dict):
 
 @pytest.fixture(scope="module")
 def batch(model):
-    config = model.config.input
-    return normalize(image(256, 320, 0)[None], config.mean, config.std)
+    return normalize(image(256, 320, 0)[None], model.config.input)
 
 
 @pytest.fixture(scope="module")

@@ -226,6 +226,58 @@ def test_another_number_of_classes_leaves_the_class_layers_random():
             np.testing.assert_array_equal(theirs[name].numpy(), value.numpy(), name)
 
 
+def test_heads_are_left_at_random_on_request_and_reported(caplog):
+    tensors = thin_state_dict()
+    with caplog.at_level("INFO", logger="tfmaskrcnn"):
+        other = mr.from_checkpoint(tensors, overrides=[*THIN, "num_classes=2"], skip=["heads"])
+    assert other.config.num_classes == 2
+    random = "box_head/box_deltas, box_head/class_logits, mask_head/logits"
+    assert f"Not taken, at random instead: {random}." in caplog.text
+    assert "weights loaded" in caplog.text
+    same = mr.from_checkpoint(tensors, overrides=THIN, skip=["mask_head", "heads"])
+    model = named_weights(mr.from_checkpoint(tensors, overrides=THIN))
+    for name, value in named_weights(same).items():
+        fresh = name.startswith((*CLASS_LAYERS, "mask_head"))
+        assert fresh != np.array_equal(value.numpy(), model[name].numpy()), name
+
+
+def test_another_number_of_classes_without_a_request_is_refused():
+    with pytest.raises(mr.InputError, match="has 4 classes, num_classes is 2; skip 'heads'"):
+        mr.from_checkpoint(thin_state_dict(), overrides=[*THIN, "num_classes=2"])
+    with pytest.raises(mr.InputError, match="no layer 'masks' to skip"):
+        mr.from_checkpoint(thin_state_dict(), overrides=THIN, skip=["masks"])
+
+
+def test_the_first_convolution_is_spread_over_other_channels():
+    tensors = thin_state_dict()
+    rgb = mr.from_checkpoint(tensors, overrides=[*THIN, "input.mean=[0,0,0]", "input.std=[1,1,1]"])
+    grey = mr.from_checkpoint(
+        tensors, overrides=[*THIN, "input={channels: 1, mean: [0], std: [1]}"]
+    )
+    image = np.random.default_rng(0).normal(size=[1, 64, 64, 1]).astype(np.float32)
+    expected = rgb.features(np.repeat(image, 3, axis=-1))["p3"]
+    np.testing.assert_allclose(grey.features(image)["p3"], expected, atol=1e-3)
+    deep = mr.from_checkpoint(
+        tensors, overrides=[*THIN, "input={channels: 6, mean: [0,0,0,0,0,0], std: [1,1,1,1,1,1]}"]
+    )
+    twice = np.random.default_rng(1).normal(size=[1, 64, 64, 3]).astype(np.float32)
+    expected = rgb.features(twice)["p3"]
+    np.testing.assert_allclose(
+        deep.features(np.tile(twice, [1, 1, 1, 2]))["p3"], expected, atol=1e-3
+    )
+    found = grey.predict_images([np.zeros([40, 50, 1], np.uint8)])
+    assert found[0].masks.shape[1:] == (40, 50)
+    with pytest.raises(mr.InputError, match="set channels, mean and std together"):
+        mr.from_checkpoint(tensors, overrides=[*THIN, "input.channels=4"])
+
+
+def test_cocos_classes_have_names_and_category_ids(model):
+    names = model.config.class_names
+    assert len(names) == 90 and names[0] == "person" and names[89] == "toothbrush"
+    assert model.config.category_ids == tuple(range(1, 91))
+    assert mr.from_checkpoint(thin_state_dict(), overrides=THIN).config.class_names == ()
+
+
 def test_names_before_torchvision_0_13_are_taken():
     tensors = thin_state_dict()
     old = {}

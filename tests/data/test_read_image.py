@@ -116,3 +116,28 @@ def test_a_truncated_file_is_named(save, name, share):
 def test_a_folder_is_named(tmp_path):
     with pytest.raises(InputError, match="cannot be decoded: .*directory"):
         read_image(str(tmp_path))
+
+
+def test_one_and_four_channels_are_read(save):
+    rgb = pixels(6, 9, 3)
+    path = save(Image.fromarray(rgb), "colour.png")
+    grey = read_image(path, channels=1)
+    np.testing.assert_array_equal(grey[..., 0], np.asarray(Image.fromarray(rgb).convert("L")))
+    found = read_image(path, channels=4)
+    np.testing.assert_array_equal(found[..., :3], rgb)
+    assert (found[..., 3] == 255).all()
+
+
+def test_npy_files_hold_any_number_of_channels(tmp_path):
+    array = np.random.default_rng(0).integers(0, 256, (5, 7, 6), dtype=np.uint8)
+    path = str(tmp_path / "six.npy")
+    np.save(path, array)
+    np.testing.assert_array_equal(read_image(path, (5, 7), channels=6), array)
+    with pytest.raises(InputError, match=r"uint8 \(5, 7, 6\); wanted uint8 \[height, width, 3\]"):
+        read_image(path)
+    with open(path, "wb") as file:
+        file.write(b"nothing")
+    with pytest.raises(InputError, match="no array that NumPy can read"):
+        read_image(path, channels=6)
+    with pytest.raises(InputError, match="must be an .npy file"):
+        read_image("six.png", channels=6)

@@ -105,6 +105,20 @@ def test_the_pixels_are_those_of_training(name, tmp_path):
     np.testing.assert_array_equal(image, read_image(str(tmp_path / "image")))
 
 
+@pytest.mark.parametrize("channels", [1, 4])
+def test_other_numbers_of_channels_are_those_of_training(channels, tmp_path):
+    graph = tf.function(lambda text: decode_image(text, channels=channels))
+    for name in GOOD:
+        if channels == 4 and name == "bmp of 32 bits":
+            continue  # whether its fourth byte is alpha is a matter of opinion
+        (tmp_path / "image").write_bytes(GOOD[name]())
+        data = (tmp_path / "image").read_bytes()
+        image, problem = graph(tf.constant(data))
+        assert problem.numpy() == b"", name
+        expected = read_image(str(tmp_path / "image"), channels=channels)
+        np.testing.assert_array_equal(image, expected, err_msg=name)
+
+
 def test_cmyk_jpeg_is_taken():
     image, problem = decoded(encoded(Image.fromarray(rgb(16, 16)).convert("CMYK"), "JPEG"))
     assert problem == "" and image.shape == (16, 16, 3)

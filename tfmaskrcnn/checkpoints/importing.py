@@ -2,24 +2,29 @@
 
 import logging
 import os
-from typing import Mapping, Optional, Sequence, Union
+from typing import Dict, List, Mapping, Optional, Sequence, Union
 
 import numpy as np
 
 from tfmaskrcnn.checkpoints import detectron2, torchvision
+from tfmaskrcnn.checkpoints.coco_classes import coco_labels
 from tfmaskrcnn.checkpoints.presets import DETECTRON2, TORCHVISION
 from tfmaskrcnn.checkpoints.reading import read_torch
-from tfmaskrcnn.checkpoints.table import converted
+from tfmaskrcnn.checkpoints.table import converted, with_channels
 from tfmaskrcnn.config import Config
 from tfmaskrcnn.config_files import parse_config, save_config
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.files import writable_folder
 from tfmaskrcnn.model import MaskRCNN
-from tfmaskrcnn.weights import CLASS_LAYERS, load_weights, save_weights
+from tfmaskrcnn.model_config import ModelConfig
+from tfmaskrcnn.weights import CLASS_LAYERS, load_weights, named_weights, save_weights
 
 _LOG = logging.getLogger(__name__)
 # Each source's table and dialect.
 SOURCES = {"torchvision": (torchvision, TORCHVISION), "detectron2": (detectron2, DETECTRON2)}
+# For `skip`: all layers whose shape depends on the number of classes.
+HEADS = "heads"
+_STEM = "backbone/stem/kernel"
 
 
 def from_checkpoint(
@@ -27,8 +32,12 @@ def from_checkpoint(
     source: str = "torchvision",
     num_classes: Optional[int] = None,
     overrides: Sequence[str] = (),
+    skip: Sequence[str] = (),
 ) -> MaskRCNN:
     """A model with the weights of another framework, which gives that framework's detections.
+
+    Classes of a checkpoint with COCO's number of them get COCO's names and category ids. What was
+    loaded and what was not is logged.
 
     Args:
         checkpoint: a file, which is read without PyTorch and without running what it asks for, or
@@ -38,9 +47,13 @@ def from_checkpoint(
             "backbone.norm_epsilon=0", which torchvision sets when it loads them itself.
             "detectron2" for `mask_rcnn_R_50_FPN_3x` and its like with other plain ResNets. Class k
             is Detectron2's k - 1. To train on, set "roi.sampling_ratio=2".
-        num_classes: foreground classes of the model; None takes the checkpoint's. Of another number
-            than the checkpoint's, the layers that depend on it start at random.
-        overrides: "key=value" changes of the configuration, such as "input.min_side=512".
+        num_classes: foreground classes of the model; None takes the checkpoint's. With another
+            number than the checkpoint's, the layers that depend on it start at random.
+        overrides: "key=value" changes of the configuration, such as "input.min_side=512". With
+            "input.channels=4" (and as many entries in `input.mean` and `input.std`) the first
+            convolution is spread over the new channels.
+        skip: layers that start at random instead of from the checkpoint: "heads" for all that
+            depend on the number of classes, or paths such as "mask_head".
 
     Raises:
         InputError: the file or a key is wrong, or the weights are not exactly those of such a
@@ -60,15 +73,26 @@ def from_checkpoint(
         f"model.num_classes={found.num_classes if num_classes is None else num_classes}",
         f"mask_head.num_convs={found.num_mask_convs}",
     ]
-    model = MaskRCNN(parse_config({}, [*preset, *facts, *overrides], source).model)
-    skip = () if model.config.num_classes == found.num_classes else CLASS_LAYERS
+    config = parse_config({}, [*preset, *facts, *overrides], source).model
+    model = MaskRCNN(_labelled(config, found.num_classes))
+    skip = _skipped(skip, model)
+    if num_classes not in (None, found.num_classes):
+        skip += [layer for layer in CLASS_LAYERS if layer not in skip]
+    elif model.config.num_classes != found.num_classes and HEADS not in skip:
+        _refuse_classes(what, found.num_classes, model.config.num_classes, skip)
+    arrays[_STEM] = with_channels(arrays[_STEM], model.config.input.channels)
     load_weights(model, arrays, skip)
-    if skip:
-        _LOG.info("%s has %d classes: %s start at random.", what, found.num_classes, skip)
+    _report(what, arrays, skip, model)
     return model
 
 
-def import_weights(checkpoint: str, source: str, folder: str, overrides: Sequence[str] = ()) -> str:
+def import_weights(
+    checkpoint: str,
+    source: str,
+    folder: str,
+    overrides: Sequence[str] = (),
+    skip: Sequence[str] = (),
+) -> str:
     """Write the model of `from_checkpoint` as a run folder, which `load` and the commands take.
 
     Returns:
@@ -80,8 +104,55 @@ def import_weights(checkpoint: str, source: str, folder: str, overrides: Sequenc
     folder = os.fspath(folder)
     if os.path.isdir(folder) and os.listdir(folder):
         raise InputError(f"{folder} is not empty; choose a new folder.")
-    model = from_checkpoint(checkpoint, source, overrides=overrides)
+    model = from_checkpoint(checkpoint, source, overrides=overrides, skip=skip)
     writable_folder(folder)
     save_weights(model, os.path.join(folder, "weights.npz"))
     save_config(Config(model=model.config), os.path.join(folder, "config.json"))
     return folder
+
+
+def _labelled(config: ModelConfig, num_classes: int) -> ModelConfig:
+    """`config` with COCO's labels if it has none and the checkpoint's classes are COCO's."""
+    if config.class_names or config.num_classes != num_classes:
+        return config
+    names, ids = coco_labels(num_classes)
+    return config.model_copy(update={"class_names": names, "category_ids": ids})
+
+
+def _skipped(skip: Sequence[str], model: MaskRCNN) -> List[str]:
+    """Layer paths for `load_weights`; "heads" stands for all that depend on the classes."""
+    layers: List[str] = []
+    known = tuple(f"{name}/" for name in named_weights(model))
+    for name in skip:
+        if name == HEADS:
+            layers += CLASS_LAYERS
+        elif any(path.startswith(f"{name.rstrip('/')}/") for path in known):
+            layers.append(name)
+        else:
+            raise InputError(
+                f"There is no layer {name!r} to skip; wanted {HEADS!r} or a path such as "
+                "'mask_head' or 'box_head/fc1'."
+            )
+    return layers
+
+
+def _refuse_classes(what: str, found: int, wanted: int, skip: Sequence[str]) -> None:
+    if not set(CLASS_LAYERS) <= set(skip):
+        raise InputError(
+            f"{what} has {found} classes, num_classes is {wanted}; skip {HEADS!r} to leave the "
+            "layers that depend on it at random."
+        )
+
+
+def _report(what: str, arrays: Dict[str, np.ndarray], skip: Sequence[str], model: MaskRCNN) -> None:
+    """Log what came from the checkpoint and what did not."""
+    prefixes = tuple(f"{name.rstrip('/')}/" for name in skip)
+    random = [name for name in named_weights(model) if f"{name}/".startswith(prefixes)]
+    loaded = [name for name in arrays if name not in set(random)]
+    count = sum(arrays[name].size for name in loaded)
+    _LOG.info("%s: %d weights loaded (%.1f million numbers).", what, len(loaded), count / 1e6)
+    if random:
+        layers = sorted({name.rsplit("/", 1)[0] for name in random})
+        _LOG.info("Not taken, at random instead: %s.", ", ".join(layers))
+    if model.config.class_names:
+        _LOG.info("Classes: %s, ...", ", ".join(model.config.class_names[:3]))

@@ -9,7 +9,7 @@ TORCHVISION = (
     # are asked for by `weights=`: override it with backbone.norm_epsilon=0.
     "backbone.norm_epsilon=1.0e-5",
     "input.size_rounding=floor",
-    "input.antialias=false",
+    "input.resize=torch",
     "anchors.whole_pixels=true",
     "anchors.stride_from_size=true",
     "rpn.min_side=1.0e-3",
@@ -23,4 +23,4 @@ TORCHVISION = (
 
 # The defaults are its baselines, but that a RoI has as many samples a bin as the bin covers
 # feature pixels, and that its ResNet from MSRA takes pixels with the mean subtracted alone.
-DETECTRON2 = ("input.std=[1, 1, 1]", "roi.sampling_ratio=0")
+DETECTRON2 = ("input.std=[1, 1, 1]", "input.resize=pillow", "roi.sampling_ratio=0")

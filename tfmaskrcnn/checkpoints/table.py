@@ -99,6 +99,20 @@ def yxhw_rows(array: np.ndarray) -> np.ndarray:
     return np.reshape(by_box, array.shape)
 
 
+def with_channels(kernel: np.ndarray, channels: int) -> np.ndarray:
+    """A first convolution [h, w, C, out] for images of another number of channels.
+
+    One channel gets the sum over the old ones, so that a grey image gives what it gave in all
+    channels. More than one repeat the old ones in turn, scaled to keep the sum.
+    """
+    old = kernel.shape[2]
+    if channels == old:
+        return kernel
+    if channels == 1:
+        return kernel.sum(axis=2, keepdims=True)
+    return kernel[:, :, np.arange(channels) % old] * np.float32(old / channels)
+
+
 def _listed(kind: str, names: List[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return f"{len(names)} {kind}" + (f" ({', '.join(names[:_SHOWN])}{more})" if names else "")

@@ -163,9 +163,9 @@ class _EpochCounter:
 
 def _sample_function(data: CocoData, config: Config, training: bool) -> Callable:
     """(epoch, position, index) -> the dictionary of one unbatched sample."""
-    read = functools.partial(_read, data)
-    rasterise = functools.partial(_instances, data, config)
     input, augment = config.model.input, config.data.augment
+    read = functools.partial(_read, data, input.channels)
+    rasterise = functools.partial(_instances, data, config)
     static = _static_size(config, training)
 
     def sample(epoch, position, index):
@@ -178,7 +178,7 @@ def _sample_function(data: CocoData, config: Config, training: bool) -> Callable
             [index],
             {"image": tf.uint8, "id": tf.int64, "boxes": tf.float32, "crowd": tf.bool},
         )
-        image = tf.ensure_shape(image, [None, None, 3])
+        image = tf.ensure_shape(image, [None, None, input.channels])
         boxes, crowd = tf.ensure_shape(boxes, [None, 4]), tf.ensure_shape(crowd, [None])
         height, width = tf.unstack(tf.shape(image)[:2], num=2)
         if training:
@@ -186,10 +186,10 @@ def _sample_function(data: CocoData, config: Config, training: bool) -> Callable
             geometry = random_geometry(seeds[0], height, width, objects, input, augment)
         else:
             geometry = plain_geometry(height, width, input)
-        image = apply_geometry(images.enhance(image, input), geometry, input.antialias)
+        image = apply_geometry(images.enhance(image, input), geometry, input.resize)
         if training:
             image = random_colour(seeds[1], image, augment)
-        image = images.normalize(image, input.mean, input.std)
+        image = images.normalize(image, input)
         padded = static or images.padded_size(*tf.unstack(geometry.size), input.pad_multiple)
         order = tf.argsort(tf.random.stateless_uniform(tf.shape(crowd), seeds[2]))
         found = _call(rasterise, [index, geometry.matrix, geometry.size, order], _GT_DTYPES)
@@ -221,9 +221,9 @@ def _shaped(found: Tuple[tf.Tensor, ...], rows: int) -> Dict[str, tf.Tensor]:
     }
 
 
-def _read(data: CocoData, index) -> Tuple[np.ndarray, ...]:
+def _read(data: CocoData, channels: int, index) -> Tuple[np.ndarray, ...]:
     record = data.records[index]
-    image = read_image(record.path, (record.height, record.width))
+    image = read_image(record.path, (record.height, record.width), channels)
     return image, np.int64(record.image_id), record.boxes, record.crowd
 
 

@@ -1,4 +1,4 @@
-"""Image files to RGB arrays."""
+"""Image files to arrays."""
 
 import os
 from typing import Optional, Tuple
@@ -12,28 +12,44 @@ from tfmaskrcnn.errors import InputError
 # Pillow's names of 16-bit grey, and of the 32-bit mode that some versions read 16-bit PNG into.
 _DEEP_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 _GREY_MODES = ("1", "L", "LA", "La")
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
-def read_image(path: str, expected_size: Optional[Tuple[int, int]] = None) -> np.ndarray:
-    """The stored pixels of an image file as RGB.
+def read_image(
+    path: str, expected_size: Optional[Tuple[int, int]] = None, channels: int = 3
+) -> np.ndarray:
+    """The stored pixels of an image file.
 
-    Grey is repeated in three channels, an alpha channel is dropped (not blended), 16-bit grey is
-    divided by 257 (65535 becomes 255; use `input.stretch_contrast` for cameras that fill only part
-    of the range). The EXIF orientation is not applied: COCO annotations refer to stored pixels.
+    For 3 channels grey is repeated and an alpha channel is dropped (not blended); for 1 channel
+    colour becomes its luma, for 4 an image without alpha gets an opaque one. 16-bit grey is divided
+    by 257 (65535 becomes 255; use `input.stretch_contrast` for cameras that fill only part of the
+    range). The EXIF orientation is not applied: COCO annotations refer to stored pixels.
 
     Args:
-        path: any format that Pillow reads; of several frames the first is used.
+        path: any format that Pillow reads, of several frames the first; or an .npy file of a uint8
+            array [H, W, channels] (or [H, W] for one channel), for other numbers of channels.
         expected_size: (height, width) that the annotations promise.
+        channels: C of the result, the model's `input.channels`.
 
     Returns:
-        [H, W, 3] uint8.
+        [H, W, C] uint8, RGB if C is 3.
 
     Raises:
         InputError: the file is missing, empty, damaged, of an unsupported kind, or of another size.
     """
+    path = os.fspath(path)
+    pixels = _array(path, channels) if path.endswith(".npy") else _picture(path, channels)
+    if expected_size is not None and pixels.shape[:2] != tuple(expected_size):
+        raise InputError(_size_message(path, pixels.shape[:2], tuple(expected_size)))
+    return pixels
+
+
+def _picture(path: str, channels: int) -> np.ndarray:
+    if channels not in _MODES:
+        raise InputError(f"{path}: an image of {channels} channels must be an .npy file.")
     try:
         with Image.open(path) as image:
-            pixels = _rgb(image, path)
+            return _pixels(image, path, channels)
     except FileNotFoundError:
         raise InputError(f"The image {path} does not exist.") from None
     except PIL.UnidentifiedImageError:
@@ -45,26 +61,41 @@ def read_image(path: str, expected_size: Optional[Tuple[int, int]] = None) -> np
     except Exception as error:  # damaged files make Pillow raise nearly anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"The image {path} cannot be decoded: {reason}.") from None
-    if expected_size is not None and pixels.shape[:2] != tuple(expected_size):
-        raise InputError(_size_message(path, pixels.shape[:2], tuple(expected_size)))
-    return pixels
 
 
-def _rgb(image: Image.Image, path: str) -> np.ndarray:
+def _array(path: str, channels: int) -> np.ndarray:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError(f"The image {path} does not exist.") from None
+    except Exception as error:
+        raise InputError(f"{path} is no array that NumPy can read: {error}.") from None
+    array = array[..., None] if array.ndim == 2 else array
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != channels or 0 in array.shape:
+        raise InputError(
+            f"{path} holds {array.dtype} {array.shape}; wanted uint8 [height, width, {channels}]."
+        )
+    return array
+
+
+def _pixels(image: Image.Image, path: str, channels: int) -> np.ndarray:
     if image.mode in _DEEP_MODES:
-        grey = np.asarray(image)
-        if grey.min() < 0 or grey.max() > 65535:
-            raise InputError(
-                f"The image {path} holds values from {grey.min()} to {grey.max()}; "
-                "wanted 8 or 16 bits a channel."
-            )
-        grey = ((grey.astype(np.uint32) + 128) // 257).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=-1)
+        image = Image.fromarray(_eight_bits(np.asarray(image), path))
     if image.mode == "F":
         raise InputError(f"The image {path} holds 32-bit floats; wanted 8 or 16 bits a channel.")
-    if image.mode in _GREY_MODES:
+    if image.mode in _GREY_MODES and channels == 3:
         return np.repeat(np.asarray(image.convert("L"))[..., None], 3, axis=-1)
-    return np.array(image.convert("RGB"))
+    pixels = np.array(image.convert(_MODES[channels]))
+    return pixels[..., None] if channels == 1 else pixels
+
+
+def _eight_bits(grey: np.ndarray, path: str) -> np.ndarray:
+    if grey.min() < 0 or grey.max() > 65535:
+        raise InputError(
+            f"The image {path} holds values from {grey.min()} to {grey.max()}; "
+            "wanted 8 or 16 bits a channel."
+        )
+    return ((grey.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def _size_message(path: str, found: Tuple[int, int], expected: Tuple[int, int]) -> str:

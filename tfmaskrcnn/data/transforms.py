@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfmaskrcnn.config import AugmentConfig
 from tfmaskrcnn.model_config import InputConfig
 from tfmaskrcnn.ops import images
+from tfmaskrcnn.ops.resize import resize
 
 # Share of the crops that must show the centre of a random object; the others lie anywhere, so that
 # background without objects is seen as well.
@@ -76,22 +77,25 @@ def random_geometry(
     return make_geometry(original, transpose, flip, resized, offset, size)
 
 
-def apply_geometry(image, geometry: Geometry, antialias: bool = True) -> tf.Tensor:
-    """`image` [H, W, 3] moved by `geometry`; [h, w, 3] float32 in the range of the input."""
+def apply_geometry(image, geometry: Geometry, rule: str = "tensorflow") -> tf.Tensor:
+    """`image` [H, W, C] moved by `geometry`; [h, w, C] float32 in the range of the input.
+
+    `rule` is that of `ops.resize`.
+    """
     image = tf.cond(geometry.transpose, lambda: tf.transpose(image, [1, 0, 2]), lambda: image)
     for axis in (0, 1):
         image = _flipped(image, axis, geometry.flip[axis])
     cut = tf.reduce_any(geometry.size < geometry.resized)
     image = tf.cond(
         cut,
-        lambda: _resized_window(image, geometry, antialias),
-        lambda: images.resize(image, geometry.size, antialias),
+        lambda: _resized_window(image, geometry, rule),
+        lambda: resize(image, geometry.size, rule),
     )
-    return tf.ensure_shape(image, [None, None, 3])
+    return tf.ensure_shape(image, [None, None, image.shape[-1]])
 
 
 def random_colour(seed, image, augment: AugmentConfig) -> tf.Tensor:
-    """Change contrast about the image's mean, then brightness; [H, W, 3] float32 in 0..255."""
+    """Change contrast about the image's mean, then brightness; [H, W, C] float32 in 0..255."""
     if not (augment.brightness or augment.contrast):
         return image
     change = tf.random.stateless_uniform([2], seed, minval=-1.0, maxval=1.0)
@@ -157,14 +161,18 @@ def _flipped(image, axis: int, flip) -> tf.Tensor:
     return tf.cond(flip, lambda: tf.reverse(image, [axis]), lambda: image)
 
 
-def _resized_window(image, geometry: Geometry, antialias: bool) -> tf.Tensor:
+def _resized_window(image, geometry: Geometry, rule: str) -> tf.Tensor:
     """The window alone of the resized image: the same values as resizing all and slicing."""
+    if rule == "pillow":
+        top, left = tf.unstack(geometry.offset)
+        height, width = tf.unstack(geometry.size)
+        return resize(image, geometry.resized, rule)[top : top + height, left : left + width]
     window = tf.raw_ops.ScaleAndTranslate(
         images=tf.cast(image, tf.float32)[None],
         size=geometry.size,
         scale=geometry.scale,
         translation=-tf.cast(geometry.offset, tf.float32),
         kernel_type="triangle",  # bilinear; widened when shrinking, like tf.image.resize
-        antialias=antialias,
+        antialias=rule == "tensorflow",
     )
     return window[0]

@@ -74,5 +74,6 @@ class CocoCallback(keras.callbacks.Callback):
         self._evaluator.reset()
         batch_size = self.config.evaluation.batch_size
         predict = as_predictor(self.model)
-        add_predictions(self._evaluator, predict, self._records, batch_size)
+        channels = self.config.model.input.channels
+        add_predictions(self._evaluator, predict, self._records, batch_size, channels=channels)
         return self._evaluator.result()

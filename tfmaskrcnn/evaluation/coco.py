@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -33,33 +33,35 @@ class CocoEvaluator:
         """Read the ground truth.
 
         Args:
-            json_path: COCO instance JSON; classes 1..K are its category ids in ascending order.
+            json_path: COCO instance JSON. Classes find their categories by name; those of a model
+                without class names are the category ids in ascending order.
             max_detections: ascending; recall is reported at each, everything else at the last.
             class_names: of the model's classes 1..K, to be compared with the JSON's.
 
         Raises:
-            InputError: the file is no COCO set, or its category names differ from `class_names`.
+            InputError: the file is no COCO set, or has a category that `class_names` lacks.
         """
         wanted = sorted(set(max_detections))
         if not wanted or wanted[0] < 1 or list(max_detections) != wanted:
             raise InputError(f"max_detections is {max_detections}, wanted ascending whole numbers.")
         self.max_detections = tuple(wanted)
         self.truth = GroundTruthFile(json_path)
+        self._ids: Dict[Tuple[str, ...], Tuple[Optional[int], ...]] = {}
         self.reset()
-        self._check_names(class_names)
+        self._ids_of_classes(class_names)
 
     def reset(self) -> None:
         """Forget all that was added."""
         self._results: Dict[int, List[Dict]] = {}
         self._without_masks = False
-        self._checked_names: Tuple[str, ...] = ()
 
     def add(self, image_id: int, instances: Instances) -> None:
         """Take what was found in one image; also when that is nothing.
 
         Raises:
-            InputError: the JSON has no such image, it was added before, its size or the class
-                names differ, a class is beyond the JSON's categories, or an annotation is wrong.
+            InputError: the JSON has no such image, it was added before, its size differs, a
+                category is none of the class names, a class is beyond the JSON's categories, or an
+                annotation is wrong.
         """
         image, path = self.truth.images.get(image_id), self.truth.path
         if image is None:
@@ -71,9 +73,9 @@ class CocoEvaluator:
                 f"Image {image_id} is {image['height']} x {image['width']} pixels (height x width) "
                 f"in {path}, the instances are of one of {instances.size[0]} x {instances.size[1]}."
             )
-        self._check_names(instances.class_names)
+        category_ids = self._ids_of_classes(instances.class_names)
         try:
-            results = instances.coco_results(image_id, self.truth.category_ids)
+            results = instances.coco_results(image_id, category_ids)
         except ValueError as error:
             raise InputError(f"Image {image_id} of {path}: {error}") from None
         self.truth.annotations(image_id)  # stop at wrong ones now, not after the last image
@@ -130,23 +132,25 @@ class CocoEvaluator:
             evaluation.accumulate()
         return evaluation.eval
 
-    def _check_names(self, names: Sequence[str]) -> None:
-        names = tuple(names)
-        if not names or names == self._checked_names:
-            return
-        known = self.truth.class_names
-        if names != known:
-            k = next((i for i, (a, b) in enumerate(zip(names, known)) if a != b), None)
-            first = (
-                f"class {k + 1} is {names[k]!r} in the model and {known[k]!r} in the file"
-                if k is not None
-                else f"the model has {len(names)} classes, the file {len(known)}"
-            )
-            raise InputError(
-                f"The model's classes differ from the categories of {self.truth.path}: {first}. "
-                f"Model: {_short(names)}; file, by category id: {_short(known)}."
-            )
-        self._checked_names = names
+    def _ids_of_classes(self, names: Sequence[str]) -> Tuple[Optional[int], ...]:
+        """The category id of each class of a model with these names; None where the file has none.
+
+        A model without names has the file's categories in the order of their ids. One that knows
+        more classes than the file, such as COCO's 80, has its detections of the others left out.
+        """
+        names, truth = tuple(names), self.truth
+        if not names or names == truth.class_names:
+            return truth.category_ids
+        if names not in self._ids:
+            absent = [name for name in truth.class_names if name not in names]
+            if absent:
+                raise InputError(
+                    f"The model does not know the categories of {truth.path}: {_short(absent)}. "
+                    f"Model: {_short(names)}; file, by category id: {_short(truth.class_names)}."
+                )
+            by_name = dict(zip(truth.class_names, truth.category_ids))
+            self._ids[names] = tuple(by_name.get(name) for name in names)
+        return self._ids[names]
 
 
 def _detections(results: List[Dict], kind: str) -> List[Dict]:

@@ -31,18 +31,21 @@ def evaluate(
     batch_size: int = 1,
     limit: Optional[int] = None,
     progress: Optional[Progress] = None,
+    channels: int = 3,
 ) -> CocoResult:
     """COCO's numbers of `source` on a data set.
 
     Args:
-        source: a function from a list of uint8 RGB [H, W, 3] images to a list of `Instances`, an
-            object with such a method `predict_images`, or the folder of an exported SavedModel.
+        source: a function from a list of uint8 [H, W, C] images (RGB if C is 3) to a list of
+            `Instances`, an object with such a method `predict_images`, or the folder of an
+            exported SavedModel.
         json_path: COCO instance JSON.
         image_dir: the folder that its file names start from.
         max_detections: ascending; recall is reported at each, everything else at the last.
         batch_size: images handed to `source` together.
         limit: evaluate the first so many images only.
         progress: called with (images done, images in all).
+        channels: C, the model's `input.channels`.
 
     Raises:
         InputError: a file is missing or wrong, or the classes differ from the data set's.
@@ -51,7 +54,7 @@ def evaluate(
     # Annotations that training refuses are left to pycocotools, which counts all of them.
     records = load_coco(json_path, image_dir, skip_invalid=True).records[:limit]
     evaluator = CocoEvaluator(json_path, max_detections)
-    add_predictions(evaluator, predict, records, batch_size, progress)
+    add_predictions(evaluator, predict, records, batch_size, progress, channels)
     return evaluator.result()
 
 
@@ -61,11 +64,12 @@ def add_predictions(
     records: Sequence[Record],
     batch_size: int = 1,
     progress: Optional[Progress] = None,
+    channels: int = 3,
 ) -> None:
     """Read the images of `records`, batch by batch, and add what `predict` finds in them."""
     for start in range(0, len(records), batch_size):
         batch = records[start : start + batch_size]
-        images = [read_image(r.path, (r.height, r.width)) for r in batch]
+        images = [read_image(r.path, (r.height, r.width), channels) for r in batch]
         found = predict(images)
         if len(found) != len(batch):
             raise ValueError(f"{len(found)} results for {len(batch)} images.")

@@ -1,4 +1,4 @@
-"""Encoded images to RGB inside a graph, where a bad one is a sentence and not an exception.
+"""Encoded images to arrays inside a graph, where a bad one is a sentence and not an exception.
 
 A batch of a server may hold images of several people; an exception names none of them. The pixels
 are those of `data.reading.read_image`.
@@ -10,6 +10,7 @@ import tensorflow as tf
 
 # Peak memory is 15 bytes a pixel (uint8 and float32); 8064 x 6048 cameras fit.
 MAX_PIXELS = 50_000_000
+CHANNELS = (1, 3, 4)  # that an encoded image can have
 _MAGIC = (
     (b"\xff\xd8\xff", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -21,21 +22,23 @@ _KINDS = (*(name for _, name in _MAGIC), "WebP", "")
 
 
 def decode_image(
-    encoded: tf.Tensor, max_pixels: int = MAX_PIXELS, webp: bool = False
+    encoded: tf.Tensor, max_pixels: int = MAX_PIXELS, webp: bool = False, channels: int = 3
 ) -> Tuple[tf.Tensor, tf.Tensor]:
     """The stored pixels of an image file, or what is wrong with it.
 
-    Grey is repeated in three channels, an alpha channel is dropped (not blended), of an animation
-    the first frame is taken, EXIF orientation is not applied. 16-bit grey is divided by 257 and
-    rounded, of 16-bit colours the high byte is taken.
+    For 3 channels grey is repeated and an alpha channel is dropped (not blended); for 1 channel
+    colour becomes its luma, for 4 an image without alpha gets an opaque one (only that of PNG and
+    WebP is read). Of an animation the first frame is taken, EXIF orientation is not applied. 16-bit
+    grey is divided by 257 and rounded, of 16-bit colours the high byte is taken.
 
     Args:
         encoded: scalar string: JPEG, PNG, GIF or BMP of 24 or 32 bits.
         max_pixels: larger images are refused before they are decoded.
         webp: take WebP as well, which needs `tf.io.decode_webp`.
+        channels: C, one of `CHANNELS`.
 
     Returns:
-        image: [H, W, 3] uint8; [0, 0, 3] if something is wrong.
+        image: [H, W, C] uint8; [0, 0, C] if something is wrong.
         problem: scalar string that goes on from "Image 3 ...", empty if nothing is wrong.
     """
     kind = _kind(encoded)
@@ -52,14 +55,16 @@ def decode_image(
     problem = tf.where(tf.equal(kind, _WEBP), _webp_problem(encoded, problem, webp), problem)
     problem = tf.where(tf.equal(kind, _WEBP + 1), f"is no {wanted} file", problem)
     problem = tf.where(tf.equal(tf.strings.length(encoded), 0), "is empty (0 bytes)", problem)
-    nothing = tf.zeros([0, 0, 3], tf.uint8)
+    decoded = 4 if channels == 4 else 3
+    nothing = tf.zeros([0, 0, decoded], tf.uint8)
     image = tf.cond(
         tf.equal(problem, ""),
-        lambda: attempted(lambda text: _decoded(text, webp), encoded, nothing),
+        lambda: attempted(lambda text: _decoded(text, webp, decoded), encoded, nothing),
         lambda: nothing,
     )
     failed = tf.equal(problem, "") & tf.equal(tf.size(image), 0)
-    return tf.ensure_shape(image, [None, None, 3]), tf.where(failed, damaged, problem)
+    image = tf.ensure_shape(image, [None, None, decoded])
+    return _luma(image) if channels == 1 else image, tf.where(failed, damaged, problem)
 
 
 def _webp_problem(encoded: tf.Tensor, problem: tf.Tensor, wanted: bool) -> tf.Tensor:
@@ -152,7 +157,9 @@ def _webp_size(encoded):
     return tf.where(tf.equal(kind, b"VP8X"), extended, size)
 
 
-def _decoded(encoded: tf.Tensor, webp: bool) -> tf.Tensor:
+def _decoded(encoded: tf.Tensor, webp: bool, channels: int) -> tf.Tensor:
+    """[H, W, 3 or 4] uint8; raises what TensorFlow raises."""
+
     def jpeg():  # the accurate method gives Pillow's pixels, TensorFlow's default others
         return tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
 
@@ -160,33 +167,64 @@ def _decoded(encoded: tf.Tensor, webp: bool) -> tf.Tensor:
         return tf.io.decode_image(encoded, channels=3, expand_animations=False)
 
     def bmp():
-        image = tf.io.decode_bmp(encoded)
-        return tf.ensure_shape(image[..., :3], [None, None, 3])
+        return tf.ensure_shape(tf.io.decode_bmp(encoded)[..., :3], [None, None, 3])
+
+    def opaque(image):
+        image = tf.ensure_shape(image(), [None, None, 3])
+        if channels == 3:
+            return image
+        return tf.pad(image, [[0, 0], [0, 0], [0, 1]], constant_values=255)
 
     def webp_frame():
-        return _webp(encoded) if webp else tf.zeros([0, 0, 3], tf.uint8)
+        return _webp(encoded, channels) if webp else tf.zeros([0, 0, channels], tf.uint8)
 
-    branches = [jpeg, lambda: _png(encoded), bmp, gif, webp_frame]
-    image = tf.switch_case(_kind(encoded), branches)
-    return tf.ensure_shape(image, [None, None, 3])
+    branches = [
+        lambda: opaque(jpeg),
+        lambda: _png(encoded, channels),
+        lambda: opaque(bmp),
+        lambda: opaque(gif),
+        webp_frame,
+    ]
+    return tf.ensure_shape(tf.switch_case(_kind(encoded), branches), [None, None, channels])
 
 
-def _png(encoded: tf.Tensor) -> tf.Tensor:
-    def deep_grey():
+def _png(encoded: tf.Tensor, channels: int) -> tf.Tensor:
+    def opaque(grey):
+        rgb = tf.repeat(grey, 3, axis=-1)
+        return tf.pad(rgb, [[0, 0], [0, 0], [0, channels - 3]], constant_values=255)
+
+    def deep():
         grey = tf.cast(tf.io.decode_png(encoded, channels=1, dtype=tf.uint16), tf.int32)
-        return tf.image.grayscale_to_rgb(tf.cast((grey + 128) // 257, tf.uint8))
+        return opaque(tf.cast((grey + 128) // 257, tf.uint8))
 
-    is_deep_grey = tf.equal(tf.strings.substr(encoded, 24, 2), b"\x10\x00")  # 16 bits, kind 0
-    return tf.cond(is_deep_grey, deep_grey, lambda: tf.io.decode_png(encoded, channels=3))
+    def as_stored():
+        return tf.io.decode_png(encoded, channels=channels)
+
+    grey = tf.equal(tf.strings.substr(encoded, 25, 1), b"\0")
+    bits = _number(encoded, 24, 1)
+    # To less than 8 bits TensorFlow adds an alpha of 1, 3 or 15 instead of 255.
+    cases = [
+        (grey & tf.equal(bits, 16), deep),
+        (grey & (bits < 8), lambda: opaque(tf.io.decode_png(encoded, channels=1))),
+    ]
+    return tf.case(cases, default=as_stored)
 
 
-def _webp(encoded: tf.Tensor) -> tf.Tensor:
-    """The op wants to be told whether there is alpha, and gives [1, H, W, channels]."""
-    nothing = tf.zeros([0, 0, 3], tf.uint8)
-    image = attempted(lambda text: _first_frame(text, 3), encoded, nothing)
-    return tf.cond(tf.size(image) > 0, lambda: image, lambda: _first_frame(encoded, 4))
+def _webp(encoded: tf.Tensor, channels: int) -> tf.Tensor:
+    """The op wants to be told whether there is alpha, and gives [1, H, W, 3 or 4]."""
+
+    def frame(text, stored):
+        frames = tf.io.decode_webp(text, channels=stored)
+        frame = tf.ensure_shape(frames, [None, None, None, stored])[0, ..., :channels]
+        missing = max(channels - stored, 0)
+        return tf.pad(frame, [[0, 0], [0, 0], [0, missing]], constant_values=255)
+
+    nothing = tf.zeros([0, 0, channels], tf.uint8)
+    image = attempted(lambda text: frame(text, 3), encoded, nothing)
+    return tf.cond(tf.size(image) > 0, lambda: image, lambda: frame(encoded, 4))
 
 
-def _first_frame(encoded: tf.Tensor, channels: int) -> tf.Tensor:
-    frames = tf.io.decode_webp(encoded, channels=channels)
-    return tf.ensure_shape(frames, [None, None, None, channels])[0, ..., :3]
+def _luma(image: tf.Tensor) -> tf.Tensor:
+    """[H, W, 3] -> [H, W, 1] uint8 by Pillow's fixed-point weights of ITU-R 601-2."""
+    weighted = tf.cast(image, tf.int32) * tf.constant([19595, 38470, 7471])
+    return tf.cast((tf.reduce_sum(weighted, axis=-1, keepdims=True) + 2**15) // 2**16, tf.uint8)

@@ -1,14 +1,15 @@
 """From an image of any size to the network's input; the same at training, prediction and export.
 
-Everything here is TensorFlow alone, so that the exported model can hold it. Images are [H, W, 3]
-RGB in 0..255 until `normalize`.
+Everything here is TensorFlow alone, so that the exported model can hold it. Images are [H, W, C]
+in 0..255, RGB if C is 3, until `normalize`.
 """
 
-from typing import Sequence, Tuple
+from typing import Tuple
 
 import tensorflow as tf
 
 from tfmaskrcnn.model_config import InputConfig
+from tfmaskrcnn.ops.resize import resize
 
 # Shares of an image's values that `stretch_contrast` sends to 0 and to 255: a few dead or hot
 # pixels must not decide the range.
@@ -65,33 +66,14 @@ def target_size(height, width, input: InputConfig, min_side=None) -> Tuple[tf.Te
     return fitted_size(height, width, min_side, input.max_side, input.size_rounding)
 
 
-def resize(image, size, antialias: bool = True) -> tf.Tensor:
-    """`image` [H, W, 3] at `size` (height, width), bilinear with half-pixel centres; float32.
-
-    With `antialias` an axis that shrinks is low-pass filtered, as Pillow does, so that thin
-    structures do not vanish between the samples.
-    """
-    size = tf.convert_to_tensor(size, tf.int32)
-    image = tf.cast(image, tf.float32)
-    if not antialias:
-        return tf.ensure_shape(tf.image.resize(image, size), [None, None, image.shape[-1]])
-    # The antialiasing kernel gives the same when enlarging, at twice the time.
-    resized = tf.cond(
-        tf.reduce_any(size < tf.shape(image)[:2]),
-        lambda: tf.image.resize(image, size, antialias=True),
-        lambda: tf.image.resize(image, size),
-    )
-    return tf.ensure_shape(resized, [None, None, image.shape[-1]])
-
-
 def stretch_contrast(image) -> tf.Tensor:
     """`image` with its own 0.2 and 99.8 percentiles (of all channels together) at 0 and 255.
 
     Args:
-        image: [H, W, 3] in 0..255, integer or float; the percentiles are of whole levels.
+        image: [H, W, C] in 0..255, integer or float; the percentiles are of whole levels.
 
     Returns:
-        [H, W, 3] float32 in 0..255; an image with less than two levels between the percentiles
+        [H, W, C] float32 in 0..255; an image with less than two levels between the percentiles
         (a constant one) comes back as it is.
     """
     below = _cumulative_histogram(image)
@@ -102,14 +84,14 @@ def stretch_contrast(image) -> tf.Tensor:
 
 
 def invert_bright(image) -> tf.Tensor:
-    """The negative of `image` [H, W, 3] if its median is above 127, else itself; float32 0..255."""
+    """The negative of `image` [H, W, C] if its median is above 127, else itself; float32 0..255."""
     median = _percentile(_cumulative_histogram(image), 0.5)
     image = tf.cast(image, tf.float32)
     return tf.where(median > BRIGHT_MEDIAN, 255.0 - image, image)
 
 
 def enhance(image, input: InputConfig) -> tf.Tensor:
-    """`image` [H, W, 3] after what `input` asks for at the original resolution, if anything."""
+    """`image` [H, W, C] after what `input` asks for at the original resolution, if anything."""
     if input.stretch_contrast:
         image = stretch_contrast(image)
     if input.invert_bright:
@@ -117,14 +99,16 @@ def enhance(image, input: InputConfig) -> tf.Tensor:
     return image
 
 
-def normalize(image, mean: Sequence[float], std: Sequence[float]) -> tf.Tensor:
-    """(`image` - `mean`) / `std` per channel; [..., 3] float32."""
+def normalize(image, input: InputConfig) -> tf.Tensor:
+    """(`image` - mean) / std per channel, in the network's order; [..., C] float32."""
     image = tf.cast(image, tf.float32)
-    return (image - tf.constant(mean, tf.float32)) / tf.constant(std, tf.float32)
+    if input.order == "bgr":
+        image = tf.reverse(image, [-1])
+    return (image - tf.constant(input.mean, tf.float32)) / tf.constant(input.std, tf.float32)
 
 
 def pad_to(image, height, width) -> tf.Tensor:
-    """`image` [h, w, 3] with zeros added at the bottom and the right, to [height, width, 3]."""
+    """`image` [h, w, C] with zeros added at the bottom and the right, to [height, width, C]."""
     shape = tf.shape(image)
     padded = tf.pad(image, [[0, height - shape[0]], [0, width - shape[1]], [0, 0]])
     sides = [side if isinstance(side, int) else None for side in (height, width)]
@@ -143,17 +127,16 @@ def preprocess(image, input: InputConfig) -> Tuple[tf.Tensor, tf.Tensor]:
     result with zeros (`pad_to`), which stand for the mean colour.
 
     Args:
-        image: [H, W, 3] uint8 RGB.
+        image: [H, W, C] uint8.
         input: the model's `InputConfig`.
 
     Returns:
-        image: [h, w, 3] float32, normalised.
+        image: [h, w, C] float32, normalised.
         scale: [2] float32 (y, x), resized size / original size.
     """
     original = tf.shape(image)[:2]
     size = tf.stack(target_size(original[0], original[1], input))
-    image = resize(enhance(image, input), size, input.antialias)
-    image = normalize(image, input.mean, input.std)
+    image = normalize(resize(enhance(image, input), size, input.resize), input)
     return image, tf.cast(size, tf.float32) / tf.cast(original, tf.float32)
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfmaskrcnn import compat
 from tfmaskrcnn.model import MaskRCNN
-from tfmaskrcnn.ops.decoding import attempted, decode_image, too_large
+from tfmaskrcnn.ops.decoding import CHANNELS, attempted, decode_image, too_large
 from tfmaskrcnn.ops.images import pad_to, padded_size, preprocess
 from tfmaskrcnn.ops.paste_graph import masks_to_bitmaps, masks_to_rle
 from tfmaskrcnn.serving.options import ExportOptions
@@ -26,10 +26,10 @@ _IMAGE_KEY = "image/encoded"  # of the TF Object Detection API's records
 class Servable(tf.Module):
     """A model's inference graph with four signatures.
 
-    `serving_default`: `images` uint8 [B, H, W, 3] RGB, any size, one size a batch.
+    `serving_default`: `images` uint8 [B, H, W, C], RGB if C is 3, any size, one size a batch.
     `image_bytes`: `image_bytes` string [B], files as `ops.decoding` takes them, sizes mixed.
     `tf_example`: `tf_example` string [B], serialized `tf.train.Example`s with `image/encoded`.
-    `network`: `images` float32 [B, H, W, 3] normalised and padded, `sizes` float32 [B, 2]; what
+    `network`: `images` float32 [B, H, W, C] normalised and padded, `sizes` float32 [B, 2]; what
     TensorRT gets. Its boxes are relative to `sizes`, as the others' are to the whole image.
 
     All give `detection_boxes` [B, D, 4] float32 yxyx in 0..1 of the image, `detection_scores`
@@ -45,31 +45,31 @@ class Servable(tf.Module):
         self._model, self._options = _Untracked(model), _Untracked(options or ExportOptions())
         # tf.Module does not see through Keras 3's wrappers, and must not see Keras's layers.
         self.weights = [compat.tensor_variable(v) for v in named_weights(model).values()]
-        shape = model.config.input.fixed_size or (None, None)
-        batch, text = self._options.it.network_batch, tf.TensorSpec([None], tf.string)
+        c, batch = model.config.input, self._options.it.network_batch
+        image = (*(c.fixed_size or (None, None)), c.channels)
+        raw = (None, None, None, c.channels)
         self.functions = {
             "serving_default": self._signature(
-                self.serve_images, tf.TensorSpec([None, None, None, 3], tf.uint8, "images")
-            ),
-            "image_bytes": self._signature(
-                self.serve_bytes, tf.TensorSpec(text.shape, text.dtype, "image_bytes")
-            ),
-            "tf_example": self._signature(
-                self.serve_examples, tf.TensorSpec(text.shape, text.dtype, "tf_example")
+                self.serve_images, tf.TensorSpec(raw, tf.uint8, "images")
             ),
             "network": self._signature(
                 self.serve_network,
-                tf.TensorSpec([batch, *shape, 3], tf.float32, "images"),
-                tf.TensorSpec([batch, 2], tf.float32, "sizes"),
+                tf.TensorSpec((batch, *image), tf.float32, "images"),
+                tf.TensorSpec((batch, 2), tf.float32, "sizes"),
             ),
         }
+        if c.channels in CHANNELS:  # image files have no others
+            files = {"image_bytes": self.serve_bytes, "tf_example": self.serve_examples}
+            for name, function in files.items():
+                spec = tf.TensorSpec([None], tf.string, name)
+                self.functions[name] = self._signature(function, spec)
 
     @staticmethod
     def _signature(function, *specs):
         return tf.function(function, input_signature=specs)
 
     def serve_images(self, images: tf.Tensor) -> Dict[str, tf.Tensor]:
-        """Detections in uint8 [B, H, W, 3] images of one size."""
+        """Detections in uint8 [B, H, W, C] images of one size."""
         size = tf.shape(images)[1:3]
         empty = tf.where(tf.reduce_any(size < 1), "has no pixels", "")
         problem = tf.strings.join([empty, too_large(size, self._options.it.max_pixels)])
@@ -96,7 +96,7 @@ class Servable(tf.Module):
         return self._detect_all(tf_example, decode)
 
     def serve_network(self, images: tf.Tensor, sizes: tf.Tensor) -> Dict[str, tf.Tensor]:
-        """Detections in preprocessed images [B, H, W, 3] of real `sizes` [B, 2]."""
+        """Detections in preprocessed images [B, H, W, C] of real `sizes` [B, 2]."""
         found = self._model.it.detect(images, sizes)
         scale = tf.expand_dims(tf.concat([sizes, sizes], axis=-1), 1)  # [B, 1, 4]
         outputs = {
@@ -110,10 +110,11 @@ class Servable(tf.Module):
         return {name: tf.identity(value, name=name) for name, value in outputs.items()}
 
     def _decode(self, encoded):
-        return decode_image(encoded, self._options.it.max_pixels, self._options.it.webp)
+        options, channels = self._options.it, self._model.it.config.input.channels
+        return decode_image(encoded, options.max_pixels, options.webp, channels)
 
     def _detect_all(self, sources, decode) -> Dict[str, tf.Tensor]:
-        """Detections in sources that `decode` makes (uint8 [H, W, 3] image, problem) of."""
+        """Detections in sources that `decode` makes (uint8 [H, W, C] image, problem) of."""
         nonempty = tf.debugging.Assert(
             tf.shape(sources)[0] > 0, ["The batch is empty; send at least one image."]
         )
@@ -138,18 +139,19 @@ class Servable(tf.Module):
         """Decode and preprocess each of the sources and pad them to one size.
 
         Returns:
-            images [B, H, W, 3] float32 and sizes [B, 2] float32 for the network, the images' own
+            images [B, H, W, C] float32 and sizes [B, 2] float32 for the network, the images' own
             sizes [B, 2] int32, and problems [B] string; a bad image is one black pixel.
         """
         config = self._model.it.config.input
-        padded = tf.TensorSpec([*config.fixed_size, 3], tf.float32) if config.fixed_size else None
+        channels = config.channels
+        padded = tf.TensorSpec([*config.fixed_size, channels]) if config.fixed_size else None
 
         def ready(source):
             image, problem = decode(source)
             image = tf.cond(
-                tf.equal(problem, ""), lambda: image, lambda: tf.zeros([1, 1, 3], tf.uint8)
+                tf.equal(problem, ""), lambda: image, lambda: tf.zeros([1, 1, channels], tf.uint8)
             )
-            image, original = tf.ensure_shape(image, [None, None, 3]), tf.shape(image)[:2]
+            image, original = tf.ensure_shape(image, [None, None, channels]), tf.shape(image)[:2]
             image, _ = preprocess(image, config)
             size = tf.cast(tf.shape(image)[:2], tf.float32)
             if padded is not None:
@@ -157,7 +159,7 @@ class Servable(tf.Module):
             # Sizes may differ within the batch.
             return tf.RaggedTensor.from_tensor(image), size, original, problem
 
-        spec = padded or tf.RaggedTensorSpec([None, None, 3], tf.float32, ragged_rank=1)
+        spec = padded or tf.RaggedTensorSpec([None, None, channels], tf.float32, ragged_rank=1)
         specs = (
             spec,
             tf.TensorSpec([2]),
@@ -168,7 +170,7 @@ class Servable(tf.Module):
             ready, sources, fn_output_signature=specs, parallel_iterations=_PARALLEL
         )
         if padded is None:
-            images = images.to_tensor()  # [B, highest, widest, 3], zeros behind
+            images = images.to_tensor()  # [B, highest, widest, C], zeros behind
             height, width = tf.shape(images)[1], tf.shape(images)[2]
             goal = padded_size(height, width, config.pad_multiple)
             paddings = [[0, 0], [0, goal[0] - height], [0, goal[1] - width], [0, 0]]

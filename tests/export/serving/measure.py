@@ -115,7 +115,10 @@ def main():
             row = measured(protocol, model, data, options.repeats)
             rows.append({"masks": kind, "protocol": protocol, **row})
             print(json.dumps(rows[-1]), file=sys.stderr)
-    print(f"| masks, one {options.size[0]} x {options.size[1]} image | protocol | answer | graph | ", end="")
+    print(
+        f"| masks, one {options.size[0]} x {options.size[1]} image | protocol | answer | graph | ",
+        end="",
+    )
     print("until the client has it | with bitmaps in NumPy |\n|---|---|---|---|---|---|")
     for row in rows:
         times = " | ".join(f"{row[k]:.0f} ms" for k in ("graph_ms", "answer_ms", "with_masks_ms"))
