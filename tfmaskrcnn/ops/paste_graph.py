@@ -40,7 +40,8 @@ def masks_to_rle(masks, boxes, valid, sizes, rule: str = "aligned") -> tf.Tensor
         found = tf.map_fn(of_one, rows, fn_output_signature=spec, parallel_iterations=_PARALLEL)
         flat = tf.reshape(valid, [-1])
         place = tf.where(flat, tf.cumsum(tf.cast(flat, tf.int32)), 0)
-        return tf.reshape(tf.gather(tf.concat([[""], found], 0), place), tf.shape(valid))
+        every = tf.reshape(tf.gather(tf.concat([[""], found], 0), place), tf.shape(valid))
+        return tf.ensure_shape(every, valid.shape)
 
 
 def masks_to_bitmaps(masks, boxes, valid, sizes, rule: str = "aligned") -> tf.Tensor:
@@ -70,7 +71,8 @@ def masks_to_bitmaps(masks, boxes, valid, sizes, rule: str = "aligned") -> tf.Te
         rows = tf.where(tf.ones_like(valid))  # [B * D, 2]
         spec = tf.TensorSpec([None, None], tf.uint8)
         found = tf.map_fn(of_one, rows, fn_output_signature=spec, parallel_iterations=_PARALLEL)
-        return tf.reshape(found, [batch, count, canvas[0], canvas[1]])
+        found = tf.reshape(found, [batch, count, canvas[0], canvas[1]])
+        return tf.ensure_shape(found, [*valid.shape, None, None])
 
 
 def paste_window(mask, box, size, rule: str = "aligned") -> Tuple[tf.Tensor, tf.Tensor]:

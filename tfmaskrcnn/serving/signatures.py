@@ -13,6 +13,7 @@ from tfmaskrcnn.model import MaskRCNN
 from tfmaskrcnn.ops.decoding import CHANNELS, attempted, decode_image, too_large
 from tfmaskrcnn.ops.images import pad_to, padded_size, preprocess
 from tfmaskrcnn.ops.paste_graph import masks_to_bitmaps, masks_to_rle
+from tfmaskrcnn.ops.tensors import side
 from tfmaskrcnn.serving.options import ExportOptions
 from tfmaskrcnn.weights import named_weights
 
@@ -183,7 +184,7 @@ class Servable(tf.Module):
         if kind == "roi":
             return outputs
         masks = outputs.pop("detection_masks")
-        count = tf.shape(masks)[1]
+        count = side(masks, 1)
         valid = tf.range(count) < tf.cast(outputs["num_detections"], tf.int32)[:, tf.newaxis]
         scale = tf.cast(tf.concat([sizes, sizes], axis=-1), tf.float32)[:, tf.newaxis]
         boxes = outputs["detection_boxes"] * scale
