@@ -10,6 +10,7 @@ from tiny import tiny_config
 
 import tfmaskrcnn as mr
 
+pytestmark = pytest.mark.slow
 LIMIT = 500_000  # pixels
 
 

@@ -18,6 +18,7 @@ from tfmaskrcnn.evaluation.run import saved_model_predictor
 from tfmaskrcnn.serving.adapted import adapted
 from tfmaskrcnn.weights import load_weights, named_weights
 
+pytestmark = pytest.mark.slow
 NUCLEI = sorted(glob.glob(os.path.join("examples", "nuclei", "images", "*.png")))
 LABELS = ("class_names=[circle, square, triangle]", "category_ids=[1, 5, 9]")
 THRESHOLD = "box_head.score_threshold=0.01"
