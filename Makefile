@@ -6,8 +6,8 @@ PYTHON ?= python3
 STACK ?= $(shell $(PYTHON) -c "import sys; print('a' if sys.version_info < (3, 12) else 'b')")
 VENV ?= .venv-$(STACK)
 BIN := $(VENV)/bin
-ADDONS_a := ,addons
-EXTRAS := efficientnet,dev$(ADDONS_$(STACK))
+ONLY_a := ,addons,serving
+EXTRAS := efficientnet,dev$(ONLY_$(STACK))
 READY := $(VENV)/.ready
 TESTS ?=
 
