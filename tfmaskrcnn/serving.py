@@ -75,8 +75,8 @@ class Servable(tf.Module):
         outputs = {
             "detection_boxes": found.boxes / scale,
             "detection_scores": found.scores,
-            "detection_classes": tf.cast(found.classes, tf.float32),
-            "num_detections": tf.reduce_sum(tf.cast(found.valid, tf.float32), axis=1),
+            "detection_classes": found.classes,
+            "num_detections": tf.reduce_sum(tf.where(found.valid, 1.0, 0.0), axis=1),
             "detection_masks": found.masks,
         }
         return {name: tf.identity(value, name=name) for name, value in outputs.items()}
