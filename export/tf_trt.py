@@ -3,8 +3,8 @@
     python tf_trt.py SAVED_MODEL OUT --precision fp16 --shape 1x832x1344 --build
 
 Needs only TensorFlow (with TensorRT, so 2.17 at most) and NumPy; copy `tf_trt*.py` to the target.
-Each shape becomes a SavedModel of its own, OUT/1x832x1344; OUT/report.json says what lies in engines
-and why the rest does not, OUT/tf_trt.log is what TensorFlow logged.
+Each shape becomes a SavedModel of its own, OUT/1x832x1344; OUT/report.json says what lies in
+engines and why the rest does not, OUT/tf_trt.log is what TensorFlow logged.
 """
 
 import argparse

@@ -15,7 +15,8 @@ _PASSING = ("Identity", "StopGradient", "IdentityN", "PreventGradient")
 _FREE = ("Const", "Placeholder", "NoOp", "_Arg", "_Retval", *_PASSING)
 _MATMULS = ("MatMul", "_FusedMatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3")
 _CONVOLUTIONS = ("Conv2D", "_FusedConv2D")
-TOO_SMALL = "TensorRT takes it, but its segment is below --minimum-segment-size"
+TOO_SMALL = "converts, but in a segment below --minimum-segment-size"
+KEPT_OUT = "box arithmetic stays in float32, see --box-arithmetic"
 
 
 class Network(NamedTuple):
@@ -187,7 +188,8 @@ def saved_program(folder: str):
     }
     engines = {engine: functions[segment] for engine, segment in segments.items()}
     others = [nodes for name, nodes in functions.items() if name not in segments.values()]
-    return max(others, key=len), engines
+    network = max(others, key=lambda nodes: (sum(n.name in engines for n in nodes), len(nodes)))
+    return network, engines
 
 
 def reasons(log: str) -> Dict[str, str]:
@@ -199,7 +201,8 @@ def reasons(log: str) -> Dict[str, str]:
         if head:
             op = head.group(1)
         elif why and op:
-            found.setdefault(op, []).append(why.group(1).strip())
+            text = why.group(1).strip()
+            found.setdefault(op, []).append(KEPT_OUT if "TF_TRT_OP_DENYLIST" in text else text)
     return {op: "; ".join(dict.fromkeys(each)) for op, each in found.items()}
 
 
@@ -255,18 +258,18 @@ def table(report: dict) -> str:
     lines = [
         f"{report['gflop']:.2f} GFLOP in convolutions and matrix products{share}",
         "",
-        "  engine                  nodes   conv, matmul     GFLOP",
+        "  engine                     nodes     GFLOP   convolutions and matrix products",
     ]
     lines += [
-        "  {name:<22}  {nodes:5}   {matrix_ops:12}  {gflop:8.2f}".format(**engine)
+        "  {name:<25}  {nodes:5}  {gflop:8.2f}   {matrix_ops}".format(**engine)
         for engine in engines
     ] or ["  none"]
-    lines += ["", "  outside                 count    GFLOP   reason"]
+    lines += ["", "  outside                    count     GFLOP   reason"]
     groups = {}
     for node in outside:
-        groups.setdefault((node["op"], node["reason"]), []).append(node["gflop"])
+        groups.setdefault((node["reason"], node["op"]), []).append(node["gflop"])
     lines += [
-        f"  {op:<22}  {len(gflop):5} {sum(gflop):8.2f}   {reason}"
-        for (op, reason), gflop in sorted(groups.items(), key=lambda group: -len(group[1]))
+        f"  {op:<25}  {len(gflop):5}  {sum(gflop):8.2f}   {reason}"
+        for (reason, op), gflop in sorted(groups.items(), key=lambda g: (g[0][0], -len(g[1])))
     ] or ["  nothing"]
     return "\n".join(lines)
