@@ -23,7 +23,7 @@ class Network(NamedTuple):
     """A frozen graph with the names of its tensors."""
 
     graph_def: tf.compat.v1.GraphDef
-    inputs: List[str]  # of images [B, H, W, 3] and sizes [B, 2], float32
+    inputs: List[str]  # of images [B, H, W, C] and sizes [B, 2], float32
     outputs: Dict[str, str]  # by the signature's names
 
 
@@ -39,10 +39,11 @@ def pin(signature, shape: Sequence[int]) -> Network:
     )
 
     batch, height, width = shape
+    channels = signature.structured_input_signature[1]["images"].shape[3]
     function = tf.function(
         lambda images, sizes: signature(images=images, sizes=sizes),
         input_signature=[
-            tf.TensorSpec([batch, height, width, 3], tf.float32, "images"),
+            tf.TensorSpec([batch, height, width, channels], tf.float32, "images"),
             tf.TensorSpec([batch, 2], tf.float32, "sizes"),
         ],
     ).get_concrete_function()

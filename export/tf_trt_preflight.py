@@ -30,7 +30,7 @@ def preflight(offline: bool) -> str:
     from tensorflow.compiler.tf2tensorrt import _pywrap_py_utils as trt
 
     linked = trt.get_linked_tensorrt_version()
-    _load_libraries(tf.__version__, library_names(version, linked), _dotted(linked))
+    load_libraries(tf.__version__, library_names(version, linked), _dotted(linked))
     if not trt.is_tensorrt_enabled():
         raise Refusal(
             f"TensorRT loads, but TensorFlow {tf.__version__} does not accept it; put cuDNN, "
@@ -52,7 +52,8 @@ def library_names(version, linked):
     return [f"libnvinfer.so.{suffix}", f"libnvinfer_plugin.so.{suffix}"]
 
 
-def _load_libraries(tensorflow, names, wanted) -> None:
+def load_libraries(tensorflow, names, wanted) -> None:
+    """Load the shared libraries `names` of TensorRT `wanted`, as `tensorflow` (version) will."""
     for name in names:
         try:
             ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)

@@ -19,16 +19,17 @@ from tfmaskrcnn.weights import named_weights
 
 
 class Servable(tf.Module):
-    """A model's inference graph with three signatures.
+    """A model's inference graph with four signatures.
 
     `serving_default`: `images` uint8 [B, H, W, 3] RGB, any size, one size a batch.
     `image_bytes`: `image_bytes` string [B], JPEG, PNG, GIF (first frame) or BMP, sizes mixed.
     `network`: `images` float32 [B, H, W, 3] normalised and padded, `sizes` float32 [B, 2]; what
     TensorRT gets. Its boxes are relative to `sizes`, as the others' are to the whole image.
+    `preprocess`: `image_bytes` as above -> `images` and `sizes` for `network`.
 
-    All give `detection_boxes` [B, D, 4] float32 yxyx in 0..1 of the image, `detection_scores`
-    [B, D] float32, `detection_classes` [B, D] float32 (1..K), `num_detections` [B] float32 and
-    `detection_masks` [B, D, M, M] float32 probabilities inside the box.
+    The first three give `detection_boxes` [B, D, 4] float32 yxyx in 0..1 of the image,
+    `detection_scores` [B, D] float32, `detection_classes` [B, D] float32 (1..K), `num_detections`
+    [B] float32 and `detection_masks` [B, D, M, M] float32 probabilities inside the box.
     """
 
     def __init__(self, model: MaskRCNN):
@@ -49,6 +50,9 @@ class Servable(tf.Module):
                 tf.TensorSpec([None, *shape, 3], tf.float32, "images"),
                 tf.TensorSpec([None, 2], tf.float32, "sizes"),
             ),
+            "preprocess": self._signature(
+                self.serve_preprocess, tf.TensorSpec([None], tf.string, "image_bytes")
+            ),
         }
 
     @staticmethod
@@ -61,12 +65,12 @@ class Servable(tf.Module):
 
     def serve_bytes(self, image_bytes: tf.Tensor) -> Dict[str, tf.Tensor]:
         """Detections in [B] encoded images."""
+        return self._detect_all(image_bytes, self._decode)
 
-        def decode(encoded):
-            image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-            return tf.ensure_shape(image, [None, None, 3])
-
-        return self._detect_all(image_bytes, decode)
+    def serve_preprocess(self, image_bytes: tf.Tensor) -> Dict[str, tf.Tensor]:
+        """What `serve_network` wants for [B] encoded images."""
+        images, sizes = self._prepared(image_bytes, self._decode)
+        return {"images": images, "sizes": sizes}
 
     def serve_network(self, images: tf.Tensor, sizes: tf.Tensor) -> Dict[str, tf.Tensor]:
         """Detections in preprocessed images [B, H, W, 3] of real `sizes` [B, 2]."""
@@ -81,8 +85,16 @@ class Servable(tf.Module):
         }
         return {name: tf.identity(value, name=name) for name, value in outputs.items()}
 
+    @staticmethod
+    def _decode(encoded):
+        image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+        return tf.ensure_shape(image, [None, None, 3])
+
     def _detect_all(self, sources, decode) -> Dict[str, tf.Tensor]:
-        """Decode and preprocess each of the sources, pad them to one size, detect."""
+        return self.serve_network(*self._prepared(sources, decode))
+
+    def _prepared(self, sources, decode):
+        """Decode and preprocess each of the sources and pad them to one size: images, sizes."""
         config = self._model.it.config.input
         padded = tf.TensorSpec([*config.fixed_size, 3], tf.float32) if config.fixed_size else None
 
@@ -102,7 +114,7 @@ class Servable(tf.Module):
             goal = padded_size(height, width, config.pad_multiple)
             paddings = [[0, 0], [0, goal[0] - height], [0, goal[1] - width], [0, 0]]
             images = tf.pad(images, paddings)
-        return self.serve_network(images, sizes)
+        return images, sizes
 
 
 class _Untracked:
