@@ -125,14 +125,15 @@ def convert_offline(network, precision, min_segment):
     )
 
 
-def convert_online(pinned, out, options, batches) -> None:
-    """TF-TRT's own way from the SavedModel `pinned` to `out`, on a GPU.
+def convert_online(pinned, out, options, batches):
+    """TF-TRT's own way from the SavedModel `pinned` to `out`, on a GPU; the graph it started from.
 
     Args:
         options: the command line's.
         batches: calibration data, see `calibration_batches`; None without INT8.
     """
     import tensorflow as tf
+    from tf_trt_graph import freeze
 
     converter = tf.experimental.tensorrt.Converter(
         input_saved_model_dir=pinned,
@@ -144,16 +145,19 @@ def convert_online(pinned, out, options, batches) -> None:
         use_calibration=batches is not None,
     )
     converter.convert(calibration_input_fn=batches)
+    model = tf.saved_model.load(pinned)
+    signature = model.signatures["network"]
     if options.build:
-        specs = tf.saved_model.load(pinned).signatures["network"].structured_input_signature[1]
+        shape = signature.structured_input_signature[1]["images"].shape
 
         def inputs():
-            images = tf.random.stateless_normal(specs["images"].shape, seed=(0, 0))
+            images = tf.random.stateless_normal(shape, seed=(0, 0))
             height, width = images.shape[1:3]
             yield images, tf.tile([[float(height), float(width)]], [images.shape[0], 1])
 
         converter.build(batches or inputs)
     converter.save(out)
+    return freeze(signature).graph.as_graph_def()  # by the converter's names
 
 
 def convert(options, shape, model, log):
@@ -168,7 +172,7 @@ def convert(options, shape, model, log):
             f"{options.saved_model} was exported where a GPU was in sight and holds GPU kernels in "
             "place of what converts; export it again with CUDA_VISIBLE_DEVICES=-1."
         )
-    start = log.tell()
+    start, before = log.tell(), network.graph_def
     if options.offline:
         converted = convert_offline(network, options.precision, options.minimum_segment_size)
         graphs.save(converted, out)
@@ -177,13 +181,13 @@ def convert(options, shape, model, log):
         batches = calibration_batches(model, folder, shape) if folder else None
         with tempfile.TemporaryDirectory() as pinned:
             graphs.save(network, pinned)
-            convert_online(pinned, out, options, batches)
+            before = convert_online(pinned, out, options, batches)
     assets = os.path.join(options.saved_model, "assets")
     if os.path.isdir(assets):  # the configuration and names
         shutil.copytree(assets, os.path.join(out, "assets"), dirs_exist_ok=True)
     log.seek(start)
     why = graphs.reasons(log.read().decode(errors="replace"))
-    report = graphs.coverage(*graphs.saved_program(out), graphs.flops(network.graph_def), why)
+    report = graphs.coverage(*graphs.saved_program(out), graphs.flops(before), why)
     print(f"\n{out}  {options.precision}, {len(report['engines'])} engines\n{graphs.table(report)}")
     return {"shape": name, "precision": options.precision, **report}
 

@@ -16,6 +16,7 @@ _FREE = ("Const", "Placeholder", "NoOp", "_Arg", "_Retval", *_PASSING)
 _MATMULS = ("MatMul", "_FusedMatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3")
 _CONVOLUTIONS = ("Conv2D", "_FusedConv2D")
 TOO_SMALL = "converts, but in a segment below --minimum-segment-size"
+UNSAID = "the log does not say why"
 KEPT_OUT = "box arithmetic stays in float32, see --box-arithmetic"
 
 
@@ -33,11 +34,6 @@ def pin(signature, shape: Sequence[int]) -> Network:
     Grappler by itself leaves anchors and shapes to be computed, since their results are larger
     than 100 kB, and TensorRT takes neither Shape nor Range.
     """
-    # Not public, but the way TrtGraphConverterV2 goes; the same in TensorFlow 2.6 to 2.21.
-    from tensorflow.python.framework.convert_to_constants import (
-        convert_variables_to_constants_v2,
-    )
-
     batch, height, width = shape
     channels = signature.structured_input_signature[1]["images"].shape[3]
     function = tf.function(
@@ -47,12 +43,22 @@ def pin(signature, shape: Sequence[int]) -> Network:
             tf.TensorSpec([batch, 2], tf.float32, "sizes"),
         ],
     ).get_concrete_function()
-    frozen = convert_variables_to_constants_v2(function)
+    frozen = freeze(function)
     inputs, names = [t.name for t in frozen.inputs], [t.name for t in frozen.outputs]
     outputs = dict(zip(sorted(function.structured_outputs), names))
     keep = [name.split(":")[0] for name in (*names, *inputs)]
     graph_def = _used(_without_passing(frozen.graph.as_graph_def(), keep), keep)
     return Network(_used(_folded(graph_def), keep), inputs, outputs)
+
+
+def freeze(function):
+    """A signature with its variables as constants and its calls inlined."""
+    # Not public, but the way TrtGraphConverterV2 goes; the same in TensorFlow 2.6 to 2.21.
+    from tensorflow.python.framework.convert_to_constants import (
+        convert_variables_to_constants_v2,
+    )
+
+    return convert_variables_to_constants_v2(function)
 
 
 def save(network: Network, folder: str) -> None:
@@ -240,7 +246,7 @@ def coverage(network, engines, counts: Dict[str, int], why: Dict[str, str]) -> d
             "op": node.op,
             "name": node.name,
             "gflop": counts.get(node.name, 0) / 1e9,
-            "reason": why.get(node.op, TOO_SMALL),
+            "reason": why.get(node.op, TOO_SMALL if why else UNSAID),
         }
         for node in left
     ]

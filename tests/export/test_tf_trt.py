@@ -252,6 +252,8 @@ def test_the_report_shares_operations_out_to_engines_and_the_rest():
         ("deep", "not today"),
         ("up", tf_trt_graph.TOO_SMALL),
     ]
+    untold = tf_trt_graph.coverage(network, engines, EXPECTED, {})["outside"][0]["reason"]
+    assert untold == tf_trt_graph.UNSAID
     lines = tf_trt_graph.table(report).splitlines()
     assert any(line.split() == ["TRTEngineOp_0", "3", "0.00", "1"] for line in lines)
     assert any("DepthwiseConv2dNative" in line and "not today" in line for line in lines)

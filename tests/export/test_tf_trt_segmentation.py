@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -119,10 +120,12 @@ def test_with_box_arithmetic_outside_there_are_three_dense_engines(exported, tmp
 
 
 @pytest.mark.parametrize("precision, box_arithmetic", [("fp32", "inside"), ("fp16", "outside")])
-def test_the_cut_graph_computes_what_the_exported_one_does(exported, precision, box_arithmetic):
+def test_the_cut_graph_computes_what_the_exported_one_does(
+    exported, precision, box_arithmetic, monkeypatch
+):
     model = tf.saved_model.load(exported)
     denied = tf_trt.BOX_ARITHMETIC if box_arithmetic == "outside" else ""
-    os.environ["TF_TRT_OP_DENYLIST"] = denied
+    monkeypatch.setenv("TF_TRT_OP_DENYLIST", denied)
     network = tf_trt_graph.pin(model.signatures["network"], (1, 256, 320))
     cut = tf_trt.convert_offline(network, precision, tf_trt.MIN_SEGMENT[box_arithmetic])
     assert sum(node.op == "TRTEngineOp" for node in cut.graph_def.node) == 3
@@ -135,3 +138,30 @@ def test_the_cut_graph_computes_what_the_exported_one_does(exported, precision, 
     for name, value in expected.items():
         assert np.abs(value).max() > 0
         np.testing.assert_allclose(found[name], value, atol=1e-5, err_msg=name)
+
+
+def test_the_way_for_gpus_cuts_alike(exported, tmp_path, monkeypatch):
+    # TrtGraphConverterV2 wants TensorRT 8.4.3 and a GPU before it does what needs neither.
+    from tensorflow.python.compiler.tensorrt import trt_convert
+
+    class OnGpu:
+        def __getattr__(self, name):
+            return getattr(tf.raw_ops, name)
+
+        def zeros(self, _):
+            return SimpleNamespace(device="/device:GPU:0")
+
+    monkeypatch.setattr(trt_convert, "_check_trt_version_compatibility", lambda: None)
+    monkeypatch.setattr(trt_convert, "array_ops", OnGpu())
+    monkeypatch.setenv("TF_TRT_OP_DENYLIST", tf_trt.BOX_ARITHMETIC)
+    model = tf.saved_model.load(exported)
+    network = tf_trt_graph.pin(model.signatures["network"], (1, 256, 320))
+    pinned, out = str(tmp_path / "pinned"), str(tmp_path / "out")
+    tf_trt_graph.save(network, pinned)
+    options = tf_trt.parse(["model", str(tmp_path / "none"), "--precision", "fp16"])
+    before = tf_trt.convert_online(pinned, out, options, batches=None)
+    counts = tf_trt_graph.flops(before)
+    assert sum(counts.values()) == sum(tf_trt_graph.flops(network.graph_def).values())
+    report = tf_trt_graph.coverage(*tf_trt_graph.saved_program(out), counts, {})
+    assert sorted(engine["matrix_ops"] for engine in report["engines"]) == [4, 6, 76]
+    assert report["share"] == 1.0
