@@ -30,7 +30,7 @@ APART_FROM_THE_MODEL = {
     "visualize": {"instances", "data", "drawing"},
 }
 # These are copied to the machine that measures, alone.
-STANDALONE = ["tf_trt.py", "latency.py"]
+STANDALONE = ["tf_trt.py", "tf_trt_graph.py", "tf_trt_preflight.py", "latency.py"]
 MAX_FILE, MAX_FUNCTION = 300, 60
 
 
@@ -101,7 +101,8 @@ def keras_faults(source, package):
 
 def foreign_faults(source, package):
     for name in imported_names(ast.parse(source), package):
-        if name.split(".")[0] not in {"tensorflow", "numpy", *sys.stdlib_module_names}:
+        beside = {Path(name).stem for name in STANDALONE}
+        if name.split(".")[0] not in {"tensorflow", "numpy", *sys.stdlib_module_names, *beside}:
             yield f"imports {name}"
 
 

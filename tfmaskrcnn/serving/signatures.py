@@ -25,15 +25,16 @@ _IMAGE_KEY = "image/encoded"  # of the TF Object Detection API's records
 
 
 class Servable(tf.Module):
-    """A model's inference graph with four signatures.
+    """A model's inference graph with five signatures.
 
     `serving_default`: `images` uint8 [B, H, W, C], RGB if C is 3, any size, one size a batch.
     `image_bytes`: `image_bytes` string [B], files as `ops.decoding` takes them, sizes mixed.
     `tf_example`: `tf_example` string [B], serialized `tf.train.Example`s with `image/encoded`.
     `network`: `images` float32 [B, H, W, C] normalised and padded, `sizes` float32 [B, 2]; what
     TensorRT gets. Its boxes are relative to `sizes`, as the others' are to the whole image.
+    `preprocess`: `image_bytes` as above to the `images` and `sizes` of `network`.
 
-    All give `detection_boxes` [B, D, 4] float32 yxyx in 0..1 of the image, `detection_scores`
+    The first four give `detection_boxes` [B, D, 4] float32 yxyx in 0..1 of the image, `detection_scores`
     [B, D] float32, `detection_classes` [B, D] float32 (1..K), `num_detections` [B] float32 and
     `detection_masks` [B, D, M, M] float32 probabilities inside the box. The first three also give
     `image_size` [B, 2] int32 (height, width); by option `detection_masks_rle` [B, D] string or
@@ -60,10 +61,11 @@ class Servable(tf.Module):
             ),
         }
         if c.channels in CHANNELS:  # image files have no others
-            files = {"image_bytes": self.serve_bytes, "tf_example": self.serve_examples}
-            for name, function in files.items():
-                spec = tf.TensorSpec([None], tf.string, name)
-                self.functions[name] = self._signature(function, spec)
+            files = tf.TensorSpec([None], tf.string, "image_bytes")
+            examples = tf.TensorSpec([None], tf.string, "tf_example")
+            self.functions["image_bytes"] = self._signature(self.serve_bytes, files)
+            self.functions["tf_example"] = self._signature(self.serve_examples, examples)
+            self.functions["preprocess"] = self._signature(self.serve_preprocess, files)
 
     @staticmethod
     def _signature(function, *specs):
@@ -96,6 +98,11 @@ class Servable(tf.Module):
 
         return self._detect_all(tf_example, decode)
 
+    def serve_preprocess(self, image_bytes: tf.Tensor) -> Dict[str, tf.Tensor]:
+        """What `serve_network` wants for [B] encoded images; a bad one fails the request."""
+        images, sizes, _, problems = self._prepared(_not_empty(image_bytes), self._decode)
+        return {"images": _all_good(images, problems), "sizes": sizes}
+
     def serve_network(self, images: tf.Tensor, sizes: tf.Tensor) -> Dict[str, tf.Tensor]:
         """Detections in preprocessed images [B, H, W, C] of real `sizes` [B, 2]."""
         found = self._model.it.detect(images, sizes)
@@ -103,8 +110,9 @@ class Servable(tf.Module):
         outputs = {
             "detection_boxes": found.boxes / scale,
             "detection_scores": found.scores,
-            "detection_classes": tf.cast(found.classes, tf.float32),
-            "num_detections": tf.reduce_sum(tf.cast(found.valid, tf.float32), axis=1),
+            "detection_classes": found.classes,
+            # Not a cast, which TensorRT does not convert.
+            "num_detections": tf.reduce_sum(tf.where(found.valid, 1.0, 0.0), axis=1),
         }
         if found.masks is not None:
             outputs["detection_masks"] = found.masks
@@ -116,18 +124,10 @@ class Servable(tf.Module):
 
     def _detect_all(self, sources, decode) -> Dict[str, tf.Tensor]:
         """Detections in sources that `decode` makes (uint8 [H, W, C] image, problem) of."""
-        nonempty = tf.debugging.Assert(
-            tf.shape(sources)[0] > 0, ["The batch is empty; send at least one image."]
-        )
-        with tf.control_dependencies([nonempty]):
-            sources = tf.identity(sources)
-        images, sizes, originals, problems = self._prepared(sources, decode)
+        images, sizes, originals, problems = self._prepared(_not_empty(sources), decode)
         good = tf.equal(problems, "")
         if self._options.it.on_error == "fail":
-            with tf.control_dependencies(
-                [tf.debugging.Assert(tf.reduce_all(good), [_sentences(problems)])]
-            ):
-                images = tf.identity(images)
+            images = _all_good(images, problems)
         outputs = self.serve_network(images, sizes)
         outputs["image_size"] = originals
         outputs = self._with_masks(outputs, good)
@@ -208,6 +208,22 @@ class _Untracked:
 
     def __init__(self, it):
         self.it = it
+
+
+def _not_empty(sources: tf.Tensor) -> tf.Tensor:
+    """`sources` [B, ...], unless B is 0."""
+    nonempty = tf.debugging.Assert(
+        tf.shape(sources)[0] > 0, ["The batch is empty; send at least one image."]
+    )
+    with tf.control_dependencies([nonempty]):
+        return tf.identity(sources)
+
+
+def _all_good(images: tf.Tensor, problems: tf.Tensor) -> tf.Tensor:
+    """`images`, unless there is a problem among [B] strings."""
+    good = tf.reduce_all(tf.equal(problems, ""))
+    with tf.control_dependencies([tf.debugging.Assert(good, [_sentences(problems)])]):
+        return tf.identity(images)
 
 
 def _sentences(problems: tf.Tensor) -> tf.Tensor:
