@@ -34,12 +34,12 @@ class Servable(tf.Module):
     TensorRT gets. Its boxes are relative to `sizes`, as the others' are to the whole image.
     `preprocess`: `image_bytes` as above to the `images` and `sizes` of `network`.
 
-    The first four give `detection_boxes` [B, D, 4] float32 yxyx in 0..1 of the image, `detection_scores`
-    [B, D] float32, `detection_classes` [B, D] float32 (1..K), `num_detections` [B] float32 and
-    `detection_masks` [B, D, M, M] float32 probabilities inside the box. The first three also give
-    `image_size` [B, 2] int32 (height, width); by option `detection_masks_rle` [B, D] string or
-    `detection_masks_reframed` [B, D, H, W] uint8 (H and W of the largest image of the batch)
-    instead of `detection_masks`; and `image_errors` [B] string.
+    The first four give `detection_boxes` [B, D, 4] float32 yxyx in 0..1 of the image,
+    `detection_scores` [B, D] float32, `detection_classes` [B, D] float32 (1..K), `num_detections`
+    [B] float32 and `detection_masks` [B, D, M, M] float32 probabilities inside the box. The first
+    three also give `image_size` [B, 2] int32 (height, width); by option `detection_masks_rle`
+    [B, D] string or `detection_masks_reframed` [B, D, H, W] uint8 (H and W of the largest image of
+    the batch) instead of `detection_masks`; and `image_errors` [B] string.
     """
 
     def __init__(self, model: MaskRCNN, options: Optional[ExportOptions] = None):
