@@ -11,11 +11,10 @@ from typing import Dict
 
 import tensorflow as tf
 
-from tfmaskrcnn import compat
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.freezing import with_constants
 from tfmaskrcnn.model import MaskRCNN
 from tfmaskrcnn.ops.images import pad_to, padded_size, preprocess
-from tfmaskrcnn.weights import named_weights
 
 
 class Servable(tf.Module):
@@ -34,9 +33,13 @@ class Servable(tf.Module):
     def __init__(self, model: MaskRCNN):
         super().__init__(name="servable")
         self._model = _Untracked(model)
-        # tf.Module does not see through Keras 3's wrappers, and must not see Keras's layers.
-        self.weights = [compat.tensor_variable(v) for v in named_weights(model).values()]
         shape = model.config.input.fixed_size or (None, None)
+        specs = (
+            tf.TensorSpec([None, *shape, 3], tf.float32, "images"),
+            tf.TensorSpec([None, 2], tf.float32, "sizes"),
+        )
+        # A graph of constants that all signatures share: there are no variables to save.
+        self._network = with_constants(self._detections, *specs)
         self.functions = {
             "serving_default": self._signature(
                 self.serve_images, tf.TensorSpec([None, None, None, 3], tf.uint8, "images")
@@ -44,11 +47,7 @@ class Servable(tf.Module):
             "image_bytes": self._signature(
                 self.serve_bytes, tf.TensorSpec([None], tf.string, "image_bytes")
             ),
-            "network": self._signature(
-                self.serve_network,
-                tf.TensorSpec([None, *shape, 3], tf.float32, "images"),
-                tf.TensorSpec([None, 2], tf.float32, "sizes"),
-            ),
+            "network": self._signature(self.serve_network, *specs),
         }
 
     @staticmethod
@@ -57,7 +56,7 @@ class Servable(tf.Module):
 
     def serve_images(self, images: tf.Tensor) -> Dict[str, tf.Tensor]:
         """Detections in uint8 [B, H, W, 3] images of one size."""
-        return self._detect_all(images, lambda image: image)
+        return self._detect_all(images, lambda image: image, one_size=True)
 
     def serve_bytes(self, image_bytes: tf.Tensor) -> Dict[str, tf.Tensor]:
         """Detections in [B] encoded images."""
@@ -70,19 +69,26 @@ class Servable(tf.Module):
 
     def serve_network(self, images: tf.Tensor, sizes: tf.Tensor) -> Dict[str, tf.Tensor]:
         """Detections in preprocessed images [B, H, W, 3] of real `sizes` [B, 2]."""
+        outputs = self._network(images, sizes)
+        return {name: tf.identity(value, name=name) for name, value in outputs.items()}
+
+    def _detections(self, images: tf.Tensor, sizes: tf.Tensor) -> Dict[str, tf.Tensor]:
         found = self._model.it.detect(images, sizes)
         scale = tf.expand_dims(tf.concat([sizes, sizes], axis=-1), 1)  # [B, 1, 4]
-        outputs = {
+        return {
             "detection_boxes": found.boxes / scale,
             "detection_scores": found.scores,
             "detection_classes": tf.cast(found.classes, tf.float32),
             "num_detections": tf.reduce_sum(tf.cast(found.valid, tf.float32), axis=1),
             "detection_masks": found.masks,
         }
-        return {name: tf.identity(value, name=name) for name, value in outputs.items()}
 
-    def _detect_all(self, sources, decode) -> Dict[str, tf.Tensor]:
-        """Decode and preprocess each of the sources, pad them to one size, detect."""
+    def _detect_all(self, sources, decode, one_size: bool = False) -> Dict[str, tf.Tensor]:
+        """Decode and preprocess each of the sources, pad them to one size, detect.
+
+        Args:
+            one_size: the sources have one size, so nothing has to be ragged (0.7 % of an image).
+        """
         config = self._model.it.config.input
         padded = tf.TensorSpec([*config.fixed_size, 3], tf.float32) if config.fixed_size else None
 
@@ -91,13 +97,16 @@ class Servable(tf.Module):
             size = tf.cast(tf.shape(image)[:2], tf.float32)
             if padded is not None:
                 return pad_to(image, *config.fixed_size), size
-            return tf.RaggedTensor.from_tensor(image), size  # sizes may differ within the batch
+            # Sizes may differ within the batch.
+            return image if one_size else tf.RaggedTensor.from_tensor(image), size
 
-        spec = padded or tf.RaggedTensorSpec([None, None, 3], tf.float32, ragged_rank=1)
+        ragged = tf.RaggedTensorSpec([None, None, 3], tf.float32, ragged_rank=1)
+        spec = padded or (tf.TensorSpec([None, None, 3]) if one_size else ragged)
         size_spec = tf.TensorSpec([2], tf.float32)
         images, sizes = tf.map_fn(ready, sources, fn_output_signature=(spec, size_spec))
         if padded is None:
-            images = images.to_tensor()  # [B, highest, widest, 3], zeros behind
+            # [B, highest, widest, 3], zeros behind
+            images = images if one_size else images.to_tensor()
             height, width = tf.shape(images)[1], tf.shape(images)[2]
             goal = padded_size(height, width, config.pad_multiple)
             paddings = [[0, 0], [0, goal[0] - height], [0, goal[1] - width], [0, 0]]
@@ -136,7 +145,9 @@ def export_saved_model(model: MaskRCNN, folder: str) -> str:
             json.dump(model.config.model_dump(mode="json"), file, indent=2)
         servable.config = tf.saved_model.Asset(config)
         try:
-            tf.saved_model.save(servable, folder, signatures=servable.functions)
+            # RoIAlign's own gradient cannot be saved from a graph of constants, nor is it served.
+            choices = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+            tf.saved_model.save(servable, folder, servable.functions, choices)
         except (OSError, tf.errors.OpError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"Cannot write the SavedModel {folder}: {reason}.") from None
