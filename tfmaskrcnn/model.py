@@ -97,20 +97,22 @@ class MaskRCNN(TrainableModel):
 
     def propose(self, rpn: RpnOutput, sizes: tf.Tensor, training: bool = False) -> Proposals:
         """The RPN's best boxes in images of `sizes` [B, 2] (height, width) without padding."""
-        return select_proposals(rpn, sizes, self.config.rpn, training)
+        with tf.name_scope("proposals"):
+            return select_proposals(rpn, sizes, self.config.rpn, training)
 
     def roi_features(self, atlas: Atlas, boxes: tf.Tensor, roi_side: int) -> tf.Tensor:
         """[B, R, 4] boxes -> [B, R, S, S, C] features by RoIAlign."""
         c = self.config.roi
-        return pyramid_roi_align(
-            atlas,
-            boxes,
-            roi_side,
-            c.sampling_ratio,
-            c.aligned,
-            c.canonical_size,
-            c.canonical_level,
-        )
+        with tf.name_scope("roi_align"):  # names by which export/latency.py sums times
+            return pyramid_roi_align(
+                atlas,
+                boxes,
+                roi_side,
+                c.sampling_ratio,
+                c.aligned,
+                c.canonical_size,
+                c.canonical_level,
+            )
 
     def detect(
         self, images: tf.Tensor, sizes: tf.Tensor, score_threshold: Optional[float] = None
@@ -125,7 +127,8 @@ class MaskRCNN(TrainableModel):
         c = self.config.box_head
         pyramid = self.features(images)
         proposals = self.propose(self.rpn_output(pyramid), sizes)
-        atlas = build_atlas(pyramid, static_ops=True)
+        with tf.name_scope("roi_align"):
+            atlas = build_atlas(pyramid, static_ops=True)
         logits, deltas = self.box_head(self.roi_features(atlas, proposals.boxes, c.roi_side))
         kept = select_detections(logits, deltas, proposals, sizes, c, score_threshold)
         masks = self.masks_of(atlas, kept.boxes, kept.classes) if self.mask_head else None

@@ -11,10 +11,11 @@ from typing import Dict
 
 import tensorflow as tf
 
+from tfmaskrcnn import compat
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.freezing import with_constants
 from tfmaskrcnn.model import MaskRCNN
 from tfmaskrcnn.ops.images import pad_to, padded_size, preprocess
+from tfmaskrcnn.weights import named_weights
 
 
 class Servable(tf.Module):
@@ -38,8 +39,8 @@ class Servable(tf.Module):
             tf.TensorSpec([None, *shape, 3], tf.float32, "images"),
             tf.TensorSpec([None, 2], tf.float32, "sizes"),
         )
-        # A graph of constants that all signatures share: there are no variables to save.
-        self._network = with_constants(self._detections, *specs)
+        # tf.Module does not see through Keras 3's wrappers, and must not see Keras's layers.
+        self.weights = [compat.tensor_variable(v) for v in named_weights(model).values()]
         self.functions = {
             "serving_default": self._signature(
                 self.serve_images, tf.TensorSpec([None, None, None, 3], tf.uint8, "images")
@@ -69,19 +70,16 @@ class Servable(tf.Module):
 
     def serve_network(self, images: tf.Tensor, sizes: tf.Tensor) -> Dict[str, tf.Tensor]:
         """Detections in preprocessed images [B, H, W, 3] of real `sizes` [B, 2]."""
-        outputs = self._network(images, sizes)
-        return {name: tf.identity(value, name=name) for name, value in outputs.items()}
-
-    def _detections(self, images: tf.Tensor, sizes: tf.Tensor) -> Dict[str, tf.Tensor]:
         found = self._model.it.detect(images, sizes)
         scale = tf.expand_dims(tf.concat([sizes, sizes], axis=-1), 1)  # [B, 1, 4]
-        return {
+        outputs = {
             "detection_boxes": found.boxes / scale,
             "detection_scores": found.scores,
             "detection_classes": tf.cast(found.classes, tf.float32),
             "num_detections": tf.reduce_sum(tf.cast(found.valid, tf.float32), axis=1),
             "detection_masks": found.masks,
         }
+        return {name: tf.identity(value, name=name) for name, value in outputs.items()}
 
     def _detect_all(self, sources, decode, one_size: bool = False) -> Dict[str, tf.Tensor]:
         """Decode and preprocess each of the sources, pad them to one size, detect.
@@ -103,14 +101,15 @@ class Servable(tf.Module):
         ragged = tf.RaggedTensorSpec([None, None, 3], tf.float32, ragged_rank=1)
         spec = padded or (tf.TensorSpec([None, None, 3]) if one_size else ragged)
         size_spec = tf.TensorSpec([2], tf.float32)
-        images, sizes = tf.map_fn(ready, sources, fn_output_signature=(spec, size_spec))
-        if padded is None:
-            # [B, highest, widest, 3], zeros behind
-            images = images if one_size else images.to_tensor()
-            height, width = tf.shape(images)[1], tf.shape(images)[2]
-            goal = padded_size(height, width, config.pad_multiple)
-            paddings = [[0, 0], [0, goal[0] - height], [0, goal[1] - width], [0, 0]]
-            images = tf.pad(images, paddings)
+        with tf.name_scope("preprocess"):
+            images, sizes = tf.map_fn(ready, sources, fn_output_signature=(spec, size_spec))
+            if padded is None:
+                # [B, highest, widest, 3], zeros behind
+                images = images if one_size else images.to_tensor()
+                height, width = tf.shape(images)[1], tf.shape(images)[2]
+                goal = padded_size(height, width, config.pad_multiple)
+                paddings = [[0, 0], [0, goal[0] - height], [0, goal[1] - width], [0, 0]]
+                images = tf.pad(images, paddings)
         return self.serve_network(images, sizes)
 
 
@@ -145,9 +144,7 @@ def export_saved_model(model: MaskRCNN, folder: str) -> str:
             json.dump(model.config.model_dump(mode="json"), file, indent=2)
         servable.config = tf.saved_model.Asset(config)
         try:
-            # RoIAlign's own gradient cannot be saved from a graph of constants, nor is it served.
-            choices = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-            tf.saved_model.save(servable, folder, servable.functions, choices)
+            tf.saved_model.save(servable, folder, signatures=servable.functions)
         except (OSError, tf.errors.OpError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"Cannot write the SavedModel {folder}: {reason}.") from None

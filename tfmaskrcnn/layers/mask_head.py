@@ -69,17 +69,18 @@ class MaskHead(keras.layers.Layer):
         Returns:
             [B, R, 2S, 2S] float32.
         """
-        rois, size = side(features, 1), features.shape[2]
-        chosen = one_hot(tf.cast(class_index, tf.float32), self.num_classes)  # [B, R, K]
-        chosen = tf.reshape(chosen, [-1, self.num_classes])
-        kernel, bias = (tf.convert_to_tensor(v) for v in (self.logits.kernel, self.logits.bias))
-        kernel = tf.matmul(chosen, tf.reshape(kernel, [-1, self.num_classes]), transpose_b=True)
-        bias = tf.matmul(chosen, tf.reshape(bias, [-1, 1]))  # [B*R, 1]
-        x = tf.cast(self._upsampled(features), tf.float32)
-        x = tf.reshape(x, [-1, 4 * size * size, self.channels])
-        x = tf.matmul(x, tf.expand_dims(kernel, -1)) + tf.expand_dims(bias, -1)  # [B*R, 4SS, 1]
-        x = _pixels_in_order(x, size, 1)
-        return tf.reshape(x, [-1, rois, 2 * size, 2 * size])
+        with tf.name_scope(self.name):  # Keras makes one around `call` alone
+            rois, size = side(features, 1), features.shape[2]
+            chosen = one_hot(tf.cast(class_index, tf.float32), self.num_classes)  # [B, R, K]
+            chosen = tf.reshape(chosen, [-1, self.num_classes])
+            kernel, bias = (tf.convert_to_tensor(v) for v in (self.logits.kernel, self.logits.bias))
+            kernel = tf.matmul(chosen, tf.reshape(kernel, [-1, self.num_classes]), transpose_b=True)
+            bias = tf.matmul(chosen, tf.reshape(bias, [-1, 1]))  # [B*R, 1]
+            x = tf.cast(self._upsampled(features), tf.float32)
+            x = tf.reshape(x, [-1, 4 * size * size, self.channels])
+            x = tf.matmul(x, tf.expand_dims(kernel, -1)) + tf.expand_dims(bias, -1)  # [B*R, 4SS, 1]
+            x = _pixels_in_order(x, size, 1)
+            return tf.reshape(x, [-1, rois, 2 * size, 2 * size])
 
     def _upsampled(self, features):
         """[B, R, S, S, C] -> [B*R, S, 4S, C']: in place of each pixel the 2x2 that it becomes.
