@@ -4,6 +4,8 @@ Measured behaviour of both stacks is the reason for each line here; a module tha
 which Keras it runs on asks this one.
 """
 
+import re
+
 import keras
 import tensorflow as tf
 
@@ -23,6 +25,18 @@ NO_AUTOCAST = {"autocast": False} if KERAS3 else {"experimental_autocast": False
 
 # Keras 2 compiles the update with XLA by default, for each shape anew.
 NO_OPTIMIZER_XLA = {} if KERAS3 else {"jit_compile": False}
+
+
+def is_functional(layer) -> bool:
+    """Whether `layer` is a model made of a graph of layers, which `layers` lists in order."""
+    names = {kind.__name__ for kind in type(layer).__mro__}
+    return bool(names & {"Functional", "Sequential"})
+
+
+def automatic_name(class_name: str) -> str:
+    """What Keras calls a layer of this class that was given no name, before it adds a number."""
+    name = re.sub(r"([A-Z][a-z0-9]+)", r"_\1", class_name)
+    return re.sub(r"_+", "_", re.sub(r"([a-z])([A-Z])", r"\1_\2", name)).strip("_").lower()
 
 
 def tensor_variable(variable) -> tf.Variable:
