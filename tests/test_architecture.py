@@ -30,7 +30,7 @@ APART_FROM_THE_MODEL = {
     "visualize": {"instances", "data", "drawing"},
 }
 # These are copied to the machine that measures, alone.
-STANDALONE = ["tf_trt.py", "latency.py"]
+STANDALONE = ["tf_trt.py", "latency.py", "latency_worker.py", "latency_stages.py"]
 MAX_FILE, MAX_FUNCTION = 300, 60
 
 
@@ -100,8 +100,9 @@ def keras_faults(source, package):
 
 
 def foreign_faults(source, package):
+    together = {name[: -len(".py")] for name in STANDALONE}
     for name in imported_names(ast.parse(source), package):
-        if name.split(".")[0] not in {"tensorflow", "numpy", *sys.stdlib_module_names}:
+        if name.split(".")[0] not in {"tensorflow", "numpy", *together, *sys.stdlib_module_names}:
             yield f"imports {name}"
 
 

@@ -135,7 +135,8 @@ def saved_model_predictor(path: str, paste_rule: Optional[str] = None) -> Predic
             filled = list(part) + [part[-1]] * (size - len(part))
             outputs = loaded.signatures["serving_default"](images=tf.constant(np.stack(filled)))
             outputs = {name: value.numpy() for name, value in outputs.items()}
-            found += [_instances(outputs, i, image.shape[:2], rule) for i, image in enumerate(part)]
+            for i, image in enumerate(part):
+                found.append(served_instances(outputs, i, image.shape[:2], rule))
         return found
 
     return predict
@@ -161,7 +162,7 @@ def _exported_paste_rule(folder: str) -> str:
         return "aligned"
 
 
-def _instances(outputs: Dict[str, np.ndarray], i: int, size, paste_rule: str) -> Instances:
+def served_instances(outputs: Dict[str, np.ndarray], i: int, size, paste_rule: str) -> Instances:
     """Image `i` of a batch of served outputs, whose boxes are normalised yxyx."""
     count = int(outputs["num_detections"][i])
     masks = outputs.get("detection_masks")  # [B, D, M, M]
