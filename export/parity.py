@@ -22,12 +22,13 @@ from tfmaskrcnn.data.coco import load_coco
 from tfmaskrcnn.data.reading import read_image
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation import evaluate, progress_bar
-from tfmaskrcnn.evaluation.run import exported_config, served_instances
+from tfmaskrcnn.evaluation.run import exported_config
 from tfmaskrcnn.files import replaced
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.model_config import ModelConfig
 from tfmaskrcnn.ops.boxes import iou
 from tfmaskrcnn.ops.images import pad_to, preprocess
+from tfmaskrcnn.served import served_instances
 from tfmaskrcnn.sources import find_images, is_saved_model, open_source
 
 # Detections of two artefacts are the same object when their boxes overlap this much.
@@ -92,7 +93,7 @@ def from_network(network, config: ModelConfig, size: Tuple[int, int]) -> Predict
         config: of the model.
         size: (H, W).
     """
-    rule = config.mask_head.paste_rule
+    names, rule = config.class_names, config.mask_head.paste_rule
     inputs = config.input.model_copy(update={"fixed_size": tuple(size)})
 
     def predict(images: List[np.ndarray]) -> List[Instances]:
@@ -101,8 +102,7 @@ def from_network(network, config: ModelConfig, size: Tuple[int, int]) -> Predict
             ready, _ = preprocess(image, inputs)
             sizes = np.float32([ready.shape[:2]])
             outputs = network(pad_to(ready, *size).numpy()[np.newaxis], sizes)
-            instances = served_instances(outputs, 0, image.shape[:2], rule)
-            found.append(dataclasses.replace(instances, class_names=config.class_names))
+            found.append(served_instances(outputs, 0, image.shape[:2], names, rule))
         return found
 
     return predict
