@@ -21,7 +21,6 @@ from tfmaskrcnn.ops.anchors import pyramid_anchors
 from tfmaskrcnn.ops.crop import pyramid_crop
 from tfmaskrcnn.ops.placement import clip_sizes, in_image, inner_boxes, outer_boxes
 from tfmaskrcnn.ops.roi_align import Atlas, build_atlas, pyramid_roi_align
-from tfmaskrcnn.ops.tensors import own_channel
 from tfmaskrcnn.prediction import Predictor
 from tfmaskrcnn.proposals import select_proposals
 from tfmaskrcnn.structures import (
@@ -101,23 +100,25 @@ class MaskRCNN(TrainableModel):
 
     def propose(self, rpn: RpnOutput, sizes: tf.Tensor, training: bool = False) -> Proposals:
         """The RPN's best boxes in images of `sizes` [B, 2] without padding; see `clip_sizes`."""
-        return select_proposals(rpn, sizes, self.config.rpn, training)
+        with tf.name_scope("proposals"):
+            return select_proposals(rpn, sizes, self.config.rpn, training)
 
     def roi_features(self, atlas: Atlas, boxes: tf.Tensor, roi_side: int) -> tf.Tensor:
         """[B, R, 4] boxes -> [B, R, S, S, C] features by `roi.method`."""
         c, inclusive = self.config.roi, self.config.inclusive_boxes
-        if c.method == "crop_and_resize":
-            return pyramid_crop(atlas, boxes, roi_side, c, inclusive)
-        return pyramid_roi_align(
-            atlas,
-            outer_boxes(boxes, self.config),
-            roi_side,
-            c.sampling_ratio,
-            c.aligned,
-            c.canonical_size,
-            c.canonical_level,
-            c.level_rounding,
-        )
+        with tf.name_scope("roi_align"):  # names by which export/latency.py sums times
+            if c.method == "crop_and_resize":
+                return pyramid_crop(atlas, boxes, roi_side, c, inclusive)
+            return pyramid_roi_align(
+                atlas,
+                outer_boxes(boxes, self.config),
+                roi_side,
+                c.sampling_ratio,
+                c.aligned,
+                c.canonical_size,
+                c.canonical_level,
+                c.level_rounding,
+            )
 
     def detect(
         self, images: tf.Tensor, sizes: tf.Tensor, score_threshold: Optional[float] = None
@@ -133,7 +134,8 @@ class MaskRCNN(TrainableModel):
         pyramid = self.features(images)
         limits = clip_sizes(images, sizes, self.config)
         proposals = self.propose(self.rpn_output(pyramid), limits.proposals)
-        atlas = build_atlas(pyramid, static_ops=True)
+        with tf.name_scope("roi_align"):
+            atlas = build_atlas(pyramid, static_ops=True)
         logits, deltas = self.box_head(self.roi_features(atlas, proposals.boxes, c.roi_side))
         kept = select_detections(logits, deltas, proposals, limits.detections, c, score_threshold)
         masks = self.masks_of(atlas, kept.boxes, kept.classes) if self.mask_head else None
@@ -144,7 +146,7 @@ class MaskRCNN(TrainableModel):
     def masks_of(self, atlas: Atlas, boxes: tf.Tensor, class_index: tf.Tensor) -> tf.Tensor:
         """Mask probabilities [B, D, M, M] of boxes [B, D, 4] and 0-based classes [B, D]."""
         features = self.roi_features(atlas, boxes, self.config.mask_head.roi_side)
-        return tf.sigmoid(own_channel(self.mask_head(features), class_index))
+        return tf.sigmoid(self.mask_head.own_logits(features, class_index))
 
     def call(self, inputs, training=None):
         """A batch's `image` and `size` -> `Detections` as a dict, for `keras.Model.predict`."""
