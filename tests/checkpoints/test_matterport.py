@@ -161,16 +161,14 @@ def test_detections_are_matterports(golden, model, batch):
     np.testing.assert_allclose(masks, golden["masks"][matched[:first]], atol=5e-4)
 
 
-def test_predicted_boxes_are_matterports_whole_pixels(golden, model):
+def test_predicted_boxes_are_matterports_before_it_rounds_them(golden, model):
     found = model.predict_images([image(256, 320, 0)])[0]
     expected = golden["detections"][0]
-    boxes = np.round(in_pixels(expected))
-    np.testing.assert_array_equal(found.boxes, np.round(found.boxes))
-    distances = np.abs(found.boxes[:, None] - boxes).max(axis=-1)
+    distances = np.abs(found.boxes[:, None] - in_pixels(expected)).max(axis=-1)
     distances += np.where(found.classes[:, None] == expected[:, 4], 0, np.inf)
-    assert (distances.min(axis=0) == 0).sum() >= 98
-    # Each mask keeps to its box.
-    for box, mask in zip(found.boxes.astype(int), found.masks):
+    assert (distances.min(axis=0) < 0.05).sum() >= 98
+    # Each mask keeps to its rounded box.
+    for box, mask in zip(np.round(found.boxes).astype(int), found.masks):
         y1, x1, y2, x2 = box
         assert mask.sum() == mask[y1:y2, x1:x2].sum()
 

@@ -57,6 +57,5 @@ MATTERPORT = (
     "box_head.detection_rule=argmax",
     "box_head.score_threshold=0.7",
     "box_head.nms_iou=0.3",
-    "box_head.whole_pixels=true",
-    "mask_head.paste_rule=matterport",
+    "mask_head.paste_rule=matterport",  # rounds a mask's box; box_head.whole_pixels all boxes
 )
