@@ -172,7 +172,7 @@ def test_a_higher_threshold_keeps_the_best_alone(model):
     [np.zeros((5, 5), np.uint8), np.zeros((5, 5, 3), np.float32), np.zeros((0, 5, 3), np.uint8), 3],
 )
 def test_what_is_no_rgb_image_is_refused(model, wrong):
-    with pytest.raises(mr.InputError, match="Image 0 must be a uint8 RGB array"):
+    with pytest.raises(mr.InputError, match="Image 0 must be a uint8 array \\[height, width, 3\\]"):
         model.predict_images([wrong])
     with pytest.raises(mr.InputError, match="put the one image in a list"):
         model.predict_images(np.zeros((5, 5, 3), np.uint8))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from pycocotools import mask as coco_mask
 from tiny import tiny_config
 
 import tfmaskrcnn as mr
@@ -110,9 +111,12 @@ def test_rle_of_the_graph_is_that_of_the_probabilities_beside_it(model, tmp_path
         # One at a time: a batch is padded to its largest image, which the network sees.
         served = loaded.signatures["image_bytes"](image_bytes=tf.constant([encoded]))
         assert "detection_masks" not in served
-        found = served["detection_masks_rle"][0, : len(rles)].numpy()
-        assert [text.decode() for text in found] == [entry["counts"] for entry in rles]
         np.testing.assert_array_equal(served["image_size"][0], image.shape[:2])
+        found = served["detection_masks_rle"][0, : len(rles)].numpy()
+        served = [{"size": list(image.shape[:2]), "counts": text} for text in found]
+        masks, others = coco_mask.decode(served), coco_mask.decode(rles)
+        # Two graphs round differently, and masks of random weights hold many values near 0.5.
+        assert (masks != others).mean() < 1e-4 and masks.sum() > 0
 
 
 def test_bitmaps_of_a_bfloat16_export_lie_where_the_float32_masks_lie(model, static, real_images):

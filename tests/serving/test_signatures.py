@@ -34,7 +34,7 @@ for name, values in others.items():
     again = model.signatures[name](**{name: tf.constant(values)})
     for key, value in outputs.items():
         np.testing.assert_allclose(again[key].numpy(), value.numpy(), atol=1e-5, err_msg=key)
-assert set(model.signatures) == {"serving_default", "network", *others}
+assert set(model.signatures) == {"serving_default", "network", "preprocess", *others}
 """
 
 
