@@ -159,6 +159,8 @@ class RpnConfig(Section):
 class RoiConfig(Section):
     """Where on the pyramid a RoI is read (FPN paper, equation 1) and how."""
 
+    # roi_pool: Fast R-CNN's maxima over whole feature pixels, for comparison (tables 2c, 2d).
+    method: Literal["roi_align", "roi_pool"] = "roi_align"
     canonical_size: Positive = 224.0  # a RoI of this side reads ...
     canonical_level: int = 4  # ... this level
     # Samples a bin and axis; 0 as many as a bin covers feature pixels (Detectron2; inference only).
@@ -194,8 +196,17 @@ class MaskHeadConfig(Section):
     roi_side: Count = 14  # the mask has twice this side
     channels: Count = 256
     num_convs: Count = 4
+    # softmax: classes and background compete in each pixel, for comparison (table 2b).
+    loss: Literal["sigmoid", "softmax"] = "sigmoid"
+    class_agnostic: bool = False  # one mask whatever the class (section 4.2)
     # How M x M probabilities become pixels, see `ops.paste`.
     paste_rule: Literal["aligned", "torchvision"] = "aligned"
+
+
+def mask_channels(config: MaskHeadConfig, num_classes: int) -> int:
+    """Channels of the mask head's logits: one a class or one for all; softmax has a background."""
+    masks = 1 if config.class_agnostic else num_classes
+    return masks + 1 if config.loss == "softmax" else masks
 
 
 class ModelConfig(Section):
