@@ -120,7 +120,7 @@ def mask_losses(
     logits: tf.Tensor,
     rois: RoiSample,
     truth: GroundTruth,
-    config: MaskHeadConfig = MaskHeadConfig(),
+    config: MaskHeadConfig,
 ) -> Dict[str, LossTerm]:
     """L_mask of the mask head's logits [B, R, M, M, n], n from `model_config.mask_channels`.
 

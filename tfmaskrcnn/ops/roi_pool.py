@@ -179,7 +179,5 @@ def _in_chunks(function, rois: tf.Tensor, dtype) -> tf.Tensor:
         return i + 1, results.write(i, function(rows))
 
     results = tf.TensorArray(dtype, size=chunks, infer_shape=False)
-    _, results = tf.while_loop(
-        lambda i, _: i < chunks, step, (0, results), parallel_iterations=1
-    )
+    _, results = tf.while_loop(lambda i, _: i < chunks, step, (0, results), parallel_iterations=1)
     return results.concat()

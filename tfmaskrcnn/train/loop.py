@@ -35,7 +35,10 @@ class Run(NamedTuple):
 
     @property
     def weights(self) -> str:
-        """Model weights of the best epoch by mask AP; of the last where nothing is evaluated."""
+        """Model weights of the best epoch by mask AP, by box AP where there is no mask branch.
+
+        Of the last epoch where nothing is evaluated.
+        """
         return os.path.join(self.folder, "weights.npz")
 
     @property
@@ -83,6 +86,7 @@ def train(
         _given(config.data.train_json, "data.train_json"),
         _given(config.data.train_images, "data.train_images"),
         config.data.skip_invalid,
+        masks=config.model.mask_head.enabled,
     )
     config = with_classes_of(data, config)
     keras.utils.set_random_seed(config.train.seed)
