@@ -17,7 +17,7 @@ from tfmaskrcnn.losses import (
     rpn_losses,
     sample_rois,
 )
-from tfmaskrcnn.model_config import BoxHeadConfig, MaskHeadConfig, RpnConfig
+from tfmaskrcnn.model_config import BoxHeadConfig, MaskHeadConfig, RpnConfig, mask_channels
 from tfmaskrcnn.ops.masks import mask_targets
 from tfmaskrcnn.structures import PYRAMID_LEVELS, GroundTruth, Proposals, RpnOutput
 
@@ -406,14 +406,56 @@ def test_mask_targets_are_cut_from_the_objects_own_mask():
     rois = RoiSample(own[None], tf.constant([[2]]), tf.constant([[0]]), yes, yes)
     upper = np.full((1, 1, SIDE, SIDE, CLASSES), -60.0)
     upper[:, :, : SIDE // 2] = 60.0
-    assert (
-        float(mask_losses(tf.constant(upper, tf.float32), rois, truth, MASK)["mask_loss"].total)
-        < 1e-6
+    right = mask_losses(tf.constant(upper, tf.float32), rois, truth, MASK)["mask_loss"]
+    assert float(right.total) < 1e-6
+    wrong = mask_losses(tf.constant(-upper, tf.float32), rois, truth, MASK)["mask_loss"]
+    np.testing.assert_allclose(wrong.total, 60.0, rtol=1e-5)
+
+
+def half_mask_scene():
+    """One RoI of class 2 whose mask is its upper half, and one of background."""
+    masks = np.zeros((1, 1, 112, 112))
+    masks[0, 0, :56] = 1
+    truth = ground_truth([[GRID[4]]], [[2]], masks=masks)
+    boxes = tf.constant([[GRID[4], GRID[0]]], tf.float32)
+    rois = RoiSample(
+        boxes,
+        tf.constant([[2, 0]]),
+        tf.constant([[0, 0]]),
+        tf.constant([[True, False]]),
+        tf.constant([[True, True]]),
     )
-    lower = tf.constant(-upper, tf.float32)
-    np.testing.assert_allclose(
-        mask_losses(lower, rois, truth, MASK)["mask_loss"].total, 60.0, rtol=1e-5
-    )
+    return truth, rois
+
+
+def test_in_the_softmax_mask_loss_background_and_classes_compete():
+    truth, rois = half_mask_scene()
+    config = MaskHeadConfig(loss="softmax")
+    logits = np.zeros((1, 2, SIDE, SIDE, CLASSES + 1), np.float32)
+    even = mask_losses(tf.constant(logits), rois, truth, config)["mask_loss"]
+    assert float(even.count) == 1.0
+    np.testing.assert_allclose(even.total, np.log(CLASSES + 1), rtol=1e-6)
+    logits[:, :, : SIDE // 2, :, 2] = 60.0  # class 2 inside
+    logits[:, :, SIDE // 2 :, :, 0] = 60.0  # background outside
+    right = mask_losses(tf.constant(logits), rois, truth, config)["mask_loss"]
+    assert float(right.total) < 1e-6
+    logits[..., 1] = 120.0  # with a sigmoid, another class's channel would not matter
+    wrong = mask_losses(tf.constant(logits), rois, truth, config)["mask_loss"]
+    np.testing.assert_allclose(wrong.total, 60.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["sigmoid", "softmax"])
+def test_class_agnostic_masks_are_learnt_whatever_the_class(loss):
+    truth, rois = half_mask_scene()
+    config = MaskHeadConfig(loss=loss, class_agnostic=True)
+    logits = np.full((1, 2, SIDE, SIDE, mask_channels(config, CLASSES)), -60.0, np.float32)
+    logits[..., : SIDE // 2, :, -1] = 60.0
+    if loss == "softmax":
+        logits[..., 0] = 0.0
+    other = rois._replace(classes=tf.constant([[1, 0]]))
+    for sample in (rois, other):
+        term = mask_losses(tf.constant(logits), sample, truth, config)["mask_loss"]
+        assert float(term.total) < 1e-6 and float(term.count) == 1.0
 
 
 # The whole.

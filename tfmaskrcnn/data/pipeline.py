@@ -52,8 +52,8 @@ def from_records(
     along the output's axes; "image_id" [B] int64; "seed" [B, 2] int32 for what the model
     draws; "gt_boxes" [B, G, 4] float32 yxyx pixels of the
     padded input; "gt_classes" [B, G] int32, 1..K; "gt_masks" [B, G, 112, 112] uint8 in {0, 1};
-    "gt_valid" and "gt_crowd" [B, G] bool (crowd rows are valid rows). Without a mask branch there is
-    no "gt_masks".
+    "gt_valid" and "gt_crowd" [B, G] bool (crowd rows are valid rows). Without a mask branch there
+    is no "gt_masks".
 
     Args:
         data: the records; its number of classes must be the model's.

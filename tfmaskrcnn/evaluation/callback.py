@@ -19,10 +19,11 @@ class CocoCallback(keras.callbacks.Callback):
     """Evaluates `model.predict_images` on a data set at the end of epochs.
 
     The logs get `val_mask_ap`, `val_mask_ap50`, `val_mask_ap75` and the same for `box` (for `box`
-    alone, if the model has no mask branch), so that callbacks after this one can use them: `ModelCheckpoint(..., monitor="val_mask_ap",
-    mode="max", save_best_only=True)`, `EarlyStopping`, `CSVLogger`. An epoch without evaluation
-    has the last evaluation's numbers again (0 before the first one), because a key that comes and
-    goes breaks `CSVLogger` and a NaN breaks comparisons; a repeated number is never an improvement.
+    alone, if the model has no mask branch), so that callbacks after this one can use them:
+    `ModelCheckpoint(..., monitor="val_mask_ap", mode="max", save_best_only=True)`, `EarlyStopping`,
+    `CSVLogger`. An epoch without evaluation has the last evaluation's numbers again (0 before the
+    first one), because a key that comes and goes breaks `CSVLogger` and a NaN breaks comparisons; a
+    repeated number is never an improvement.
     """
 
     def __init__(
@@ -51,7 +52,8 @@ class CocoCallback(keras.callbacks.Callback):
             raise ValueError(f"every is {every}, wanted a number of epochs above 0.")
         self.prefix, self.every = prefix, every
         self.results: Dict[int, CocoResult] = {}  # by epoch, counted from 1 as Keras prints it
-        self._records = load_coco(json_path, image_dir, skip_invalid=True, masks=False).records
+        masks = config is not None and config.model.mask_head.enabled  # then boxes do not suffice
+        self._records = load_coco(json_path, image_dir, skip_invalid=True, masks=masks).records
         limits, names = self.config.evaluation.max_detections, self.config.model.class_names
         self._evaluator = CocoEvaluator(json_path, limits, names)
         self._logged: Dict[str, float] = {}
