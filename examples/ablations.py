@@ -40,11 +40,11 @@ COARSE = ("roi.canonical_size=32",)
 VARIANTS: Dict[str, Tuple[str, ...]] = {
     "base": (),
     "roi_pool": ("roi.method=roi_pool",),
-    "coarse": COARSE,
-    "coarse_roi_pool": (*COARSE, "roi.method=roi_pool"),
     "softmax": ("mask_head.loss=softmax",),
     "class_agnostic": ("mask_head.class_agnostic=true",),
     "no_mask": ("mask_head.enabled=false",),
+    "coarse": COARSE,
+    "coarse_roi_pool": (*COARSE, "roi.method=roi_pool"),
 }
 METRICS = ("mask_AP", "mask_AP50", "mask_AP75", "box_AP", "box_AP50", "box_AP75")
 
