@@ -4,8 +4,8 @@
     python examples/ablations.py --minutes 5        # as many runs as begin in 5 minutes
     python examples/ablations.py --timing           # what the mask branch costs
 
-Every variant is trained from the same start with the same seed on the same batches of synthetic
-shapes, for several seeds. Each finished run is a JSON file: start the script again to go on.
+Every variant is trained from the same start on the same batches of synthetic shapes, for several
+seeds. Each finished run is a JSON file: start the script again to go on.
 """
 
 import argparse
@@ -60,23 +60,16 @@ class Comparison(NamedTuple):
     paper: str  # its gain on COCO in points, as many numbers as metrics
 
 
+MASK, BOX = ("mask_AP", "mask_AP75"), ("box_AP", "box_AP75")
+COARSE_NAMES = "RoIAlign / RoIPool, strides 8 and 16"
 COMPARISONS = (
-    Comparison("2b", "base", "softmax", "sigmoid / softmax", ("mask_AP", "mask_AP75"), "+5.5 +6.4"),
+    Comparison("2b", "base", "softmax", "sigmoid / softmax", MASK, "+5.5 +6.4"),
+    Comparison("2c", "base", "roi_pool", "RoIAlign / RoIPool", MASK, "+3.4 +5.1"),
+    Comparison("2d", "coarse", "coarse_roi_pool", COARSE_NAMES, MASK + BOX, "+7.3 +10.5 +5.8 +9.5"),
     Comparison(
-        "2c", "base", "roi_pool", "RoIAlign / RoIPool", ("mask_AP", "mask_AP75"), "+3.4 +5.1"
+        "4.2", "base", "class_agnostic", "class-specific / agnostic masks", MASK[:1], "+0.6"
     ),
-    Comparison(
-        "2d",
-        "coarse",
-        "coarse_roi_pool",
-        "RoIAlign / RoIPool, strides 8 and 16",
-        ("mask_AP", "mask_AP75", "box_AP", "box_AP75"),
-        "+7.3 +10.5 +5.8 +9.5",
-    ),
-    Comparison(
-        "4.2", "base", "class_agnostic", "class-specific / agnostic masks", ("mask_AP",), "+0.6"
-    ),
-    Comparison("3", "base", "no_mask", "with / without mask branch", ("box_AP",), "+0.9"),
+    Comparison("3", "base", "no_mask", "with / without mask branch", BOX[:1], "+0.9"),
 )
 
 
@@ -98,9 +91,7 @@ def main() -> int:
         start = time.time()
         result = runner.run(options, name, seed)
         spent.append(time.time() - start)
-        with open(_result_path(options, name, seed) + ".part", "w", encoding="utf-8") as file:
-            json.dump(result, file, indent=2)
-        os.replace(file.name, _result_path(options, name, seed))
+        _write(_result_path(options, name, seed), json.dumps(result, indent=2))
         shown = " ".join(f"{m} {result[m]:.3f}" for m in ("mask_AP", "box_AP") if m in result)
         rest = (left - 1) * statistics.mean(spent) / 60
         times = f"{spent[-1]:.0f} s, {rest:.0f} min left"
@@ -200,18 +191,21 @@ def _report(options) -> int:
             if os.path.exists(path):
                 with open(path, encoding="utf-8") as file:
                     runs.setdefault(name, {})[seed] = json.load(file)
-    if not runs:
-        print("No run is finished yet.")
-        return 1
     rows = [_compared(c, runs) for c in COMPARISONS if c.better in runs and c.worse in runs]
     rows = [row for row in rows if row["seeds"]]
     text = "\n".join([*_variant_table(runs), "", *_comparison_table(rows)]) + "\n"
     print("\n" + text, end="")
-    with open(os.path.join(options.out, "ablations.md"), "w", encoding="utf-8") as file:
-        file.write(text)
-    with open(os.path.join(options.out, "ablations.json"), "w", encoding="utf-8") as file:
-        json.dump({"epochs": options.epochs, "runs": runs, "comparisons": rows}, file, indent=2)
+    _write(os.path.join(options.out, "ablations.md"), text)
+    found = {"epochs": options.epochs, "runs": runs, "comparisons": rows}
+    _write(os.path.join(options.out, "ablations.json"), json.dumps(found, indent=2))
     return 0
+
+
+def _write(path: str, text: str) -> None:
+    from tfmaskrcnn.files import replaced
+
+    with replaced(path, "w") as file:
+        file.write(text)
 
 
 def _variant_table(runs) -> List[str]:
@@ -293,13 +287,12 @@ def _timing(options) -> int:
             seconds[name].append(time.perf_counter() - start)
         print(f"\rround {number + 1} of {options.rounds}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
-    mask, faster = medians["Mask R-CNN"], medians["Faster R-CNN"]
+    mask, faster = (statistics.median(values) for values in seconds.values())
     text = f"ResNet-50-FPN, {size[0]} x {size[1]}, batch 1, 100 detections, medians of "
     text += f"{options.rounds} alternate runs: Mask R-CNN {mask:.3f} s, Faster R-CNN {faster:.3f} s"
     print(f"{text}, ratio {mask / faster:.2f} (pasting masks into the image not included)")
-    with open(os.path.join(options.out, "timing.json"), "w", encoding="utf-8") as file:
-        json.dump({"size": size, "seconds": seconds, "ratio": mask / faster}, file, indent=2)
+    found = {"size": size, "seconds": seconds, "ratio": mask / faster}
+    _write(os.path.join(options.out, "timing.json"), json.dumps(found, indent=2))
     return 0
 
 
