@@ -2,15 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfmaskrcnn.ops.atlas import build_atlas, level_places, roi_levels
+from tfmaskrcnn.ops.atlas import build_atlas, level_places
 from tfmaskrcnn.structures import ROI_LEVELS
-
-
-def test_a_roi_of_the_canonical_size_reads_the_canonical_level():
-    sides = np.float32([1, 111.99, 112, 223.99, 224, 447, 448, 5000])
-    boxes = tf.constant(np.stack([0 * sides, 0 * sides, sides, sides], 1)[None])
-    np.testing.assert_array_equal(roi_levels(boxes, 224.0, 4)[0], [0, 0, 1, 1, 2, 2, 3, 3])
-    np.testing.assert_array_equal(roi_levels(boxes, 224.0, 3)[0], [0, 0, 0, 0, 1, 1, 2, 3])
 
 
 @pytest.mark.parametrize("static_ops", [True, False])

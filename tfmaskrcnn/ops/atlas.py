@@ -8,7 +8,6 @@ from typing import Dict, NamedTuple, Sequence, Tuple
 import tensorflow as tf
 
 from tfmaskrcnn.ops.anchors import level_stride
-from tfmaskrcnn.ops.boxes import area
 from tfmaskrcnn.ops.tensors import one_hot
 from tfmaskrcnn.ops.tensors import side as length
 from tfmaskrcnn.structures import ROI_LEVELS
@@ -56,18 +55,6 @@ def build_atlas(
     ]
     layout = tf.stack([tf.stack([tf.cast(v, tf.float32) for v in row]) for row in layout])
     return Atlas(tf.concat(canvas, axis=2), layout)
-
-
-def roi_levels(boxes: tf.Tensor, canonical_size: float, canonical_level: int) -> tf.Tensor:
-    """The row of the layout that each RoI of [B, R, 4] is read from (FPN, equation 1).
-
-    Returns:
-        [B, R] float32, 0 for the first of `ROI_LEVELS`: no casts, for TensorRT.
-    """
-    level = tf.math.log(tf.sqrt(area(boxes)) / canonical_size + 1e-8) / tf.math.log(2.0)
-    level = tf.floor(canonical_level + level)
-    first, last = int(ROI_LEVELS[0][1:]), int(ROI_LEVELS[-1][1:])
-    return tf.clip_by_value(level, first, last) - first
 
 
 def level_places(atlas: Atlas, level: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

@@ -10,7 +10,8 @@ operation a head stays outside TensorRT.
 import tensorflow as tf
 
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.ops.atlas import Atlas, build_atlas, level_places, roi_levels
+from tfmaskrcnn.ops.atlas import Atlas, build_atlas, level_places
+from tfmaskrcnn.ops.roi_levels import roi_levels
 from tfmaskrcnn.ops.tensors import side as length
 
 # Samples a bin and axis, above what any image can ask for.

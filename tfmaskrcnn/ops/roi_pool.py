@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfmaskrcnn.ops.atlas import Atlas, build_atlas, level_places, roi_levels
+from tfmaskrcnn.ops.atlas import Atlas, build_atlas, level_places
+from tfmaskrcnn.ops.roi_levels import roi_levels
 from tfmaskrcnn.ops.tensors import side as length
 
 # RoIs worked on at a time. Each reads up to some 1500 feature pixels, 100 MB of 256 channels for 64
