@@ -287,6 +287,7 @@ ABLATIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(ABLATIONS))
 def test_each_ablation_trains_every_weight_and_predicts(data, name):
     config = tiny_config(*ABLATIONS[name], "train.epochs=1", "box_head.score_threshold=0.0")

@@ -128,6 +128,7 @@ def test_a_folder_that_holds_something_is_not_overwritten(model, exported, tmp_p
         mr.export_saved_model(model, str(tmp_path / "file" / "1"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",
     [
