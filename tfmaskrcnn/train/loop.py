@@ -35,10 +35,7 @@ class Run(NamedTuple):
 
     @property
     def weights(self) -> str:
-        """Model weights of the best epoch by mask AP, by box AP where there is no mask branch.
-
-        Of the last epoch where nothing is evaluated.
-        """
+        """Weights of the best epoch by mask AP (without masks box AP); unevaluated, of the last."""
         return os.path.join(self.folder, "weights.npz")
 
     @property
