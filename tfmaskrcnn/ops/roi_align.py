@@ -26,6 +26,7 @@ def pyramid_roi_align(
     aligned: bool = True,
     canonical_size: float = 224.0,
     canonical_level: int = 4,
+    level_rounding: str = "floor",
 ) -> tf.Tensor:
     """Features of RoIs, each read from the level that fits its size (FPN, equation 1).
 
@@ -37,13 +38,13 @@ def pyramid_roi_align(
             which has no gradient, is slower, and does not convert to TensorRT.
         aligned: shift by half a feature pixel, so that pixel centres are sampled right; False
             (torchvision's detectors) also makes RoIs at least one feature pixel large.
-        canonical_size: side in input pixels of a RoI that reads level `canonical_level`.
+        canonical_size, canonical_level, level_rounding: see `roi_levels`.
 
     Returns:
         [B, R, S, S, C] float32.
     """
     boxes = tf.stop_gradient(boxes)
-    level = roi_levels(boxes, canonical_size, canonical_level)
+    level = roi_levels(boxes, canonical_size, canonical_level, level_rounding)
     return _align(atlas, boxes, level, side, sampling_ratio, aligned)
 
 
@@ -94,7 +95,7 @@ def _align(atlas, boxes, level, side, ratio, aligned):
     corners = tf.reshape(corners, [-1, 4])
     inside = tf.reshape(inside, [-1, 2, count])
     image_index = tf.repeat(tf.range(batch), rois)
-    pooled = _pool_samples(canvas, corners, inside, image_index, count, ratio)
+    pooled = pool_samples(canvas, corners, inside, image_index, count, ratio)
     return tf.reshape(pooled, [-1, rois, side, side, canvas.shape[3]])
 
 
@@ -145,7 +146,7 @@ def _align_adaptively(canvas, low, extent, origin, size, side):
     return tf.reshape(pool(canvas), shape)
 
 
-def _pool_samples(canvas, corners, inside, image_index, count, ratio):
+def pool_samples(canvas, corners, inside, image_index, count, ratio):
     """Average of `ratio` x `ratio` bilinear samples: [B*R, count/ratio, count/ratio, C] float32.
 
     Args:

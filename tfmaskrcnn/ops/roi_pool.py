@@ -24,6 +24,7 @@ def pyramid_roi_pool(
     side: int,
     canonical_size: float = 224.0,
     canonical_level: int = 4,
+    level_rounding: str = "floor",
 ) -> tf.Tensor:
     """Maxima in the bins of RoIs, each read from the level that RoIAlign reads it from.
 
@@ -31,13 +32,13 @@ def pyramid_roi_pool(
         atlas: from `build_atlas`.
         boxes: [B, R, 4] float32 yxyx input pixels; no gradient flows to them.
         side: S, bins a side.
-        canonical_size: side in input pixels of a RoI that reads level `canonical_level`.
+        canonical_size, canonical_level, level_rounding: see `roi_levels`.
 
     Returns:
         [B, R, S, S, C] float32; 0 in a bin without a pixel.
     """
     boxes = tf.stop_gradient(boxes)
-    level = roi_levels(boxes, canonical_size, canonical_level)
+    level = roi_levels(boxes, canonical_size, canonical_level, level_rounding)
     return _pool_levels(atlas, boxes, level, side)
 
 
