@@ -17,13 +17,14 @@ from tfmaskrcnn.losses import (
     rpn_losses,
     sample_rois,
 )
-from tfmaskrcnn.model_config import BoxHeadConfig, RpnConfig
+from tfmaskrcnn.model_config import BoxHeadConfig, MaskHeadConfig, RpnConfig, mask_channels
 from tfmaskrcnn.ops.masks import mask_targets
 from tfmaskrcnn.structures import PYRAMID_LEVELS, GroundTruth, Proposals, RpnOutput
 
 CLASSES, SIDE = 3, 8  # K and M
 RPN = RpnConfig(samples_per_image=16)
 BOX = BoxHeadConfig(samples_per_image=16)
+MASK = MaskHeadConfig()
 TIGHT = BoxHeadConfig(samples_per_image=8, positive_fraction=0.5, delta_weights=(1, 1, 1, 1))
 # Boxes that overlap one another by less than any threshold.
 GRID = [[y, x, y + 20.0, x + 30.0] for y in (0, 40, 80) for x in (0, 50, 100)]
@@ -113,7 +114,7 @@ def head_losses(truth, proposals, predictions, seed_rows, config=BOX):
     logits, deltas, masks = predictions
     return {
         **box_losses(logits, deltas, rois, truth, config),
-        **mask_losses(masks, rois, truth),
+        **mask_losses(masks, rois, truth, MASK),
     }
 
 
@@ -320,8 +321,8 @@ def test_the_mask_loss_of_the_first_rows_is_that_of_all(seed):
     truth, proposals = random_scene(seed)
     rois = sample_rois(proposals, truth, seeds(seed, seed + 50), BOX)
     masks = random_predictions(seed)[2]
-    whole = mask_losses(masks, rois, truth)["mask_loss"]
-    first = mask_losses(masks[:, :4], positives_only(rois, BOX), truth)["mask_loss"]
+    whole = mask_losses(masks, rois, truth, MASK)["mask_loss"]
+    first = mask_losses(masks[:, :4], positives_only(rois, BOX), truth, MASK)["mask_loss"]
     np.testing.assert_allclose(first.total, whole.total, rtol=1e-6)
     assert float(first.count) == float(whole.count)
 
@@ -352,7 +353,7 @@ def test_perfect_heads_have_no_loss():
     targets = mask_targets(rois.boxes, truth.boxes, truth.masks, rois.gt_index, SIDE)
     masks = np.random.default_rng(1).normal(size=(1, 3, SIDE, SIDE, CLASSES))
     masks[..., 1] = 60.0 * (2.0 * targets - 1.0)
-    terms.update(mask_losses(tf.constant(masks, tf.float32), rois, truth))
+    terms.update(mask_losses(tf.constant(masks, tf.float32), rois, truth, MASK))
     assert set(terms) == {"cls_loss", "box_loss", "mask_loss"}
     for term in terms.values():
         assert 0 <= float(term.total) < 1e-4 and float(term.count) > 0
@@ -367,7 +368,7 @@ def test_head_losses_of_a_hand_checked_case():
     np.testing.assert_allclose(terms["box_loss"].total, 10 / 20 + 10 / 30, rtol=1e-4)
     # Both are divided by the RoIs, positive or not; the mask loss by the positive ones.
     assert float(terms["cls_loss"].count) == float(terms["box_loss"].count) == 2.0
-    mask = mask_losses(tf.zeros([1, 3, SIDE, SIDE, CLASSES]), rois, truth)["mask_loss"]
+    mask = mask_losses(tf.zeros([1, 3, SIDE, SIDE, CLASSES]), rois, truth, MASK)["mask_loss"]
     np.testing.assert_allclose(mask.total, math.log(2), rtol=1e-6)
     assert float(mask.count) == 1.0
 
@@ -387,7 +388,7 @@ def test_box_and_mask_loss_look_at_the_true_class_alone():
     def losses(class_index, change):
         there = tf.one_hot(class_index, CLASSES)
         box = box_losses(logits, deltas + change * there[:, None], rois, truth, BOX)["box_loss"]
-        mask = mask_losses(masks + change * there, rois, truth)["mask_loss"]
+        mask = mask_losses(masks + change * there, rois, truth, MASK)["mask_loss"]
         return float(box.total), float(mask.total)
 
     before = losses(0, 0.0)
@@ -405,9 +406,56 @@ def test_mask_targets_are_cut_from_the_objects_own_mask():
     rois = RoiSample(own[None], tf.constant([[2]]), tf.constant([[0]]), yes, yes)
     upper = np.full((1, 1, SIDE, SIDE, CLASSES), -60.0)
     upper[:, :, : SIDE // 2] = 60.0
-    assert float(mask_losses(tf.constant(upper, tf.float32), rois, truth)["mask_loss"].total) < 1e-6
-    lower = tf.constant(-upper, tf.float32)
-    np.testing.assert_allclose(mask_losses(lower, rois, truth)["mask_loss"].total, 60.0, rtol=1e-5)
+    right = mask_losses(tf.constant(upper, tf.float32), rois, truth, MASK)["mask_loss"]
+    assert float(right.total) < 1e-6
+    wrong = mask_losses(tf.constant(-upper, tf.float32), rois, truth, MASK)["mask_loss"]
+    np.testing.assert_allclose(wrong.total, 60.0, rtol=1e-5)
+
+
+def half_mask_scene():
+    """One RoI of class 2 whose mask is its upper half, and one of background."""
+    masks = np.zeros((1, 1, 112, 112))
+    masks[0, 0, :56] = 1
+    truth = ground_truth([[GRID[4]]], [[2]], masks=masks)
+    boxes = tf.constant([[GRID[4], GRID[0]]], tf.float32)
+    rois = RoiSample(
+        boxes,
+        tf.constant([[2, 0]]),
+        tf.constant([[0, 0]]),
+        tf.constant([[True, False]]),
+        tf.constant([[True, True]]),
+    )
+    return truth, rois
+
+
+def test_in_the_softmax_mask_loss_background_and_classes_compete():
+    truth, rois = half_mask_scene()
+    config = MaskHeadConfig(loss="softmax")
+    logits = np.zeros((1, 2, SIDE, SIDE, CLASSES + 1), np.float32)
+    even = mask_losses(tf.constant(logits), rois, truth, config)["mask_loss"]
+    assert float(even.count) == 1.0
+    np.testing.assert_allclose(even.total, np.log(CLASSES + 1), rtol=1e-6)
+    logits[:, :, : SIDE // 2, :, 2] = 60.0  # class 2 inside
+    logits[:, :, SIDE // 2 :, :, 0] = 60.0  # background outside
+    right = mask_losses(tf.constant(logits), rois, truth, config)["mask_loss"]
+    assert float(right.total) < 1e-6
+    logits[..., 1] = 120.0  # with a sigmoid, another class's channel would not matter
+    wrong = mask_losses(tf.constant(logits), rois, truth, config)["mask_loss"]
+    np.testing.assert_allclose(wrong.total, 60.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["sigmoid", "softmax"])
+def test_class_agnostic_masks_are_learnt_whatever_the_class(loss):
+    truth, rois = half_mask_scene()
+    config = MaskHeadConfig(loss=loss, class_agnostic=True)
+    logits = np.full((1, 2, SIDE, SIDE, mask_channels(config, CLASSES)), -60.0, np.float32)
+    logits[..., : SIDE // 2, :, -1] = 60.0
+    if loss == "softmax":
+        logits[..., 0] = 0.0
+    other = rois._replace(classes=tf.constant([[1, 0]]))
+    for sample in (rois, other):
+        term = mask_losses(tf.constant(logits), sample, truth, config)["mask_loss"]
+        assert float(term.total) < 1e-6 and float(term.count) == 1.0
 
 
 # The whole.
@@ -481,8 +529,11 @@ def test_rows_that_are_no_sample_do_not_count():
     rois, truth = two_rois()
     logits, deltas, masks = (x[:1, :3] for x in random_predictions(0))
     loud = [tf.concat([x[:, :2], 1e6 * tf.ones_like(x[:, 2:])], 1) for x in (logits, deltas, masks)]
-    clean = {**box_losses(logits, deltas, rois, truth, BOX), **mask_losses(masks, rois, truth)}
-    dirty = {**box_losses(*loud[:2], rois, truth, BOX), **mask_losses(loud[2], rois, truth)}
+    clean = {
+        **box_losses(logits, deltas, rois, truth, BOX),
+        **mask_losses(masks, rois, truth, MASK),
+    }
+    dirty = {**box_losses(*loud[:2], rois, truth, BOX), **mask_losses(loud[2], rois, truth, MASK)}
     for name, term in clean.items():
         np.testing.assert_array_equal(dirty[name], term, err_msg=name)
 

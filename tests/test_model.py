@@ -276,3 +276,57 @@ def test_a_real_photo_is_read_and_predicted_at_its_own_size(tmp_path, data, mode
     path = sorted(pathlib.Path(data[1]).iterdir())[0]
     image = read_image(str(path))
     assert model.predict_images([image], 0.01)[0].size == image.shape[:2] == (96, 128)
+
+
+# What the paper compares with (tables 2b to 2d and 3).
+ABLATIONS = {
+    "roi_pool": ("roi.method=roi_pool",),
+    "softmax": ("mask_head={channels: 16, num_convs: 1, loss: softmax}",),
+    "class_agnostic": ("mask_head={channels: 16, num_convs: 1, class_agnostic: true}",),
+    "no_mask": ("mask_head.enabled=false",),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(ABLATIONS))
+def test_each_ablation_trains_every_weight_and_predicts(data, name):
+    config = tiny_config(*ABLATIONS[name], "train.epochs=1", "box_head.score_threshold=0.0")
+    model = mr.MaskRCNN(config.model)
+    before = weights_of(model)
+    model.compile(make_optimizer(config.train, 2))
+    train = from_coco(*data, config, training=True)
+    history = model.fit(train, epochs=1, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    assert ("mask_loss" in history) == (name != "no_mask")
+    changed = {n for n, v in weights_of(model).items() if not np.array_equal(v, before[n])}
+    assert changed == set(before)
+    found = model.predict_images([random_image(96, 128), random_image(50, 60)], batch_size=2)
+    assert len(found[0]) > 0 and found[0].has_masks == (name != "no_mask")
+    if name == "no_mask":
+        with pytest.raises(ValueError, match="boxes alone"):
+            found[0].rle()
+        assert "masks" not in model.predict(next(iter(train)), verbose=0)
+    else:
+        shape = (len(found[0]), 28, 28)
+        assert found[0].mask_probabilities.shape == shape
+        assert 0 <= found[0].mask_probabilities.min() <= found[0].mask_probabilities.max() <= 1
+
+
+def test_without_a_mask_branch_boxes_are_those_of_the_whole_model(model):
+    config = tiny_config("mask_head.enabled=false")
+    boxes_alone = mr.MaskRCNN(config.model)
+    mr.weights.load_weights(boxes_alone, weights_of(model), skip=["mask_head"])
+    image = random_image(96, 128)
+    found, expected = (m.predict_images([image], 0.0)[0] for m in (boxes_alone, model))
+    np.testing.assert_array_equal(found.boxes, expected.boxes)
+    np.testing.assert_array_equal(found.scores, expected.scores)
+
+
+def test_roi_pool_reads_other_features_than_roi_align(model):
+    config = tiny_config("roi.method=roi_pool")
+    other = mr.MaskRCNN(config.model)
+    set_weights(other, weights_of(model))
+    image = random_image(96, 128)
+    pooled, aligned = (m.predict_images([image], 0.0)[0] for m in (other, model))
+    assert pooled.boxes.shape == aligned.boxes.shape
+    assert np.abs(pooled.scores - aligned.scores).max() > 1e-4

@@ -202,6 +202,25 @@ def test_ground_truth_is_drawn_from_polygons_and_rle_with_crowds_in_grey():
     np.testing.assert_array_equal(draw_ground_truth(grey_image(), no_object), grey_image())
 
 
+def test_ground_truth_of_boxes_alone_is_drawn_as_frames():
+    record = Record(
+        image_id=1,
+        path="",
+        file_name="",
+        height=1000,
+        width=1000,
+        boxes=np.float32([[100, 100, 300, 300], [500, 500, 800, 900]]),
+        classes=np.int32([1, 2]),
+        crowd=np.array([False, False]),
+        segmentations=[None, None],
+        annotation_ids=[1, 2],
+    )
+    image = np.full((1000, 1000, 3), 128, np.uint8)
+    drawn = draw_ground_truth(image, record, ("cat", "dog"), labels=False)
+    assert (drawn[200, 200] == 128).all() and (drawn[650, 700] == 128).all()  # not filled
+    assert (drawn[100, 200] != 128).any() and (drawn[650, 500] != 128).any()
+
+
 def test_images_stand_side_by_side_at_one_height():
     first, second = np.full((200, 100, 3), 10, np.uint8), np.full((100, 100), 20, np.uint8)
     sheet = side_by_side([first, second])

@@ -4,11 +4,13 @@ import os
 import keras
 import numpy as np
 import pytest
+from tiny import tiny_config
 
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.layers.efficientnet_lite import EfficientNetLite
 from tfmaskrcnn.layers.norm import ConvNorm
 from tfmaskrcnn.layers.resnet import ResNet
+from tfmaskrcnn.model import MaskRCNN
 from tfmaskrcnn.weights import CLASS_LAYERS, load_weights, named_weights, read_weights, save_weights
 
 
@@ -243,3 +245,22 @@ def test_foreign_and_missing_files_are_input_errors(tmp_path):
 def test_a_model_that_is_not_built_is_an_error():
     with pytest.raises(ValueError, match="build it"):
         load_weights(ResNet(18), {})
+
+
+@pytest.mark.parametrize("loss", ["sigmoid", "softmax"])
+def test_another_number_of_classes_is_named_for_each_kind_of_mask(loss):
+    mask_head = f"mask_head={{channels: 8, num_convs: 1, loss: {loss}}}"
+    model, other = (
+        MaskRCNN(tiny_config(mask_head, f"model.num_classes={k}").model) for k in (3, 5)
+    )
+    arrays = {name: v.numpy() for name, v in named_weights(other).items()}
+    with pytest.raises(InputError, match="holds 5 classes, the model has 3"):
+        load_weights(model, arrays)
+
+
+def test_a_mask_head_with_another_loss_is_no_question_of_classes():
+    softmax = "mask_head={channels: 16, num_convs: 1, loss: softmax}"
+    model, other = MaskRCNN(tiny_config().model), MaskRCNN(tiny_config(softmax).model)
+    arrays = {name: v.numpy() for name, v in named_weights(other).items()}
+    with pytest.raises(InputError, match=r"mask_head/logits/bias is \(4,\), wanted \(3,\)"):
+        load_weights(model, arrays)

@@ -103,7 +103,8 @@ def _add_train(commands) -> None:
         "train",
         _train,
         "Train a model. CONFIG is a YAML file; the folder gets config.json, weights.npz (the best "
-        "epoch by mask AP), states/ (to resume), history.csv and curves.png.",
+        "epoch by mask AP, or box AP without masks), states/ (to resume), history.csv and "
+        "curves.png.",
     )
     parser.add_argument("config", metavar="CONFIG", help="YAML file, see configs/")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="the run's folder")

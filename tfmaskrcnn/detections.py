@@ -4,10 +4,10 @@ from typing import Optional
 
 import tensorflow as tf
 
-from tfmaskrcnn.model_config import BoxHeadConfig
+from tfmaskrcnn.model_config import BoxHeadConfig, MaskHeadConfig
 from tfmaskrcnn.ops.boxes import clip_boxes, decode_boxes, wider_than
 from tfmaskrcnn.ops.nms import Kept, class_aware_nms
-from tfmaskrcnn.ops.tensors import one_hot
+from tfmaskrcnn.ops.tensors import one_hot, own_channel
 from tfmaskrcnn.structures import Proposals
 
 
@@ -43,6 +43,26 @@ def select_detections(
     else:  # A row of padding is an empty proposal, whose boxes are empty as well.
         scores *= wider_than(boxes, config.min_side)
     return class_aware_nms(boxes, scores, config.nms_iou, threshold, config.max_detections)
+
+
+def mask_probabilities(
+    head, features: tf.Tensor, class_index: tf.Tensor, config: MaskHeadConfig
+) -> tf.Tensor:
+    """The mask of each detection's class.
+
+    Args:
+        head: a `MaskHead` of `model_config.mask_channels`; with softmax, channel 0 is background.
+        features: [B, D, S, S, C] float32.
+        class_index: [B, D] int32, 0..K-1.
+        config: which of the mask losses trained the head.
+
+    Returns:
+        [B, D, M, M] float32. With softmax the share of the class among all, background included.
+    """
+    index = tf.zeros_like(class_index) if config.class_agnostic else class_index
+    if config.loss == "softmax":
+        return own_channel(tf.nn.softmax(head(features)), index + 1)
+    return tf.sigmoid(head.own_logits(features, index))
 
 
 def _scores(logits: tf.Tensor, rule: str) -> tf.Tensor:

@@ -8,7 +8,7 @@ from typing import Dict, NamedTuple
 
 import tensorflow as tf
 
-from tfmaskrcnn.model_config import BoxHeadConfig, RpnConfig
+from tfmaskrcnn.model_config import BoxHeadConfig, MaskHeadConfig, RpnConfig
 from tfmaskrcnn.ops.boxes import encode_boxes
 from tfmaskrcnn.ops.masks import mask_targets
 from tfmaskrcnn.ops.matching import match_boxes
@@ -115,11 +115,22 @@ def box_losses(
     return {"cls_loss": classification, "box_loss": LossTerm(box, classification.count)}
 
 
-def mask_losses(logits: tf.Tensor, rois: RoiSample, truth: GroundTruth) -> Dict[str, LossTerm]:
-    """L_mask of the mask head's logits [B, R, M, M, K]: the true class's channel alone."""
-    own = own_channel(logits, rois.classes - 1)
+def mask_losses(
+    logits: tf.Tensor,
+    rois: RoiSample,
+    truth: GroundTruth,
+    config: MaskHeadConfig,
+) -> Dict[str, LossTerm]:
+    """L_mask of the mask head's logits [B, R, M, M, n], n from `model_config.mask_channels`.
+
+    With sigmoid the true class's channel alone; with softmax all channels compete in each pixel,
+    channel 0 for the background (table 2b).
+    """
     targets = mask_targets(rois.boxes, truth.boxes, truth.masks, rois.gt_index, logits.shape[2])
-    return {"mask_loss": mask_loss(own, targets, rois.positive)}
+    classes = tf.minimum(rois.classes, 1) if config.class_agnostic else rois.classes  # [B, R]
+    if config.loss == "softmax":
+        return {"mask_loss": softmax_mask_loss(logits, targets, classes, rois.positive)}
+    return {"mask_loss": mask_loss(own_channel(logits, classes - 1), targets, rois.positive)}
 
 
 def positives_only(rois: RoiSample, config: BoxHeadConfig) -> RoiSample:
@@ -173,6 +184,27 @@ def mask_loss(logits: tf.Tensor, targets: tf.Tensor, positive: tf.Tensor) -> Los
         positive: [B, R] bool.
     """
     each = tf.nn.sigmoid_cross_entropy_with_logits(tf.stop_gradient(targets), logits)
+    return _mean_over_masks(each, positive)
+
+
+def softmax_mask_loss(
+    logits: tf.Tensor, targets: tf.Tensor, classes: tf.Tensor, positive: tf.Tensor
+) -> LossTerm:
+    """Mean multinomial cross-entropy of each positive RoI's mask: a pixel has one label.
+
+    Args:
+        logits: [B, R, M, M, 1 + n] float32, 0 is background.
+        targets: [B, R, M, M] float32 in {0, 1}.
+        classes: [B, R] int32, the channel of the pixels inside, 1..n; those outside are background.
+        positive: [B, R] bool.
+    """
+    labels = tf.cast(targets, tf.int32) * classes[:, :, tf.newaxis, tf.newaxis]
+    each = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    return _mean_over_masks(each, positive)
+
+
+def _mean_over_masks(each: tf.Tensor, positive: tf.Tensor) -> LossTerm:
+    """[B, R, M, M] losses of pixels -> their mean in each RoI, summed over the positive ones."""
     each = tf.reduce_mean(each, axis=[2, 3])
     return LossTerm(tf.reduce_sum(tf.where(positive, each, 0.0)), number_of(positive))
 

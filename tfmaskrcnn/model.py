@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfmaskrcnn import compat, losses
 from tfmaskrcnn.config import Config
-from tfmaskrcnn.detections import select_detections
+from tfmaskrcnn.detections import mask_probabilities, select_detections
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.layers.backbones import make_backbone
@@ -16,11 +16,13 @@ from tfmaskrcnn.layers.fpn import Fpn
 from tfmaskrcnn.layers.mask_head import MaskHead
 from tfmaskrcnn.layers.rpn import RpnHead
 from tfmaskrcnn.losses import BOX_LOSS_NAMES, MASK_LOSS_NAMES, LossTerm
-from tfmaskrcnn.model_config import ModelConfig
+from tfmaskrcnn.model_config import ModelConfig, mask_channels
 from tfmaskrcnn.ops.anchors import pyramid_anchors
+from tfmaskrcnn.ops.atlas import Atlas, build_atlas
 from tfmaskrcnn.ops.crop import pyramid_crop
 from tfmaskrcnn.ops.placement import clip_sizes, in_image, inner_boxes, outer_boxes
-from tfmaskrcnn.ops.roi_align import Atlas, build_atlas, pyramid_roi_align
+from tfmaskrcnn.ops.roi_align import pyramid_roi_align
+from tfmaskrcnn.ops.roi_pool import pyramid_roi_pool
 from tfmaskrcnn.prediction import Predictor
 from tfmaskrcnn.proposals import select_proposals
 from tfmaskrcnn.structures import (
@@ -40,7 +42,7 @@ class MaskRCNN(TrainableModel):
     A training batch is a dict as `tfmaskrcnn.data.from_coco` makes it: `image` [B, H, W, 3]
     float32, normalised and zero-padded; `size` [B, 2] float32, height and width without padding;
     `image_id` [B] int64; `seed` [B, 2] int32; and `gt_boxes`, `gt_classes`, `gt_masks`, `gt_valid`,
-    `gt_crowd` as in `structures.GroundTruth`.
+    `gt_crowd` as in `structures.GroundTruth`. Without a mask branch `gt_masks` is not looked at.
 
     Args:
         config: a `ModelConfig`, a whole `Config`, or either as a dict.
@@ -106,19 +108,14 @@ class MaskRCNN(TrainableModel):
     def roi_features(self, atlas: Atlas, boxes: tf.Tensor, roi_side: int) -> tf.Tensor:
         """[B, R, 4] boxes -> [B, R, S, S, C] features by `roi.method`."""
         c, inclusive = self.config.roi, self.config.inclusive_boxes
+        levels = (c.canonical_size, c.canonical_level, c.level_rounding)
         with tf.name_scope("roi_align"):  # names by which export/latency.py sums times
             if c.method == "crop_and_resize":
                 return pyramid_crop(atlas, boxes, roi_side, c, inclusive)
-            return pyramid_roi_align(
-                atlas,
-                outer_boxes(boxes, self.config),
-                roi_side,
-                c.sampling_ratio,
-                c.aligned,
-                c.canonical_size,
-                c.canonical_level,
-                c.level_rounding,
-            )
+            boxes = outer_boxes(boxes, self.config)
+            if c.method == "roi_pool":
+                return pyramid_roi_pool(atlas, boxes, roi_side, *levels)
+            return pyramid_roi_align(atlas, boxes, roi_side, c.sampling_ratio, c.aligned, *levels)
 
     def detect(
         self, images: tf.Tensor, sizes: tf.Tensor, score_threshold: Optional[float] = None
@@ -146,7 +143,7 @@ class MaskRCNN(TrainableModel):
     def masks_of(self, atlas: Atlas, boxes: tf.Tensor, class_index: tf.Tensor) -> tf.Tensor:
         """Mask probabilities [B, D, M, M] of boxes [B, D, 4] and 0-based classes [B, D]."""
         features = self.roi_features(atlas, boxes, self.config.mask_head.roi_side)
-        return tf.sigmoid(self.mask_head.own_logits(features, class_index))
+        return mask_probabilities(self.mask_head, features, class_index, self.config.mask_head)
 
     def call(self, inputs, training=None):
         """A batch's `image` and `size` -> `Detections` as a dict, for `keras.Model.predict`."""
@@ -174,9 +171,10 @@ class MaskRCNN(TrainableModel):
             return terms
         rois = losses.positives_only(rois, box_config)
         features = self.roi_features(atlas, rois.boxes, self.config.mask_head.roi_side)
+        logits = self.mask_head(features)
         # Where a box ends must not move the mask within it.
         rois = rois._replace(boxes=outer_boxes(rois.boxes, self.config))
-        terms.update(losses.mask_losses(self.mask_head(features), rois, truth))
+        terms.update(losses.mask_losses(logits, rois, truth, self.config.mask_head))
         return terms
 
     # Prediction.
@@ -211,7 +209,8 @@ class MaskRCNN(TrainableModel):
 
 def _mask_head(config: ModelConfig) -> MaskHead:
     c = config.mask_head
-    return MaskHead(config.num_classes, c.channels, c.num_convs, name="mask_head")
+    masks = mask_channels(c, config.num_classes)
+    return MaskHead(masks, c.channels, c.num_convs, name="mask_head")
 
 
 def _model_config(config) -> ModelConfig:

@@ -202,7 +202,8 @@ class RoiConfig(Section):
     canonical_level: int = 4  # ... this level
     level_rounding: Literal["floor", "round"] = "floor"  # of log2(side / canonical_size)
     # crop_and_resize: one sample a bin, the first and last on the RoI's border (Matterport).
-    method: Literal["roi_align", "crop_and_resize"] = "roi_align"
+    # roi_pool: Fast R-CNN's maxima over whole feature pixels, for comparison (tables 2c, 2d).
+    method: Literal["roi_align", "roi_pool", "crop_and_resize"] = "roi_align"
     # Samples a bin and axis; 0 as many as a bin covers feature pixels (Detectron2; inference only).
     sampling_ratio: int = Field(2, ge=0)
     aligned: bool = True  # shift by half a feature pixel, so that samples lie at pixel centres
@@ -236,8 +237,17 @@ class MaskHeadConfig(Section):
     roi_side: Count = 14  # the mask has twice this side
     channels: Count = 256
     num_convs: Count = 4
+    # softmax: classes and background compete in each pixel, for comparison (table 2b).
+    loss: Literal["sigmoid", "softmax"] = "sigmoid"
+    class_agnostic: bool = False  # one mask whatever the class (section 4.2)
     # How M x M probabilities become pixels, see `ops.paste`.
     paste_rule: Literal["aligned", "torchvision", "matterport"] = "aligned"
+
+
+def mask_channels(config: MaskHeadConfig, num_classes: int) -> int:
+    """Channels of the mask head's logits: one a class or one for all; softmax has a background."""
+    masks = 1 if config.class_agnostic else num_classes
+    return masks + 1 if config.loss == "softmax" else masks
 
 
 class ModelConfig(Section):

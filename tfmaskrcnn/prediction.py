@@ -47,9 +47,9 @@ class Predictor:
         goal = int(height), int(width)
         batch = tf.stack([pad_to(image, *goal, config.input) for image, _ in ready])
         found = self._graph(float(threshold))(batch, tf.constant(sizes, tf.float32))
-        found = Detections(*(part.numpy() for part in found))
+        found = Detections(*(None if part is None else part.numpy() for part in found))
         return [
-            self._instances(Detections(*(part[i] for part in found)), image.shape[:2], sizes[i])
+            self._instances(_image(found, i), image.shape[:2], sizes[i])
             for i, image in enumerate(images)
         ]
 
@@ -77,10 +77,15 @@ class Predictor:
             scores=found.scores[found.valid],
             classes=found.classes[found.valid].astype(np.int32),
             size=(height, width),
-            mask_probabilities=found.masks[found.valid],
+            mask_probabilities=None if found.masks is None else found.masks[found.valid],
             class_names=self._model.config.class_names,
             paste_rule=self._model.config.mask_head.paste_rule,
         )
+
+
+def _image(found: Detections, i: int) -> Detections:
+    """Row `i` of all that was found in a batch."""
+    return Detections(*(None if part is None else part[i] for part in found))
 
 
 def check_image(image, what: str, channels: int = 3) -> None:

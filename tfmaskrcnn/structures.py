@@ -27,7 +27,9 @@ class GroundTruth(NamedTuple):
 
     boxes: tf.Tensor  # [B, G, 4] float32, yxyx pixels
     classes: tf.Tensor  # [B, G] int32, 1..K; 0 on padding
-    masks: tf.Tensor  # [B, G, 112, 112] uint8 in {0, 1}: the mask inside its box, resampled
+    # [B, G, 112, 112] uint8 in {0, 1}: the mask inside its box, resampled; None where the batch
+    # has none, which is enough without a mask branch.
+    masks: Optional[tf.Tensor]
     valid: tf.Tensor  # [B, G] bool
     crowd: tf.Tensor  # [B, G] bool: a region of many objects, never a target (COCO's iscrowd)
 
@@ -63,4 +65,5 @@ class Detections(NamedTuple):
 
 def ground_truth_of(batch: Dict[str, tf.Tensor]) -> GroundTruth:
     """The `GroundTruth` of a training batch: its keys `gt_boxes`, `gt_classes`, ... by name."""
-    return GroundTruth(*(batch[f"gt_{name}"] for name in GroundTruth._fields))
+    parts = {name: batch[f"gt_{name}"] for name in GroundTruth._fields if name != "masks"}
+    return GroundTruth(masks=batch.get("gt_masks"), **parts)

@@ -63,7 +63,7 @@ def draw_ground_truth(
 ) -> np.ndarray:
     """The image with the annotated objects of its `data.coco.Record`, drawn like `draw` does.
 
-    Crowd regions are grey.
+    Crowd regions are grey. If an annotation has no segmentation, all are drawn as boxes.
     """
     count = len(record.classes)
     one_class = len(class_names) == 1 or (not class_names and np.all(record.classes == 1))
@@ -76,7 +76,8 @@ def draw_ground_truth(
         name = names.get(k, f"class {k}")
         texts.append((f"{name} (crowd)" if crowd else name) if labels else "")
     size = record.height, record.width
-    masks = (decode(s, *size) for s in record.segmentations)
+    boxes_alone = any(s is None for s in record.segmentations)
+    masks = (decode(s, *size) for s in ([] if boxes_alone else record.segmentations))
     objects = [DrawnObject(*parts) for parts in zip(record.boxes, colors, texts)]
     return paint(image, objects, lambda scale: (smooth_window(m, scale) for m in masks))
 

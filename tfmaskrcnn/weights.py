@@ -15,11 +15,11 @@ from tfmaskrcnn import compat
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.files import replaced
 
-# Layers whose last axis counts classes, and the classes that a length of it stands for.
+# Layers whose last axis counts classes, and the classes that a length of it can stand for.
 _CLASSES_OF_LENGTH = {
-    "box_head/class_logits": lambda length: length - 1,  # one is background
-    "box_head/box_deltas": lambda length: length / 4,
-    "mask_head/logits": lambda length: length,
+    "box_head/class_logits": (lambda length: length - 1,),  # one is background
+    "box_head/box_deltas": (lambda length: length / 4,),
+    "mask_head/logits": (lambda length: length, lambda length: length - 1),  # or with background
 }
 # For `skip`: everything that depends on the number of classes.
 CLASS_LAYERS = tuple(_CLASSES_OF_LENGTH)
@@ -189,12 +189,13 @@ def _check(what: str, arrays: Mapping[str, np.ndarray], variables: Mapping[str, 
 
 def _class_counts(wrong: Mapping[str, Tuple[tuple, tuple]]) -> Optional[Tuple[int, int]]:
     """The file's and the model's number of classes, if nothing else explains the wrong shapes."""
-    counts = set()
+    counts = None
     for name, (found, wanted) in wrong.items():
-        count = next((c for layer, c in _CLASSES_OF_LENGTH.items() if f"{layer}/" in name), None)
-        if count is None or not found or found[:-1] != wanted[:-1]:
+        of_length = [c for layer, c in _CLASSES_OF_LENGTH.items() if f"{layer}/" in name]
+        if not of_length or not found or found[:-1] != wanted[:-1]:
             return None
-        counts.add((count(found[-1]), count(wanted[-1])))
+        possible = {(count(found[-1]), count(wanted[-1])) for count in of_length[0]}
+        counts = possible if counts is None else counts & possible
     if len(counts) != 1 or any(number != int(number) for pair in counts for number in pair):
         return None
     found, wanted = counts.pop()

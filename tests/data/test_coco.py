@@ -233,3 +233,26 @@ def test_images_without_objects_are_kept_and_counted(load, caplog):
 def test_a_file_that_serves_two_images_is_logged(load, caplog):
     load(changed_image(file_name="b.png"))
     assert "1 files belong to several images: b.png" in caplog.text
+
+
+@pytest.mark.parametrize("missing", [..., None, []])
+def test_annotations_of_boxes_alone_are_taken_where_no_masks_are_needed(load, missing):
+    coco = changed(segmentation=missing)
+    for entry in coco["annotations"]:
+        entry.pop("segmentation", None)
+    with pytest.raises(InputError, match=r"'segmentation'.*mask_head.enabled=false"):
+        load(coco)
+    record = load(coco, masks=False).records[0]
+    assert record.segmentations == [None, None]
+    np.testing.assert_array_equal(record.boxes[0], [1, 1, 9, 9])
+
+
+def test_where_no_masks_are_needed_those_that_are_there_are_still_checked(load):
+    assert len(load(GOOD, masks=False).records[0].segmentations[0]) == 1
+    with pytest.raises(InputError, match="3 points"):
+        load(changed(segmentation=[[1, 1, 2, 2]]), masks=False)
+    with pytest.raises(InputError, match="'bbox'"):
+        coco = copy.deepcopy(GOOD)
+        for entry in coco["annotations"]:
+            del entry["bbox"]
+        load(coco, masks=False)

@@ -121,3 +121,16 @@ def test_an_rle_that_cannot_be_decoded_is_named():
         padded(found)
     with pytest.raises(InputError, match="annotation 40 of image 4"):
         padded(found, (20, 30), shifted(20, 20))
+
+
+def test_an_object_of_a_box_alone_is_cut_as_its_box_is():
+    found = record([(10, 20, 30), (70, 70, 30), (0, 90, 10)])
+    found = found._replace(segmentations=[None] * 3)
+    order = np.arange(3)
+    out = padded_instances(found, shifted(20, 30), (60, 50), order, 5, 0.1, masks=False)
+    assert "masks" not in out
+    np.testing.assert_allclose(out["boxes"][:2], [[0, 0, 20, 20], [50, 40, 60, 50]], atol=1e-4)
+    np.testing.assert_array_equal(out["classes"], [1, 2, 0, 0, 0])  # the third is outside
+    # A ninth of the second box is visible.
+    out = padded_instances(found, shifted(20, 30), (60, 50), order, 5, 0.2, masks=False)
+    np.testing.assert_array_equal(out["classes"], [1, 0, 0, 0, 0])

@@ -267,3 +267,19 @@ def test_keras_fit_sees_the_next_epoch_at_each_epoch(data):
     dataset = from_records(data, config, training=True, start_epoch=2)
     model.fit(dataset, epochs=5, initial_epoch=2, verbose=0)
     assert seen == expected
+
+
+def test_without_a_mask_branch_batches_have_no_masks_and_the_same_boxes(shapes, tmp_path):
+    json_path, image_dir = shapes
+    with open(json_path, encoding="utf-8") as file:
+        coco = json.load(file)
+    for entry in coco["annotations"]:
+        del entry["segmentation"]
+    boxes_alone = tmp_path / "boxes.json"
+    boxes_alone.write_text(json.dumps(coco))
+    expected = next(iter(from_coco(json_path, image_dir, config_of(), training=False)))
+    config = config_of("mask_head.enabled=false")
+    found = next(iter(from_coco(str(boxes_alone), image_dir, config, training=False)))
+    assert set(found) == set(expected) - {"gt_masks"}
+    for name in found:
+        np.testing.assert_array_equal(found[name], expected[name], err_msg=name)

@@ -122,3 +122,22 @@ def test_the_package_offers_the_callback():
     assert tfmaskrcnn.evaluation.CocoCallback is CocoCallback
     with pytest.raises(AttributeError, match="Nothing"):
         tfmaskrcnn.evaluation.Nothing  # noqa: B018
+
+
+def test_a_model_without_a_mask_branch_logs_box_numbers_alone(coco_set):
+    for entry in coco_set.raw["annotations"]:
+        del entry["segmentation"]
+    coco_set.write()
+    student = Student(coco_set)
+    student.mask_head = None
+    history = fit(student, [callback_of(coco_set)], epochs=2)
+    assert [key for key in history if key.startswith("val_")] == KEYS[3:]
+    assert history["val_box_ap"][1] > history["val_box_ap"][0] > 0
+
+
+def test_a_model_of_masks_is_not_judged_by_boxes(coco_set):
+    for entry in coco_set.raw["annotations"]:
+        del entry["segmentation"]
+    coco_set.write()
+    with pytest.raises(InputError, match="mask_head.enabled=false"):
+        callback_of(coco_set, parse_config({"model": {"num_classes": 2}}))

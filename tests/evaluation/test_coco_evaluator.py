@@ -267,3 +267,40 @@ def test_what_does_not_belong_to_the_set_is_refused(coco_set):
 def test_limits_that_do_not_ascend_are_refused(coco_set, limits):
     with pytest.raises(InputError, match="max_detections is .*ascending"):
         CocoEvaluator(coco_set.json_path, limits)
+
+
+def boxes_of(instances):
+    return dataclasses.replace(instances, mask_probabilities=None, exact_rle=None)
+
+
+def test_a_set_of_boxes_alone_gives_box_numbers(coco_set):
+    found = {i: coco_set.noisy(i, 1) for i in coco_set.image_ids}
+    expected = evaluated(coco_set, found).boxes
+    for entry in coco_set.raw["annotations"]:
+        del entry["segmentation"]
+    coco_set.write()
+    for model in (found, {i: boxes_of(instances) for i, instances in found.items()}):
+        result = evaluated(coco_set, model)
+        assert not result.has_masks and set(result.masks.values()) == {-1.0}
+        assert result.boxes == expected  # `area` was in the file
+        assert "masks" not in result.table() and "n/a" not in result.table().splitlines()[4]
+
+
+def test_an_annotation_of_a_box_alone_among_masks_is_an_error_for_masks_alone(coco_set):
+    del coco_set.raw["annotations"][0]["segmentation"]
+    coco_set.raw["annotations"][0].pop("area")
+    coco_set.write()
+    found = {i: coco_set.perfect(i) for i in coco_set.image_ids}
+    with pytest.raises(InputError, match="annotation 1 of image 10: its segmentation is None"):
+        evaluated(coco_set, found)
+    result = evaluated(coco_set, {i: boxes_of(instances) for i, instances in found.items()})
+    assert result.boxes["AP"] == 1.0 and not result.has_masks
+
+
+def test_an_annotation_without_mask_and_box_is_an_error(coco_set):
+    for entry in coco_set.raw["annotations"]:
+        del entry["segmentation"]
+    del coco_set.raw["annotations"][0]["bbox"]
+    coco_set.write()
+    with pytest.raises(InputError, match="annotation 1 of image 10: its bbox is None"):
+        evaluated(coco_set, {10: coco_set.perfect(10)})

@@ -224,3 +224,21 @@ def test_a_wrong_choice_is_one_sentence(model, options, sentence):
 def test_webp_where_tensorflow_cannot_decode_it_is_refused_at_export():
     with pytest.raises(mr.InputError, match="has no WebP decoder"):
         mr.ExportOptions(webp=True)
+
+
+@pytest.mark.parametrize(
+    "kind, wanted",
+    [
+        ("loss: softmax", [0, 3, 1, 2]),  # the background stays first
+        ("class_agnostic: true", [0]),
+        ("{loss: softmax, class_agnostic: true}", [0, 1]),
+        ("loss: sigmoid", [2, 0, 1]),
+    ],
+)
+def test_chosen_classes_take_their_masks_along_whatever_the_kind_of_mask(kind, wanted):
+    kind = kind.strip("{}")
+    overrides = (*LABELS, f"mask_head={{channels: 16, num_convs: 1, {kind}}}")
+    original = mr.MaskRCNN(tiny_config(*overrides).model)
+    exported, _ = adapted(original, mr.ExportOptions(classes=["triangle"]))
+    kernels = [named_weights(m)["mask_head/logits/kernel"].numpy() for m in (original, exported)]
+    np.testing.assert_array_equal(kernels[1], kernels[0][..., wanted])

@@ -126,3 +126,26 @@ def test_a_folder_that_holds_something_is_not_overwritten(model, exported, tmp_p
     (tmp_path / "file").write_text("")
     with pytest.raises(mr.InputError, match="Cannot write"):
         mr.export_saved_model(model, str(tmp_path / "file" / "1"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        "mask_head.enabled=false",
+        "roi.method=roi_pool",
+        "mask_head={channels: 16, num_convs: 1, loss: softmax, class_agnostic: true}",
+    ],
+)
+def test_what_the_paper_compares_with_is_served_as_keras_has_it(overrides, tmp_path):
+    model = mr.MaskRCNN(tiny_config("box_head.score_threshold=0.01", overrides).model)
+    folder = mr.export_saved_model(model, str(tmp_path / "1"))
+    images = random_images((96, 128), (300, 200))
+    for found, expected in zip(saved_model_predictor(folder)(images), model.predict_images(images)):
+        if model.mask_head:
+            assert_alike(found, expected)
+        else:
+            assert not found.has_masks and not expected.has_masks and len(found) > 0
+            np.testing.assert_allclose(found.boxes, expected.boxes, atol=1e-2)
+    outputs = tf.saved_model.load(folder).signatures["network"].structured_outputs
+    assert ("detection_masks" in outputs) == (model.mask_head is not None)

@@ -1,4 +1,5 @@
 import csv
+import json
 import os
 from pathlib import Path
 
@@ -185,3 +186,33 @@ def test_missing_paths_are_named(tmp_path):
 def test_a_wrong_number_of_classes_names_both(sets, tmp_path):
     with pytest.raises(mr.InputError, match="3 categories .*num_classes is 7"):
         train(config_for(sets, "model.num_classes=7"), str(tmp_path / "run"))
+
+
+@pytest.mark.slow
+def test_a_run_on_boxes_alone_keeps_the_best_weights_by_box_ap(sets, tmp_path, caplog):
+    paths = []
+    for name, (json_path, _) in zip(("train", "val"), sets):
+        with open(json_path, encoding="utf-8") as file:
+            coco = json.load(file)
+        for entry in coco["annotations"]:
+            del entry["segmentation"]
+        (tmp_path / f"{name}.json").write_text(json.dumps(coco))
+        paths.append(f"data.{name}_json={tmp_path / name}.json")
+    config = config_for(sets, *AUGMENTED, *paths, "data.augment.crop=[64, 96]")
+    with pytest.raises(mr.InputError, match="mask_head.enabled=false"):
+        train(config, str(tmp_path / "masks"))
+    overrides = ("mask_head.enabled=false", "train.epochs=6", "train.early_stop=2")
+    config = config_for(sets, *AUGMENTED, *paths, "data.augment.crop=[64, 96]", *overrides)
+    run = Run(str(tmp_path / "boxes"))
+    with caplog.at_level("INFO"):
+        train(config, run.folder)
+    with open(run.history, encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert not any("mask" in name for name in rows[0])
+    aps = [float(row["val_box_ap"]) for row in rows]
+    best = f"epoch {np.argmax(aps) + 1}/6"
+    marked = [line for line in caplog.messages if "(best)" in line]
+    assert best in marked[-1] and "box AP" in marked[-1] and "mask" not in marked[-1]
+    assert len(rows) == 6 or f"No better box AP since epoch {np.argmax(aps) + 1}" in caplog.text
+    found = mr.load(run.folder).predict_images([np.zeros((96, 128, 3), np.uint8)], 0.0)[0]
+    assert len(found) > 0 and not found.has_masks

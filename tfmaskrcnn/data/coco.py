@@ -4,7 +4,7 @@ import json
 import logging
 import os
 from collections import Counter
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -26,7 +26,8 @@ class Record(NamedTuple):
     boxes: np.ndarray  # [n, 4] float32, yxyx pixels of the original image, clipped to it
     classes: np.ndarray  # [n] int32, 1..K
     crowd: np.ndarray  # [n] bool
-    segmentations: List[Segmentation]  # n times flat xy polygons, or an RLE dict
+    # n times flat xy polygons, or an RLE dict; None where an annotation is a box alone.
+    segmentations: List[Optional[Segmentation]]
     annotation_ids: List[int]
 
 
@@ -39,7 +40,9 @@ class CocoData(NamedTuple):
     json_path: str
 
 
-def load_coco(json_path: str, image_dir: str, skip_invalid: bool = False) -> CocoData:
+def load_coco(
+    json_path: str, image_dir: str, skip_invalid: bool = False, masks: bool = True
+) -> CocoData:
     """Read and check a COCO instance JSON; the image files' contents are not read.
 
     Classes are 1..K in the order of the category ids. A box that reaches over the image's edge is
@@ -50,6 +53,7 @@ def load_coco(json_path: str, image_dir: str, skip_invalid: bool = False) -> Coc
         image_dir: the folder that its file names start from.
         skip_invalid: leave wrong annotations out and log their number, instead of stopping. Wrong
             images and categories always stop.
+        masks: False takes annotations without a segmentation too.
 
     Raises:
         InputError: one sentence that names the file, the id, the value found and the value wanted.
@@ -59,8 +63,12 @@ def load_coco(json_path: str, image_dir: str, skip_invalid: bool = False) -> Coc
     names = _categories(raw["categories"], json_path)
     class_of = {category_id: k for k, category_id in enumerate(names, start=1)}
     images = _images(raw["images"], json_path, image_dir)
-    _check_kind(raw["annotations"], json_path)
-    objects, skipped = _objects(raw["annotations"], images, class_of, json_path, skip_invalid)
+    _check_kind(raw["annotations"], json_path, masks)
+
+    def read(entry, image, where):
+        return _object(entry, image, class_of, where, masks)
+
+    objects, skipped = _objects(raw["annotations"], images, read, json_path, skip_invalid)
     records = [_record(image, objects.get(i, []), image_dir) for i, image in images.items()]
     _report(json_path, records, skipped)
     return CocoData(records, tuple(names.values()), tuple(names), json_path)
@@ -125,17 +133,19 @@ def _images(entries: List[Any], json_path: str, image_dir: str) -> Dict[int, Dic
     return images
 
 
-def _check_kind(annotations: List[Any], json_path: str) -> None:
-    """Refuse captions, keypoint-only and box-only sets as a whole, with the reason."""
-    for key, meaning in (("bbox", "a box"), ("segmentation", "a mask (polygons or RLE)")):
+def _check_kind(annotations: List[Any], json_path: str, masks: bool) -> None:
+    """Refuse captions, keypoint-only and (for masks) box-only sets as a whole, with the reason."""
+    box, mask = "needs a box for every object", "needs a mask (polygons or RLE) for every object"
+    mask += "; set mask_head.enabled=false to train on boxes alone"
+    for key, need in (("bbox", box), ("segmentation", mask))[: 2 if masks else 1]:
         if annotations and not any(isinstance(a, dict) and a.get(key) for a in annotations):
             raise InputError(
                 f"{json_path}: none of the {len(annotations)} annotations has a '{key}'; "
-                f"Mask R-CNN needs {meaning} for every object."
+                f"Mask R-CNN {need}."
             )
 
 
-def _objects(annotations, images, class_of, json_path, skip_invalid):
+def _objects(annotations, images, read, json_path, skip_invalid):
     """Image id -> [(box, class, crowd, segmentation, annotation id)], and the errors skipped."""
     objects: Dict[int, List[Tuple]] = {}
     skipped: List[str] = []
@@ -151,7 +161,7 @@ def _objects(annotations, images, class_of, json_path, skip_invalid):
             seen.add(annotation_id)
             if image_id not in images:
                 raise InputError(f"{where}: there is no image {image_id} in 'images'.")
-            found = _object(entry, images[image_id], class_of, where)
+            found = read(entry, images[image_id], where)
         except InputError as error:
             if not skip_invalid:
                 raise
@@ -163,7 +173,8 @@ def _objects(annotations, images, class_of, json_path, skip_invalid):
     return objects, skipped
 
 
-def _object(entry: Dict[str, Any], image: Dict[str, Any], class_of: Dict[int, int], where: str):
+def _object(entry: Dict[str, Any], image: Dict[str, Any], class_of, where: str, masks: bool):
+    """Box, class, crowd and segmentation of an annotation."""
     category_id = _field(entry, "category_id", int, where)
     if category_id not in class_of:
         known = ", ".join(map(str, list(class_of)[:10])) + (", ..." if len(class_of) > 10 else "")
@@ -171,9 +182,10 @@ def _object(entry: Dict[str, Any], image: Dict[str, Any], class_of: Dict[int, in
     crowd = entry.get("iscrowd", 0)
     if crowd not in (0, 1):
         raise InputError(f"{where}: 'iscrowd' is {crowd!r}, wanted 0 or 1.")
+    size, shape = (image["height"], image["width"]), entry.get("segmentation")
     try:
-        box = checked_box(entry.get("bbox"), image["height"], image["width"])
-        shape = checked_segmentation(entry.get("segmentation"), image["height"], image["width"])
+        box = checked_box(entry.get("bbox"), *size)
+        shape = checked_segmentation(shape, *size) if masks or shape else None
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     return box, class_of[category_id], bool(crowd), shape

@@ -22,10 +22,12 @@ def padded_instances(
     order: np.ndarray,
     max_instances: int,
     min_visible: float,
+    masks: bool = True,
 ) -> Dict[str, np.ndarray]:
     """Boxes, classes and box-cropped masks of what the window shows.
 
-    A box that the window cuts becomes the tight box of the visible part of the mask.
+    A box that the window cuts becomes the tight box of the visible part of the mask; of an object
+    without a segmentation, the box's own visible part.
 
     Args:
         record: n objects in pixels of the original image.
@@ -34,6 +36,7 @@ def padded_instances(
         order: [n] a permutation; if more than `max_instances` are visible, its first ones are kept.
         max_instances: G.
         min_visible: share of its area below which a cut object is left out; crowd regions stay.
+        masks: False leaves "masks" out.
 
     Returns:
         "boxes" [G, 4] float32 yxyx pixels of the output, "classes" [G] int32, "masks"
@@ -56,19 +59,16 @@ def padded_instances(
     out = {
         "boxes": np.zeros((max_instances, 4), np.float32),
         "classes": np.zeros(max_instances, np.int32),
-        "masks": np.zeros((max_instances, MASK_SIDE, MASK_SIDE), np.uint8),
         "valid": np.arange(max_instances) < len(kept),
         "crowd": np.zeros(max_instances, bool),
     }
+    if masks:
+        out["masks"] = np.zeros((max_instances, MASK_SIDE, MASK_SIDE), np.uint8)
     for row, (i, box) in enumerate(kept):
         out["boxes"][row], out["classes"][row] = box, record.classes[i]
         out["crowd"][row] = record.crowd[i]
-        try:
-            out["masks"][row] = box_mask(
-                record.segmentations[i], record.height, record.width, matrix, box
-            )
-        except InputError as error:
-            raise _named(error, record, i) from None
+        if masks:
+            out["masks"][row] = _box_mask(record, i, matrix, box)
     return out
 
 
@@ -83,11 +83,27 @@ def _window_box(
     else:
         if np.any(box[2:] <= 0) or np.any(box[:2] >= limit[:2]):
             return None
-        part = visible_part(record.segmentations[i], record.height, record.width, matrix, window)
+        shape = record.segmentations[i]
+        shape = [_rectangle(record.boxes[i])] if shape is None else shape
+        part = visible_part(shape, record.height, record.width, matrix, window)
         if part.share < min_visible and not record.crowd[i]:
             return None
         box = part.box
     return box if np.all(box[2:] - box[:2] >= MIN_SIDE) else None
+
+
+def _box_mask(record: Record, i: int, matrix: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """The mask of object `i` inside its box of the output."""
+    try:
+        return box_mask(record.segmentations[i], record.height, record.width, matrix, box)
+    except InputError as error:
+        raise _named(error, record, i) from None
+
+
+def _rectangle(box: np.ndarray) -> np.ndarray:
+    """The flat xy polygon of a yxyx box."""
+    y1, x1, y2, x2 = box
+    return np.array([x1, y1, x2, y1, x2, y2, x1, y2], np.float32)
 
 
 def _named(error: InputError, record: Record, i: int) -> InputError:

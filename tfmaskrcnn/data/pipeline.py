@@ -38,7 +38,8 @@ def from_coco(
     json_path: str, image_dir: str, config: Config, training: bool, start_epoch: int = 0
 ) -> tf.data.Dataset:
     """`from_records` of a COCO instance JSON and the folder that its file names start from."""
-    data = load_coco(json_path, image_dir, config.data.skip_invalid)
+    masks = config.model.mask_head.enabled
+    data = load_coco(json_path, image_dir, config.data.skip_invalid, masks)
     return from_records(data, config, training, start_epoch)
 
 
@@ -52,7 +53,8 @@ def from_records(
     along the output's axes; "image_id" [B] int64; "seed" [B, 2] int32 for what the model
     draws; "gt_boxes" [B, G, 4] float32 yxyx pixels of the
     padded input; "gt_classes" [B, G] int32, 1..K; "gt_masks" [B, G, 112, 112] uint8 in {0, 1};
-    "gt_valid" and "gt_crowd" [B, G] bool (crowd rows are valid rows).
+    "gt_valid" and "gt_crowd" [B, G] bool (crowd rows are valid rows). Without a mask branch there
+    is no "gt_masks".
 
     Args:
         data: the records; its number of classes must be the model's.
@@ -174,6 +176,7 @@ def _sample_function(data: CocoData, config: Config, training: bool) -> Callable
     read = functools.partial(_read, data, input.channels)
     rasterise = functools.partial(_instances, data, config)
     static = _static_size(config, training)
+    dtypes = _gt_dtypes(config)
 
     def sample(epoch, position, index):
         seed = tf.random.fold_in(
@@ -199,8 +202,8 @@ def _sample_function(data: CocoData, config: Config, training: bool) -> Callable
         image = images.normalize(image, input)
         padded = static or images.padded_size(*tf.unstack(geometry.size), input.pad_multiple)
         order = tf.argsort(tf.random.stateless_uniform(tf.shape(crowd), seeds[2]))
-        found = _call(rasterise, [index, geometry.matrix, geometry.size, order], _GT_DTYPES)
-        truth = _shaped(found, config.data.max_instances)
+        found = _call(rasterise, [index, geometry.matrix, geometry.size, order], dtypes)
+        truth = _shaped(dict(zip(dtypes, found)), config.data.max_instances)
         offset = image_offset(geometry.size, tf.stack(padded), input)
         moved = truth["gt_boxes"] + tf.concat([offset, offset], axis=0)
         truth["gt_boxes"] = tf.where(truth["gt_valid"][:, tf.newaxis], moved, 0.0)
@@ -224,11 +227,17 @@ def _static_size(config: Config, training: bool) -> Optional[Tuple[int, int]]:
     return images.padded_size(*crop, input.pad_multiple) if training and crop else None
 
 
-def _shaped(found: Tuple[tf.Tensor, ...], rows: int) -> Dict[str, tf.Tensor]:
+def _gt_dtypes(config: Config) -> Dict[str, tf.DType]:
+    """What of `_GT_DTYPES` the model learns from."""
+    masks = config.model.mask_head.enabled
+    return {name: dtype for name, dtype in _GT_DTYPES.items() if masks or name != "masks"}
+
+
+def _shaped(found: Dict[str, tf.Tensor], rows: int) -> Dict[str, tf.Tensor]:
     shapes = {"boxes": [rows, 4], "masks": [rows, MASK_SIDE, MASK_SIDE]}
     return {
         f"gt_{name}": tf.ensure_shape(tensor, shapes.get(name, [rows]))
-        for name, tensor in zip(_GT_DTYPES, found)
+        for name, tensor in found.items()
     }
 
 
@@ -246,8 +255,9 @@ def _instances(data: CocoData, config: Config, index, matrix, size, order):
         order,
         config.data.max_instances,
         config.data.augment.min_visible,
+        config.model.mask_head.enabled,
     )
-    return tuple(found[name] for name in _GT_DTYPES)
+    return tuple(found[name] for name in _gt_dtypes(config))
 
 
 def _call(function: Callable, inputs, dtypes: Dict[str, tf.DType]) -> Tuple[tf.Tensor, ...]:

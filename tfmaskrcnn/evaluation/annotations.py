@@ -2,7 +2,7 @@
 
 import json
 import os
-from typing import Dict, List, Tuple
+from typing import Any, Dict, List, Tuple
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -26,6 +26,9 @@ class GroundTruthFile:
         categories = sorted(raw["categories"], key=lambda c: c["id"])
         self.category_ids: Tuple[int, ...] = tuple(c["id"] for c in categories)  # classes 1..K
         self.class_names: Tuple[str, ...] = tuple(str(c["name"]) for c in categories)
+        # Whether any annotation has a mask, or there is none at all: a set may hold boxes alone.
+        masks = (entry.get("segmentation") for entry in raw["annotations"])
+        self.has_masks = not raw["annotations"] or any(masks)
         self._annotations: Dict[int, List[Dict]] = {}
         # Ids are given anew from 1: COCOeval takes a match with annotation 0 for no match, and
         # files with ids from 0, or the same id twice, are common.
@@ -35,33 +38,43 @@ class GroundTruthFile:
             self._annotations.setdefault(entry.get("image_id"), []).append(entry)
         self._ready: Dict[int, List[Dict]] = {}
 
-    def annotations(self, image_id: int) -> List[Dict]:
-        """What an image holds, `segmentation` as RLE and `area`, `bbox`, `iscrowd` always there.
+    def annotations(self, image_id: int, masks: bool = True) -> List[Dict]:
+        """What an image holds, `area`, `bbox`, `iscrowd` always there and `segmentation` as RLE.
+
+        Args:
+            image_id: an id of the file.
+            masks: False takes annotations of a box alone too, and leaves them without a
+                segmentation; their area is the box's.
 
         Raises:
-            InputError: an annotation has no mask that pycocotools can read.
+            InputError: an annotation has no mask that pycocotools can read, or no box.
         """
         if image_id not in self._ready:
             entries = self._annotations.get(image_id, [])
-            self._ready[image_id] = [self._completed(entry, image_id) for entry in entries]
+            self._ready[image_id] = [self._completed(entry, image_id, masks) for entry in entries]
         return self._ready[image_id]
 
-    def _completed(self, entry: Dict, image_id: int) -> Dict:
+    def _completed(self, entry: Dict, image_id: int, masks: bool) -> Dict:
         image, where = self.images[image_id], f"annotation {entry['original_id']}"
         where = f"{self.path}: {where} of image {image_id}"
         if entry.get("category_id") not in self.category_ids:
             found = f"category_id {entry.get('category_id')!r} is not in 'categories'"
             raise InputError(f"{where}: {found} ({', '.join(map(str, self.category_ids[:10]))}).")
+        known: Dict[str, Any] = {"iscrowd": 0}
         try:
-            rle = _rle(entry["segmentation"], image["height"], image["width"])
-            known = {"area": float(coco_mask.area(rle)), "bbox": coco_mask.toBbox(rle).tolist()}
+            if masks or entry.get("segmentation"):
+                rle = _rle(entry["segmentation"], image["height"], image["width"])
+                known.update(area=float(coco_mask.area(rle)), bbox=coco_mask.toBbox(rle).tolist())
+                entry["segmentation"] = rle
         except Exception as error:  # pycocotools answers bad values with nearly anything
             found = repr(entry.get("segmentation"))[:60]
             reason = "wanted polygons of at least 3 points or an RLE"
             raise InputError(f"{where}: its segmentation is {found}; {reason}.") from error
-        complete = {**known, "iscrowd": 0, **entry, "segmentation": rle}
-        if np.shape(complete["bbox"]) != (4,):
-            raise InputError(f"{where}: its bbox is {complete['bbox']!r}, wanted 4 numbers.")
+        complete = {**known, **entry}
+        box = complete.get("bbox")
+        if np.shape(box) != (4,):
+            raise InputError(f"{where}: its bbox is {box!r}, wanted 4 numbers.")
+        complete.setdefault("area", float(box[2] * box[3]))
         return complete
 
 

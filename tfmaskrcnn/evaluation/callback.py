@@ -18,11 +18,12 @@ _LOGGED = ("ap", "ap50", "ap75")  # more would drown the loss on Keras' line
 class CocoCallback(keras.callbacks.Callback):
     """Evaluates `model.predict_images` on a data set at the end of epochs.
 
-    The logs get `val_mask_ap`, `val_mask_ap50`, `val_mask_ap75` and the same for `box`, so that
-    callbacks after this one can use them: `ModelCheckpoint(..., monitor="val_mask_ap",
-    mode="max", save_best_only=True)`, `EarlyStopping`, `CSVLogger`. An epoch without evaluation
-    has the last evaluation's numbers again (0 before the first one), because a key that comes and
-    goes breaks `CSVLogger` and a NaN breaks comparisons; a repeated number is never an improvement.
+    The logs get `val_mask_ap`, `val_mask_ap50`, `val_mask_ap75` and the same for `box` (for `box`
+    alone, if the model has no mask branch), so that callbacks after this one can use them:
+    `ModelCheckpoint(..., monitor="val_mask_ap", mode="max", save_best_only=True)`, `EarlyStopping`,
+    `CSVLogger`. An epoch without evaluation has the last evaluation's numbers again (0 before the
+    first one), because a key that comes and goes breaks `CSVLogger` and a NaN breaks comparisons; a
+    repeated number is never an improvement.
     """
 
     def __init__(
@@ -51,21 +52,23 @@ class CocoCallback(keras.callbacks.Callback):
             raise ValueError(f"every is {every}, wanted a number of epochs above 0.")
         self.prefix, self.every = prefix, every
         self.results: Dict[int, CocoResult] = {}  # by epoch, counted from 1 as Keras prints it
-        self._records = load_coco(json_path, image_dir, skip_invalid=True).records
+        masks = config is not None and config.model.mask_head.enabled  # then boxes do not suffice
+        self._records = load_coco(json_path, image_dir, skip_invalid=True, masks=masks).records
         limits, names = self.config.evaluation.max_detections, self.config.model.class_names
         self._evaluator = CocoEvaluator(json_path, limits, names)
-        keys = [f"{prefix}{kind}_{name}" for kind in ("mask", "box") for name in _LOGGED]
-        self._logged = dict.fromkeys(keys, 0.0)
+        self._logged: Dict[str, float] = {}
 
     def on_epoch_end(self, epoch, logs=None):
         """Evaluate if it is time, and add the numbers to `logs`."""
         epoch += 1
+        if not self._logged:
+            self._logged = dict.fromkeys(self._keys(), 0.0)
         if epoch % self.every == 0 or epoch == self.params.get("epochs"):
             result = self.evaluate()
             self.results[epoch] = result
             numbers = result.as_logs(self.prefix)
             self._logged = {key: numbers[key] for key in self._logged}
-            _LOG.debug("Epoch %d: mask AP %.3f", epoch, result.masks["AP"])
+            _LOG.debug("Epoch %d: %s", epoch, self._logged)
         if logs is not None:
             logs.update(self._logged)
 
@@ -77,3 +80,9 @@ class CocoCallback(keras.callbacks.Callback):
         channels = self.config.model.input.channels
         add_predictions(self._evaluator, predict, self._records, batch_size, channels=channels)
         return self._evaluator.result()
+
+    def _keys(self):
+        """The names of what is logged."""
+        has_masks = getattr(self.model, "mask_head", True) is not None
+        kinds = ("mask", "box") if has_masks else ("box",)
+        return [f"{self.prefix}{kind}_{name}" for kind in kinds for name in _LOGGED]

@@ -78,7 +78,8 @@ class CocoEvaluator:
             results = instances.coco_results(image_id, category_ids)
         except ValueError as error:
             raise InputError(f"Image {image_id} of {path}: {error}") from None
-        self.truth.annotations(image_id)  # stop at wrong ones now, not after the last image
+        # Stop at wrong annotations now, not after the last image.
+        self.truth.annotations(image_id, masks=self.truth.has_masks and instances.has_masks)
         self._without_masks |= len(instances) > 0 and not instances.has_masks
         self._results[image_id] = results
 
@@ -106,15 +107,14 @@ class CocoEvaluator:
     def _numbers(self, kind: str) -> Tuple[Dict[str, float], Dict[str, float]]:
         evaluated = self._run(kind)
         names = _unique(self.truth.class_names, self.truth.category_ids)
-        if kind == "segm" and self._without_masks:  # boxes alone: nothing to say about masks
-            evaluated["precision"][:] = evaluated["recall"][:] = ABSENT
         precision, recall = evaluated["precision"], evaluated["recall"]
         per_class = {n: _mean(precision[:, :, k, 0, -1]) for k, n in enumerate(names)}
         return _summary(precision, recall, self.max_detections), per_class
 
     def _run(self, kind: str) -> Dict[str, np.ndarray]:
         truth, image_ids = self.truth, list(self._results)
-        if not image_ids or not truth.category_ids:  # COCOeval cannot be without
+        boxes_alone = kind == "segm" and not self._can_judge_masks()
+        if boxes_alone or not image_ids or not truth.category_ids:  # COCOeval cannot be without
             shape = (10, len(truth.category_ids), len(AREAS), len(self.max_detections))
             recall = np.full(shape, ABSENT)
             return {"precision": np.full((10, 101, *shape[1:]), ABSENT), "recall": recall}
@@ -131,6 +131,11 @@ class CocoEvaluator:
             evaluation.evaluate()
             evaluation.accumulate()
         return evaluation.eval
+
+    def _can_judge_masks(self) -> bool:
+        """Whether all that was found has masks, and all that there is to be found."""
+        objects = (entry for i in self._results for entry in self.truth.annotations(i))
+        return not self._without_masks and all("segmentation" in entry for entry in objects)
 
     def _ids_of_classes(self, names: Sequence[str]) -> Tuple[Optional[int], ...]:
         """The category id of each class of a model with these names; None where the file has none.

@@ -3,7 +3,7 @@
 import dataclasses
 import io
 import json
-from typing import Dict
+from typing import Dict, Sequence, Tuple
 
 _MEANING = {
     "AP": "IoU 0.50 to 0.95",
@@ -20,7 +20,9 @@ _MEANING = {
 
 @dataclasses.dataclass(frozen=True)
 class CocoResult:
-    """COCO's numbers for masks and boxes; -1 where the ground truth has nothing to refer to.
+    """COCO's numbers for masks and boxes; -1 where there is nothing to refer to.
+
+    All of `masks` is -1 where the model or the ground truth has boxes alone.
 
     `masks` and `boxes` hold AP, AP50, AP75, APs, APm, APl, then AR1, AR10, AR100 (after the limits
     in use), ARs, ARm, ARl, each in [0, 1].
@@ -33,6 +35,11 @@ class CocoResult:
     num_images: int
     num_objects: int
     num_detections: int
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether there is anything to say about masks; False where all is absent, boxes too."""
+        return any(value >= 0 for value in self.masks.values())
 
     def as_logs(self, prefix: str = "val_") -> Dict[str, float]:
         """A flat dict: val_mask_ap, val_mask_ap50, ..., val_box_ap, ...; -1 for absent numbers."""
@@ -67,29 +74,37 @@ class CocoResult:
         return Group(*parts)
 
     def _summary_table(self, title: str):
-        table = _table(title, "COCO", "")
-        for name, value in self.masks.items():
+        kinds = self._kinds()
+        table = _table(title, ("COCO", ""), kinds)
+        for name in self.boxes:
             meaning = _MEANING.get(name, f"best {name[2:]} of each image")
             style = "bold" if name == "AP" else None
-            numbers = (_shown(value), _shown(self.boxes[name]))
+            numbers = [_shown(getattr(self, kind)[name]) for kind in kinds]
             table.add_row(name, meaning, *numbers, style=style, end_section=name == "APl")
         return table
 
     def _class_table(self):
-        table = _table("AP of each class", "class")
-        for name, value in self.mask_ap_per_class.items():
-            table.add_row(name, _shown(value), _shown(self.box_ap_per_class[name]))
+        kinds = self._kinds()
+        table = _table("AP of each class", ("class",), kinds)
+        aps = {"masks": self.mask_ap_per_class, "boxes": self.box_ap_per_class}
+        for name in self.box_ap_per_class:
+            table.add_row(name, *(_shown(aps[kind][name]) for kind in kinds))
         return table
 
+    def _kinds(self) -> Tuple[str, ...]:
+        """The columns of numbers: boxes alone, if there are numbers of them alone."""
+        boxes_alone = not self.has_masks and any(value >= 0 for value in self.boxes.values())
+        return ("boxes",) if boxes_alone else ("masks", "boxes")
 
-def _table(title: str, *columns: str):
+
+def _table(title: str, columns: Sequence[str], kinds: Sequence[str]):
     import rich.box
     from rich.table import Table
 
     table = Table(title=title, box=rich.box.SIMPLE_HEAD, title_justify="left", title_style="bold")
     for column in columns:
         table.add_column(column)
-    for column in ("masks", "boxes"):
+    for column in kinds:
         table.add_column(column, justify="right")
     return table
 

@@ -52,7 +52,7 @@ def evaluate(
     """
     predict = as_predictor(source)
     # Annotations that training refuses are left to pycocotools, which counts all of them.
-    records = load_coco(json_path, image_dir, skip_invalid=True).records[:limit]
+    records = load_coco(json_path, image_dir, skip_invalid=True, masks=False).records[:limit]
     evaluator = CocoEvaluator(json_path, max_detections)
     add_predictions(evaluator, predict, records, batch_size, progress, channels)
     return evaluator.result()

@@ -14,7 +14,10 @@ def he():
 
 @compat.register
 class MaskHead(keras.layers.Layer):
-    """RoI features -> one mask of logits a class, at twice the features' side."""
+    """RoI features -> one mask of logits a class, at twice the features' side.
+
+    `num_classes` are the channels of the logits: one more with a background, 1 for all classes.
+    """
 
     def __init__(self, num_classes, channels=256, num_convs=4, **kwargs):
         super().__init__(**kwargs)

@@ -6,9 +6,9 @@ One bilinear sample a bin; the first and the last lie on the RoI's border, and n
 import tensorflow as tf
 
 from tfmaskrcnn.model_config import RoiConfig
-from tfmaskrcnn.ops.roi_align import Atlas, pool_samples
+from tfmaskrcnn.ops.atlas import Atlas, level_places
+from tfmaskrcnn.ops.roi_align import pool_samples
 from tfmaskrcnn.ops.roi_levels import roi_levels
-from tfmaskrcnn.ops.tensors import one_hot
 from tfmaskrcnn.ops.tensors import side as length
 
 # Feature pixels; rounding errors are a hundredth of it.
@@ -39,9 +39,7 @@ def pyramid_crop(
     # Matterport's equation has the share of the input, and the input's size apart from it.
     canonical_size = config.canonical_size * tf.sqrt(tf.reduce_prod(span / whole))
     level = roi_levels(boxes, canonical_size, config.canonical_level, config.level_rounding)
-    is_level = one_hot(level, atlas.layout.shape[0])  # [B, R, L]
-    place = tf.reduce_sum(tf.expand_dims(is_level, -1) * atlas.layout, axis=2)  # [B, R, 5]
-    origin, size = place[..., 0:2], place[..., 2:4]
+    origin, size, _ = level_places(atlas, level)
     first = boxes[..., :2] / span * (size - 1.0)  # [B, R, 2] feature pixels
     last = boxes[..., 2:] / span * (size - 1.0)
     shares = tf.constant([i / (side - 1) for i in range(side)])

@@ -10,7 +10,7 @@ from tfmaskrcnn.config import Config
 from tfmaskrcnn.config_files import override
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.model import MaskRCNN
-from tfmaskrcnn.model_config import ModelConfig
+from tfmaskrcnn.model_config import MaskHeadConfig, ModelConfig
 from tfmaskrcnn.serving.options import ExportOptions
 from tfmaskrcnn.weights import load_weights, named_weights
 
@@ -41,7 +41,7 @@ def adapted(model: MaskRCNN, options: ExportOptions) -> Tuple[MaskRCNN, ModelCon
     with compat.precision(options.precision):
         changed = MaskRCNN(config)
     arrays = {name: variable.numpy() for name, variable in named_weights(model).items()}
-    load_weights(changed, classes_first(arrays, chosen))
+    load_weights(changed, classes_first(arrays, chosen, config.mask_head))
     return changed, described
 
 
@@ -82,7 +82,9 @@ def labelled(config: ModelConfig, chosen: List[int], names: Sequence[str]) -> Mo
     return ModelConfig.model_validate(values)
 
 
-def classes_first(weights: Dict[str, np.ndarray], chosen: List[int]) -> Dict[str, np.ndarray]:
+def classes_first(
+    weights: Dict[str, np.ndarray], chosen: List[int], masks: MaskHeadConfig
+) -> Dict[str, np.ndarray]:
     """Weights with the chosen classes moved to the front, the others kept from being detected.
 
     A class that is left out stays in the softmax, so the scores of the others do not change, but
@@ -104,6 +106,7 @@ def classes_first(weights: Dict[str, np.ndarray], chosen: List[int]) -> Dict[str
             deltas[len(chosen) :, 2:] = _NOTHING  # dh, dw
         changed[key] = deltas.reshape(weights[key].shape)
         key = f"mask_head/logits/{name}"
-        if key in weights:
-            changed[key] = weights[key][..., order]
+        if key in weights and not masks.class_agnostic:
+            rows = with_background if masks.loss == "softmax" else order
+            changed[key] = weights[key][..., rows]
     return changed

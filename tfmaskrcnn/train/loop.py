@@ -35,7 +35,7 @@ class Run(NamedTuple):
 
     @property
     def weights(self) -> str:
-        """Model weights of the best epoch by mask AP; of the last where nothing is evaluated."""
+        """Weights of the best epoch by mask AP (without masks box AP); unevaluated, of the last."""
         return os.path.join(self.folder, "weights.npz")
 
     @property
@@ -79,11 +79,7 @@ def train(
     """
     run = Run(writable_folder(folder))
     _check_folder(run, resume)
-    data = load_coco(
-        _given(config.data.train_json, "data.train_json"),
-        _given(config.data.train_images, "data.train_images"),
-        config.data.skip_invalid,
-    )
+    data = _training_data(config)
     config = with_classes_of(data, config)
     keras.utils.set_random_seed(config.train.seed)
     model = MaskRCNN(config.model)
@@ -153,6 +149,15 @@ def _check_folder(run: Run, resume: bool) -> None:
         if not os.path.exists(run.config):
             raise InputError(f"{run.folder} holds no run to resume.")
         _LOG.info("%s: stopped before its first state was saved; it begins anew.", run.folder)
+
+
+def _training_data(config: Config) -> CocoData:
+    return load_coco(
+        _given(config.data.train_json, "data.train_json"),
+        _given(config.data.train_images, "data.train_images"),
+        config.data.skip_invalid,
+        masks=config.model.mask_head.enabled,
+    )
 
 
 def _evaluation(config: Config) -> Optional[CocoCallback]:

@@ -19,15 +19,15 @@ from tfmaskrcnn.visualize import plot_curves
 from tfmaskrcnn.weights import save_weights
 
 _LOG = logging.getLogger(__name__)
-MONITOR = "val_mask_ap"
 _SECONDS_BETWEEN_LINES = 30.0
 
 
 class RunRecorder(keras.callbacks.Callback):
     """Writes history, curves, the best weights and the state; stops when AP no longer improves.
 
-    Goes after the `CocoCallback`, whose mask AP decides which weights are the best. The state is
-    written last, so that a run killed in between evaluates its last epoch again.
+    Goes after the `CocoCallback`, whose mask AP decides which weights are the best; its box AP, if
+    there is no mask branch. The state is written last, so that a run killed in between evaluates
+    its last epoch again.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class RunRecorder(keras.callbacks.Callback):
         """Begin at `progress` (of the last state), or at the start of a run."""
         super().__init__()
         self.run, self.config, self.evaluation, self._keeper = run, config, evaluation, keeper
+        self.kind = "mask" if config.model.mask_head.enabled else "box"  # of AP that decides
         keeper.recorded = self._progress
         progress = progress or {"best": None, "best_epoch": 0, "stopped": False, "history": []}
         self.best, self.best_epoch = progress["best"], progress["best_epoch"]
@@ -56,13 +57,14 @@ class RunRecorder(keras.callbacks.Callback):
         rate = compat.learning_rate(self.model.optimizer)
         self.history.append({"epoch": epoch + 1, **numbers, "learning_rate": rate})
         self._write_history()
-        score = numbers.get(MONITOR)
+        score = numbers.get(f"val_{self.kind}_ap")
         if self.evaluation is None or (evaluated and (self.best is None or score > self.best)):
             self.best, self.best_epoch = score, epoch + 1
             save_weights(self.model, self.run.weights)
         patience = self.config.train.early_stop
         if patience and evaluated and epoch + 1 - self.best_epoch >= patience:
-            _LOG.info("No better mask AP since epoch %d: stopping early.", self.best_epoch)
+            text = "No better %s AP since epoch %d: stopping early."
+            _LOG.info(text, self.kind, self.best_epoch)
             self.stopped = self.model.stop_training = True
         self._keeper.completed(epoch)
 
@@ -121,9 +123,10 @@ class ProgressLines(keras.callbacks.Callback):
         row, epochs = self.recorder.history[-1], self.params["epochs"]
         parts = " ".join(f"{n[:-5]} {row[n]:.3f}" for n in LOSS_NAMES if n in row)
         text = f"epoch {epoch + 1:>{len(str(epochs))}}/{epochs}   loss {row['loss']:.3f} ({parts})"
-        if MONITOR in row:
-            text += f"   mask AP {row[MONITOR]:.3f} AP50 {row['val_mask_ap50']:.3f}"
-            text += f" box AP {row['val_box_ap']:.3f}"
+        if "val_box_ap" in row:
+            kind = self.recorder.kind
+            text += f"   {kind} AP {row[f'val_{kind}_ap']:.3f} AP50 {row[f'val_{kind}_ap50']:.3f}"
+            text += f" box AP {row['val_box_ap']:.3f}" if kind != "box" else ""
             text += " (best)" if self.recorder.best_epoch == epoch + 1 else ""
         images = (self.keeper.step - self.keeper.begun_at) * self.batch_size
         speed = images / max(self._trained - self._began, 1e-9)
