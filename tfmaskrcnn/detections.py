@@ -22,7 +22,7 @@ def select_detections(
 
     Args:
         logits: [B, R, K + 1] float32, 0 is background.
-        deltas: [B, R, K, 4] float32.
+        deltas: [B, R, K, 4] float32, or [B, R, 1, 4] where all classes share a box.
         proposals: where the deltas start from; a row of padding is an empty box.
         sizes: [B, 2] float32, (height, width) of the images without padding.
         config: counts and thresholds.
@@ -33,7 +33,7 @@ def select_detections(
     """
     threshold = config.score_threshold if score_threshold is None else score_threshold
     rois = tf.expand_dims(proposals.boxes, 2)  # [B, R, 1, 4]
-    boxes = clip_boxes(decode_boxes(deltas, rois, config.delta_weights), sizes)  # [B, R, K, 4]
+    boxes = clip_boxes(decode_boxes(deltas, rois, config.delta_weights), sizes)  # [B, R, K or 1, 4]
     # A row of padding is an empty proposal, whose boxes are empty as well.
     scores = tf.nn.softmax(logits)[:, :, 1:] * wider_than(boxes, config.min_side)  # [B, R, K]
     return class_aware_nms(boxes, scores, config.nms_iou, threshold, config.max_detections)

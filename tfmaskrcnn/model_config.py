@@ -69,6 +69,10 @@ BackboneName = Literal[
     "resnet50",
     "resnet101",
     "resnet152",
+    "resnext50_32x4d",
+    "resnext101_32x4d",
+    "resnext101_32x8d",
+    "resnext101_64x4d",
     "efficientnet_lite0",
     "efficientnet_lite1",
     "efficientnet_lite2",
@@ -77,6 +81,14 @@ BackboneName = Literal[
 
 # Before the name of a model of `keras.applications`, such as "keras.EfficientNetB0".
 KERAS_PREFIX = "keras."
+# none: a bias alone; frozen_bn: fixed statistics and scale; bn: trained batch normalisation, sync_bn
+# over the batches of all replicas together; gn: group norm of 32 groups.
+Norm = Literal["none", "frozen_bn", "bn", "sync_bn", "gn"]
+
+
+def _check_groups(norm: str, key: str, channels: int) -> None:
+    if norm == "gn" and channels % 32:
+        raise ValueError(f"norm gn makes 32 groups, {key} {channels} is no multiple of 32")
 
 
 class BackboneConfig(Section):
@@ -85,9 +97,10 @@ class BackboneConfig(Section):
     name: Union[BackboneName, Annotated[str, Field(pattern=r"^keras\.[A-Z]\w*$")]] = "resnet50"
     # Layers of a keras.* backbone of strides 4, 8, 16, 32; empty takes the last of each stride.
     feature_layers: Tuple[str, ...] = ()
-    # frozen_bn: fixed statistics and scale; bn: trained batch normalisation.
-    norm: Literal["frozen_bn", "bn"] = "frozen_bn"
-    stride_in_1x1: bool = True  # MSRA's ResNet has the stride in the 1x1, torchvision's in the 3x3
+    norm: Literal["frozen_bn", "bn", "sync_bn", "gn"] = "frozen_bn"
+    # Where a bottleneck has its stride: MSRA's ResNet in the 1x1, torchvision's in the 3x3. None is
+    # MSRA's for a ResNet and the 3x3 for a ResNeXt, which never was trained otherwise.
+    stride_in_1x1: Optional[bool] = None
     # Added to the variance; None is the family's own (ResNet 1e-5, EfficientNet-Lite 1e-3).
     norm_epsilon: Optional[NotNegative] = None
     # Stages that are not trained: 0 none, 1 the stem, 2 the stem and res2 (Detectron's choice).
@@ -104,11 +117,23 @@ class BackboneConfig(Section):
             raise ValueError(f"feature_layers {self.feature_layers} must name 4 layers")
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _norm_fits_the_channels(self):
+        if self.norm == "gn" and self.name.startswith("efficientnet"):
+            raise ValueError(f"norm gn makes 32 groups, which the channels of {self.name} do not")
+        return self
+
 
 class FpnConfig(Section):
     """Feature pyramid (FPN paper, section 3)."""
 
     channels: Count = 256
+    norm: Norm = "none"
+
+    @pydantic.model_validator(mode="after")
+    def _norm_fits_the_channels(self):
+        _check_groups(self.norm, "channels", self.channels)
+        return self
 
 
 class AnchorConfig(Section):
@@ -135,6 +160,8 @@ class AnchorConfig(Section):
 class RpnConfig(Section):
     """Region proposal network (Faster R-CNN, section 3.1; numbers as in Detectron2)."""
 
+    num_convs: Count = 1  # 3x3 convolutions before objectness and deltas
+    channels: Optional[Count] = None  # of those; None takes the pyramid's
     positive_iou: Share = 0.7
     negative_iou: Share = 0.3
     samples_per_image: Count = 256
@@ -167,10 +194,15 @@ class RoiConfig(Section):
 
 
 class BoxHeadConfig(Section):
-    """Two-layer box head, its training samples and its detections."""
+    """Box head, its training samples and its detections."""
 
     roi_side: Count = 7
+    num_convs: int = Field(0, ge=0)  # 3x3 convolutions ...
+    conv_channels: Count = 256
+    norm: Norm = "none"  # ... with this norm,
+    num_fcs: int = Field(2, ge=1, le=2)  # and dense layers after them
     hidden: Count = 1024
+    class_agnostic: bool = False  # one box a RoI instead of one a class
     positive_iou: Share = 0.5
     samples_per_image: Count = 512
     positive_fraction: Share = 0.25
@@ -186,6 +218,11 @@ class BoxHeadConfig(Section):
     min_side: NotNegative = 0.0  # boxes with a side up to this are left out before NMS, pixels
     max_detections: Count = 100
 
+    @pydantic.model_validator(mode="after")
+    def _norm_fits_the_channels(self):
+        _check_groups(self.norm, "conv_channels", self.conv_channels)
+        return self
+
 
 class MaskHeadConfig(Section):
     """FCN mask head (Mask R-CNN, figure 4 right)."""
@@ -194,8 +231,14 @@ class MaskHeadConfig(Section):
     roi_side: Count = 14  # the mask has twice this side
     channels: Count = 256
     num_convs: Count = 4
+    norm: Norm = "none"  # of the convolutions
     # How M x M probabilities become pixels, see `ops.paste`.
     paste_rule: Literal["aligned", "torchvision"] = "aligned"
+
+    @pydantic.model_validator(mode="after")
+    def _norm_fits_the_channels(self):
+        _check_groups(self.norm, "channels", self.channels)
+        return self
 
 
 class ModelConfig(Section):

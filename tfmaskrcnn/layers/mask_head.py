@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from tfmaskrcnn import compat
+from tfmaskrcnn.layers.norm import ConvNorm
 from tfmaskrcnn.ops.tensors import side
 
 
@@ -16,18 +17,12 @@ def he():
 class MaskHead(keras.layers.Layer):
     """RoI features -> one mask of logits a class, at twice the features' side."""
 
-    def __init__(self, num_classes, channels=256, num_convs=4, **kwargs):
+    def __init__(self, num_classes, channels=256, num_convs=4, norm="none", **kwargs):
         super().__init__(**kwargs)
         self.num_classes, self.channels, self.num_convs = num_classes, channels, num_convs
+        self.norm = norm
         self.convs = [
-            keras.layers.Conv2D(
-                channels,
-                3,
-                padding="same",
-                activation="relu",
-                kernel_initializer=he(),
-                name=f"conv{i + 1}",
-            )
+            ConvNorm(channels, 3, norm=norm, activation="relu", name=f"conv{i + 1}")
             for i in range(num_convs)
         ]
         self.upsample = keras.layers.Conv2DTranspose(
@@ -52,12 +47,16 @@ class MaskHead(keras.layers.Layer):
         self.logits.build((None, None, None, self.channels))
         self.built = True
 
-    def call(self, features):
-        """[B, R, S, S, C] RoI features -> [B, R, 2S, 2S, K] float32 logits."""
+    def call(self, features, training=None, valid=None):
+        """[B, R, S, S, C] RoI features -> [B, R, 2S, 2S, K] float32 logits.
+
+        RoIs that are not `valid` [B, R] bool do not count in a trained norm's statistics.
+        """
         rois, size, channels = side(features, 1), features.shape[2], features.shape[4]
         x = tf.reshape(features, [-1, size, size, channels])  # [B*R, S, S, C]
+        valid = None if valid is None else tf.reshape(valid, [-1])
         for conv in self.convs:
-            x = conv(x)
+            x = conv(x, training=training, valid=valid)
         x = self.logits(self.upsample(x))  # [B*R, 2S, 2S, K]
         return tf.reshape(x, [-1, rois, 2 * size, 2 * size, self.num_classes])
 
@@ -67,4 +66,5 @@ class MaskHead(keras.layers.Layer):
             "num_classes": self.num_classes,
             "channels": self.channels,
             "num_convs": self.num_convs,
+            "norm": self.norm,
         }
