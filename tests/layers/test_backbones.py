@@ -37,7 +37,10 @@ def test_every_option_reaches_the_backbone():
     assert {key: found[key] for key in wanted} == wanted
     lite = make_backbone(BackboneConfig(name="efficientnet_lite1", norm="bn", freeze_at=4))
     assert (lite.variant, lite.norm, lite.freeze_at) == (1, "bn", 4)
-    strides = [make_backbone(BackboneConfig(name=n)).stride_in_1x1 for n in typing.get_args(BackboneName)[:6]]
+    strides = [
+        make_backbone(BackboneConfig(name=n)).stride_in_1x1
+        for n in typing.get_args(BackboneName)[:6]
+    ]
     assert strides == [True] * 5 + [False]  # a ResNeXt has it in the 3x3
     assert (lite.epsilon, make_backbone(BackboneConfig()).epsilon) == (1e-3, 1e-5)
     for name in ("efficientnet_lite0", "resnet18"):

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tfmaskrcnn.layers.norm import BN_MOMENTUM, ConvNorm, FrozenBatchNorm, make_norm
-from tfmaskrcnn.layers.trained_norms import BatchNorm, GroupNorm
+from tfmaskrcnn.layers.trained_norms import GroupNorm
 
 VECTORS = ("gamma", "beta", "moving_mean", "moving_variance")
 

@@ -76,7 +76,13 @@ def test_group_norm_has_finite_gradients_where_all_is_equal():
         ("none", {"kernel", "bias"}),
         ("gn", {"kernel", "norm/gamma", "norm/beta"}),
         *(
-            (kind, {"kernel", *(f"norm/{v}" for v in "gamma beta moving_mean moving_variance".split())})
+            (
+                kind,
+                {
+                    "kernel",
+                    *(f"norm/{v}" for v in ("gamma", "beta", "moving_mean", "moving_variance")),
+                },
+            )
             for kind in ("frozen_bn", "bn", "sync_bn")
         ),
     ],
@@ -193,7 +199,7 @@ for mask in (None, valid):
         lambda c: tf.constant(array[2 * c.replica_id_in_sync_group:][:2]))
     run = tf.function(lambda x, v: strategy.run(step, (many, x, v)))
     found, summed = run(pick(x), pick(rows))
-    found = np.concatenate([np.asarray(part) for part in strategy.experimental_local_results(found)])
+    found = np.concatenate([np.asarray(y) for y in strategy.experimental_local_results(found)])
     assert np.abs(found - y)[rows].max() < 1e-4
     for a, b in zip(summed, gradients):
         a = strategy.experimental_local_results(a)[0]

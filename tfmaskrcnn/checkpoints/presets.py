@@ -24,3 +24,11 @@ TORCHVISION = (
 # The defaults are its baselines, but that a RoI has as many samples a bin as the bin covers
 # feature pixels, and that its ResNet from MSRA takes pixels with the mean subtracted alone.
 DETECTRON2 = ("input.std=[1, 1, 1]", "input.resize=pillow", "roi.sampling_ratio=0")
+
+# Its backbones with group norm have their stride in the 3x3, its ResNeXts are besides trained on
+# pixels divided by the standard deviation.
+DETECTRON2_GN = ("backbone.stride_in_1x1=false",)
+DETECTRON2_RESNEXT = (*DETECTRON2_GN, "input.std=[58.395, 57.12, 57.375]")
+
+# The batch normalisation of a source that trains it: torchvision's `_v2`, Detectron2's SyncBN.
+TRAINED_BN = {"torchvision": "bn", "detectron2": "sync_bn"}

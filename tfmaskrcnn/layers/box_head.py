@@ -1,4 +1,6 @@
-"""Box head (FPN paper, section 4.2; Mask R-CNN, figure 4 right; Group Normalization, section 4.2)."""
+"""Box head of dense layers (FPN paper, section 4.2), or of convolutions and one dense layer
+("4conv1fc", Group Normalization, section 4.2).
+"""
 
 import keras
 import tensorflow as tf

@@ -155,7 +155,7 @@ class ConvNorm(keras.layers.Layer):
         side, channels = self.kernel_size, input_shape[-1]
         if channels % self.groups or (self.filters or 0) % self.groups:
             raise ValueError(
-                f"{channels} and {self.filters} channels are not divisible into {self.groups} groups"
+                f"{channels} and {self.filters} channels do not divide into {self.groups} groups"
             )
         out = (channels, 1) if self.depthwise else (channels // self.groups, self.filters)
         self.kernel = self.add_weight(

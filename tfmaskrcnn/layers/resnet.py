@@ -11,7 +11,7 @@ from tfmaskrcnn import compat
 from tfmaskrcnn.layers.norm import ConvNorm
 
 # Blocks of res2..res5 (the paper's table 1).
-_BLOCKS = {
+BLOCKS = {
     18: (2, 2, 2, 2),
     34: (3, 4, 6, 3),
     50: (3, 4, 6, 3),
@@ -31,7 +31,7 @@ class Shape(NamedTuple):
 
 # The name of each in the configuration.
 RESNETS = {
-    **{f"resnet{depth}": Shape(depth) for depth in _BLOCKS},
+    **{f"resnet{depth}": Shape(depth) for depth in BLOCKS},
     "resnext50_32x4d": Shape(50, 32, 4),
     "resnext101_32x4d": Shape(101, 32, 4),
     "resnext101_32x8d": Shape(101, 32, 8),
@@ -180,8 +180,8 @@ class ResNet(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if depth not in _BLOCKS:
-            raise ValueError(f"depth is {depth}; it must be one of {sorted(_BLOCKS)}")
+        if depth not in BLOCKS:
+            raise ValueError(f"depth is {depth}; it must be one of {sorted(BLOCKS)}")
         self.depth, self.norm, self.stride_in_1x1 = depth, norm, stride_in_1x1
         self.freeze_at, self.epsilon = freeze_at, epsilon
         self.groups, self.width = groups, width
@@ -193,7 +193,7 @@ class ResNet(keras.layers.Layer):
     def _blocks(self, stage):
         filters = _STEM_CHANNELS * 2**stage
         blocks = []
-        for i in range(_BLOCKS[self.depth][stage]):
+        for i in range(BLOCKS[self.depth][stage]):
             common = {
                 "strides": 2 if i == 0 and stage > 0 else 1,
                 "norm": self.norm,

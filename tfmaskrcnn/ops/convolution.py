@@ -25,7 +25,7 @@ def conv2d(x: tf.Tensor, kernel: tf.Tensor, strides: int, padding: str) -> tf.Te
     return tf.concat([tf.nn.conv2d(a, k, strides, padding) for a, k in parts], axis=-1)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.lru_cache
 def _groups_are_native() -> bool:
     """Whether a GPU or oneDNN does groups. TensorFlow's other CPU kernels have no gradient for
     them, and none at all for the fusion with a bias that graphs are rewritten to.
