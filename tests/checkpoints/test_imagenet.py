@@ -6,10 +6,10 @@ import re
 import numpy as np
 import pytest
 from golden.weights_by_name import weight
-from tfmaskrcnn.checkpoints.imagenet import read_backbone
 
 import tfmaskrcnn as mr
 from tfmaskrcnn.checkpoints import load_backbone
+from tfmaskrcnn.checkpoints.imagenet import read_backbone
 from tfmaskrcnn.checkpoints.resnet import Backbone, backbone_table, torchvision_name
 from tfmaskrcnn.layers.backbones import make_backbone
 from tfmaskrcnn.layers.resnet import RESNETS

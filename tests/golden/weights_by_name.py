@@ -27,16 +27,16 @@ TRANSPOSED = ("conv5_mask", "mask_head.deconv")
 NORMS = (".bn", ".norm.", "downsample.1")
 
 
-def weight(name, shape):
+def weight(name, shape, seed=0):
     """The array of a state dict's entry, in PyTorch's axis order."""
-    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    rng = np.random.default_rng(zlib.crc32(name.encode()) + seed)
     if name.endswith("running_mean"):
         return np.zeros(shape, np.float32)
     if name.endswith("running_var"):
         return np.ones(shape, np.float32)
     if name.endswith("num_batches_tracked"):
         return np.zeros(shape, np.int64)
-    if any(part in name for part in NORMS):
+    if any(part in name for part in NORMS) or (len(shape) == 1 and name.endswith("weight")):
         if name.endswith("bias"):
             return rng.normal(0, 0.1, shape).astype(np.float32)
         last = ".bn3." in name or "conv3.norm." in name

@@ -15,7 +15,9 @@ from tfmaskrcnn.checkpoints.reading import read_torch
 from tfmaskrcnn.checkpoints.resnet import Backbone, backbone_of, backbone_table, torchvision_name
 from tfmaskrcnn.checkpoints.table import converted, with_channels
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.model_config import InputConfig
+from tfmaskrcnn.layers.resnet import ResNet
+from tfmaskrcnn.model_config import BackboneConfig, InputConfig
+from tfmaskrcnn.weights import load_weights
 
 _LOG = logging.getLogger(__name__)
 _IMAGENET = InputConfig()  # torchvision's mean and standard deviation are the defaults
@@ -24,7 +26,10 @@ _IMAGENET = InputConfig()  # torchvision's mean and standard deviation are the d
 _OTHERS = re.compile(
     r"(stem\.)?fc\.|fc1000_|pred_|linear_|conv1_b$|.*_momentum$|.*\.num_batches_tracked$"
 )
-_CAFFE2_LAYERS = {"branch1": "shortcut", "branch2a": "conv1", "branch2b": "conv2", "branch2c": "conv3"}
+_CAFFE2_LAYERS = {
+    "branch1": "shortcut",
+    **{f"branch2{letter}": f"conv{i + 1}" for i, letter in enumerate("abc")},
+}
 _CAFFE2_VECTORS = {
     **dict.fromkeys(("bn_s", "bn_gamma", "gn_s"), "norm.weight"),
     **dict.fromkeys(("bn_b", "bn_beta", "bn_bias", "gn_b", "gn_bias"), "norm.bias"),
@@ -66,22 +71,42 @@ def read_backbone(path: str, channels: int = 3) -> Imported:
     weights = {name[len("backbone/") :]: a for name, a in converted(tensors, table, what).items()}
     stem = weights["stem/kernel"][:, :, ::-1] if caffe2 else weights["stem/kernel"]  # was BGR
     weights["stem/kernel"] = with_channels(stem, channels)
-    msra = caffe2 and backbone.norm == "bn" and not backbone.name.startswith("resnext")
-    plain = caffe2 and not backbone.name.startswith("resnext")
-    return Imported(backbone, weights, msra, (1.0, 1.0, 1.0) if plain else _IMAGENET.std)
+    undivided = caffe2 and not backbone.name.startswith("resnext")
+    std = (1.0, 1.0, 1.0) if undivided else _IMAGENET.std
+    return Imported(backbone, weights, undivided and backbone.norm == "bn", std)
 
 
-def check_input(path: str, found: Imported, config: Optional[InputConfig]) -> None:
-    """Log how images must be normalised for these weights, where `config` does not do it."""
-    wanted = {"mean": _IMAGENET.mean, "std": found.std}
-    given = wanted if config is None else {key: getattr(config, key) for key in wanted}
-    wrong = [
-        f"model.input.{key}={list(value)}"
-        for key, value in wanted.items()
-        if len(given[key]) == 3 and not np.allclose(given[key], value, rtol=0.02)
-    ]
+def load_resnet(
+    backbone: ResNet, config: BackboneConfig, input_config: Optional[InputConfig] = None
+) -> None:
+    """Give a built backbone the weights of the classifier in the file `config.weights`.
+
+    A warning is logged where `input_config` does not normalise images as it was trained.
+
+    Raises:
+        InputError: the file cannot be read, or holds another backbone than `config` describes.
+    """
+    path = config.weights
+    found = read_backbone(path, backbone.stem.kernel.shape[2])
+    wanted = {"name": found.backbone.name, "norm": config.norm}
+    if "gn" in (found.backbone.norm, config.norm):
+        wanted["norm"] = "gn" if found.backbone.norm == "gn" else "frozen_bn"
+    wrong = [f"{key}={value}" for key, value in wanted.items() if value != getattr(config, key)]
+    if backbone.depth >= 50 and backbone.stride_in_1x1 != found.stride_in_1x1:
+        wrong.append(f"stride_in_1x1={str(found.stride_in_1x1).lower()}")
     if wrong:
-        _LOG.warning("%s was trained with %s; consider setting it.", path, " ".join(wrong))
+        settings = " ".join(f"model.backbone.{setting}" for setting in wrong)
+        raise InputError(f"{path} holds another backbone than the configuration; set {settings}.")
+    load_weights(backbone, found.weights)
+    pixels = {"mean": _IMAGENET.mean, "std": found.std}
+    given = input_config or InputConfig(**pixels)
+    different = " ".join(
+        f"model.input.{key}={list(value)}"
+        for key, value in pixels.items()
+        if given.channels == 3 and not np.allclose(getattr(given, key), value, rtol=0.02)
+    )
+    if different:
+        _LOG.warning("%s was trained with %s, the configuration differs.", path, different)
 
 
 def _from_caffe2(tensors: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
