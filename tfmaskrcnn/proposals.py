@@ -30,7 +30,7 @@ def select_proposals(
         decoded = clip_boxes(decode_boxes(deltas, anchors, RPN_DELTA_WEIGHTS), sizes)
         # Levels play the part of classes in the NMS; -1 keeps a box out of it.
         real = wider_than(decoded, config.min_side)
-        score = tf.sigmoid(logits) * real + real - 1.0
+        score = tf.sigmoid(logits) * real + (real - 1.0)  # exact, also where it is below 1e-7
         others = -tf.ones_like(score)
         columns = [score if i == row else others for i in range(len(PYRAMID_LEVELS))]
         boxes.append(decoded)

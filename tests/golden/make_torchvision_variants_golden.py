@@ -5,8 +5,8 @@ Usage: python make_torchvision_variants_golden.py OUT.npz MODEL [CLASSES [SEED]]
 
 MODEL is a function of torchvision.models.detection, or "mask:BACKBONE" or "faster:BACKBONE" for
 what its `resnet_fpn_backbone` makes of a classifier. Its state dict is filled by
-`weights_by_name.weight`, and `with_statistics` so that means and variances matter; the image is
-`weights_by_name.image(213, 317, SEED)`, resized to 256 x at most 320.
+`weights_by_name.torchvision_state`; the image is `weights_by_name.image(213, 317, SEED)`, resized
+to 256 x at most 320.
 
 | here                             | made with torch 2.14.1, torchvision 0.29.1 and   |
 |----------------------------------|--------------------------------------------------|
@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torchvision.models import detection
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
-from weights_by_name import image, weight, with_statistics
+from weights_by_name import image, torchvision_state
 
 STEPS, CHANNEL_STEP = (8, 4, 2, 2, 2), 32
 ROIS, ROWS = 8, 40
@@ -39,8 +39,7 @@ def made(name, classes):
 
 def filled(model, seed):
     manifest = [[name, list(tensor.shape)] for name, tensor in model.state_dict().items()]
-    state = {name: weight(name, tuple(shape), seed) for name, shape in manifest}
-    state = with_statistics(state, 1e-5)
+    state = torchvision_state(manifest, seed)
     model.load_state_dict({name: torch.from_numpy(np.array(a)) for name, a in state.items()})
     return manifest
 

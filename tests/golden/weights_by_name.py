@@ -72,6 +72,15 @@ def with_statistics(tensors, epsilon):
     return tensors
 
 
+def torchvision_state(manifest, seed=0):
+    """A whole state dict of torchvision; `manifest` lists names and shapes."""
+    state = {name: weight(name, tuple(shape), seed) for name, shape in manifest}
+    if not any(".bn3." in name for name in state):  # ResNet-18 and -34: bn2 ends a block
+        last = [name for name in state if name.endswith(".bn2.weight")]
+        state.update({name: state[name] * np.float32(0.35) for name in last})
+    return with_statistics(state, 1e-5)
+
+
 def image(height, width, seed):
     """uint8 [height, width, 3] RGB: ellipses plus noise."""
     rng = np.random.default_rng(seed)
