@@ -30,7 +30,7 @@ def select_proposals(
         decoded = clip_boxes(decode_boxes(deltas, anchors, RPN_DELTA_WEIGHTS), sizes)
         # Levels play the part of classes in the NMS; -1 keeps a box out of it.
         real = wider_than(decoded, config.min_side)
-        score = tf.sigmoid(logits) * real + (real - 1.0)  # exact, also where it is below 1e-7
+        score = _rank(logits) * real + (real - 1.0)
         others = -tf.ones_like(score)
         columns = [score if i == row else others for i in range(len(PYRAMID_LEVELS))]
         boxes.append(decoded)
@@ -38,4 +38,14 @@ def select_proposals(
     boxes = tf.stop_gradient(tf.concat(boxes, axis=1))
     scores = tf.stop_gradient(tf.concat(scores, axis=1))
     kept = class_aware_nms(tf.expand_dims(boxes, 2), scores, config.nms_iou, -0.5, count)
-    return Proposals(kept.boxes, kept.scores, kept.valid)
+    return Proposals(kept.boxes, _probability(kept.scores), kept.valid)
+
+
+def _rank(logits):
+    """Scores >= 0 in the order of the logits, to the last bit: sigmoids above 17 are all 1."""
+    return tf.sigmoid(tf.minimum(logits, 0.0)) + tf.maximum(logits, 0.0)
+
+
+def _probability(rank):
+    """The sigmoid of the logits that `_rank` was given; 0 for 0."""
+    return (tf.sigmoid(tf.maximum(rank - 0.5, 0.0)) - 0.5) + tf.minimum(rank, 0.5)
