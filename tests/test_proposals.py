@@ -1,4 +1,4 @@
-"""What is particular to the choice of proposals; the golden files of tests/checkpoints do the rest."""
+"""What is particular to the choice of proposals; tests of golden files do the rest."""
 
 import numpy as np
 import tensorflow as tf
