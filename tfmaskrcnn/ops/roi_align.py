@@ -49,7 +49,7 @@ def build_atlas(
     maps = [pad(tf.cast(features[level], tf.float32)) for level in levels]  # [B, h + 2, w + 2, C]
     sizes = [(length(m, 1), length(m, 2)) for m in maps]
     widest = sizes[1][1] if len(maps) > 1 else 0
-    columns = [[maps[0]], [_fill(m, s[0], widest) for m, s in zip(maps[1:], sizes[1:])]]
+    columns = [maps[:1], [_fill(m, s[0] + MARGIN, widest) for m, s in zip(maps[1:], sizes[1:])]]
     tops, top = [MARGIN], MARGIN
     for height, _ in sizes[1:]:
         tops.append(top)
@@ -212,7 +212,7 @@ def _pool_samples(canvas, corners, inside, image_index, count, ratio):
         height, width = length(canvas, 1), length(canvas, 2)
         scale = tf.cast(tf.stack([height - 1, width - 1] * 2), tf.float32)
         crops = tf.image.crop_and_resize(canvas, corners / scale, image_index, [count, count])
-        weight = inside[:, 0, :, tf.newaxis] * inside[:, 1, tf.newaxis, :]  # [B*R, n, n]
+        weight = tf.expand_dims(inside[:, 0], 2) * tf.expand_dims(inside[:, 1], 1)  # [B*R, n, n]
         crops *= tf.expand_dims(weight, -1)
         pooled = tf.nn.avg_pool2d(crops, ratio, ratio, "VALID") if ratio > 1 else crops
 
@@ -283,11 +283,11 @@ def _fill(features, height, width):
 
 
 def _column(maps, height):
-    """Maps of one width, one below the other with margins, filled up to `height`."""
-    maps = [tf.pad(m, [[0, 0], [0, MARGIN], [0, 0], [0, 0]]) for m in maps]
+    """Maps of one width, one below the other, with margins around, filled up to `height`."""
     column = tf.concat(maps, axis=1) if len(maps) > 1 else maps[0]
-    column = tf.pad(column, [[0, 0], [MARGIN, 0], [MARGIN, MARGIN], [0, 0]])
-    return _fill(column, height, length(column, 2))
+    below = height - MARGIN - length(column, 1)
+    # One pad: each is a copy of a map of 62 MB.
+    return tf.pad(column, [[0, 0], [MARGIN, below], [MARGIN, MARGIN], [0, 0]])
 
 
 def _larger(a, b):
