@@ -79,12 +79,3 @@ def test_a_group_norm_that_does_not_divide_the_channels_is_explained():
     ):
         with pytest.raises(InputError, match="norm gn makes 32 groups"):
             parse_config({}, [override], "test")
-
-
-def test_class_agnostic_boxes_are_shared_by_the_classes(data):
-    config = tiny_config("box_head.class_agnostic=true", "box_head.nms_iou=1")
-    model = mr.MaskRCNN(config.model)
-    image = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
-    found = model.predict_images([image], score_threshold=0.0)[0]
-    boxes = np.unique(np.round(found.boxes, 3), axis=0)
-    assert len(found) == 20 and len(boxes) < 20
