@@ -14,7 +14,8 @@ from tfmaskrcnn.layers.resnet import BLOCKS, RESNETS, Shape
 
 Names = Callable[[str], str]
 _STAGES = (2, 3, 4, 5)
-_DEPTHS = {(blocks, depth >= 50): depth for depth, blocks in BLOCKS.items()}
+# Blocks of the four stages and whether they are bottlenecks -> the layers of the ResNet.
+DEPTHS = {(blocks, depth >= 50): depth for depth, blocks in BLOCKS.items()}
 _TORCHVISION = (
     (r"^stem\.", ""),
     (r"^res(\d)", lambda match: f"layer{int(match.group(1)) - 1}"),
@@ -41,7 +42,7 @@ def torchvision_name(name: str) -> str:
 def backbone_of(tensors: Mapping[str, np.ndarray], names: Names) -> Optional[Backbone]:
     """The backbone among `tensors`; None if there is none of those that can be configured."""
     bottleneck = names("res2.0.conv3.weight") in tensors
-    depth = _DEPTHS.get((tuple(_blocks(tensors, names, s) for s in _STAGES), bottleneck))
+    depth = DEPTHS.get((tuple(_blocks(tensors, names, s) for s in _STAGES), bottleneck))
     out, width = np.shape(tensors.get(names("res2.0.conv2.weight"), ((0, 1),)))[:2]
     shape = Shape(depth, out // width, width)
     name = next((name for name, known in RESNETS.items() if known == shape), None)

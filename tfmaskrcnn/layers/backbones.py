@@ -23,6 +23,7 @@ def make_backbone(config: BackboneConfig, name: str = "backbone") -> keras.layer
         common["epsilon"] = config.norm_epsilon
     if config.name in RESNETS:
         shape, stride_in_1x1 = RESNETS[config.name], config.stride_in_1x1
+        common["stem_pool"] = config.stem_pool
         if stride_in_1x1 is None:
             stride_in_1x1 = shape.groups == 1
         return ResNet(stride_in_1x1=stride_in_1x1, **shape._asdict(), **common)

@@ -166,6 +166,7 @@ class ResNet(keras.layers.Layer):
         epsilon: of the norms.
         groups: of the 3x3 convolutions of a ResNeXt of 50 or more layers.
         width: channels of each group in res2.
+        stem_pool: "symmetric", or "same" for TensorFlow's padding of the stem's max pooling.
     """
 
     def __init__(
@@ -177,13 +178,14 @@ class ResNet(keras.layers.Layer):
         epsilon: float = 1e-5,
         groups: int = 1,
         width: int = 64,
+        stem_pool: str = "symmetric",
         **kwargs,
     ):
         super().__init__(**kwargs)
         if depth not in BLOCKS:
             raise ValueError(f"depth is {depth}; it must be one of {sorted(BLOCKS)}")
         self.depth, self.norm, self.stride_in_1x1 = depth, norm, stride_in_1x1
-        self.freeze_at, self.epsilon = freeze_at, epsilon
+        self.freeze_at, self.epsilon, self.stem_pool = freeze_at, epsilon, stem_pool
         self.groups, self.width = groups, width
         self.stem = ConvNorm(
             _STEM_CHANNELS, 7, 2, norm=norm, epsilon=epsilon, activation="relu", name="stem"
@@ -230,9 +232,10 @@ class ResNet(keras.layers.Layer):
     def call(self, images, training=None):
         """[B, H, W, 3] normalised images -> {"c2": [B, ceil(H / 4), ceil(W / 4), C2], ...}."""
         x = self.stem(images, training=training)
-        # Zero padding is as good as minus infinity after a ReLU; SAME would shift even sizes.
-        x = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])
-        x = tf.nn.max_pool2d(x, 3, 2, "VALID")
+        if self.stem_pool == "symmetric":
+            # Zero padding is as good as minus infinity after a ReLU; SAME would shift even sizes.
+            x = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])
+        x = tf.nn.max_pool2d(x, 3, 2, "VALID" if self.stem_pool == "symmetric" else "SAME")
         outputs = {}
         for name in _STAGES:
             for block in getattr(self, name):
@@ -251,4 +254,5 @@ class ResNet(keras.layers.Layer):
             "epsilon": self.epsilon,
             "groups": self.groups,
             "width": self.width,
+            "stem_pool": self.stem_pool,
         }
