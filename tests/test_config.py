@@ -45,7 +45,7 @@ def test_defaults_are_valid_and_the_same_every_time():
         ("model.input.fixed_size", None),
         ("model.backbone.name", "resnet50"),
         ("model.backbone.norm", "frozen_bn"),
-        ("model.backbone.stride_in_1x1", True),
+        ("model.backbone.stride_in_1x1", None),
         ("model.backbone.freeze_at", 2),
         ("model.fpn.channels", 256),
         ("model.anchors.sizes", ((32,), (64,), (128,), (256,), (512,))),

@@ -396,6 +396,16 @@ def test_box_and_mask_loss_look_at_the_true_class_alone():
     assert losses(1, 7.0)[0] != before[0] and losses(1, 7.0)[1] != before[1]
 
 
+def test_the_box_loss_of_a_class_agnostic_head_takes_the_one_box_of_each_roi():
+    rois, truth = two_rois()
+    logits, deltas, _ = (x[:1, :3] for x in random_predictions(0))
+    shared = deltas[:, :, 1:2]  # of class 2, the only positive's
+    found = box_losses(logits, shared, rois, truth, BOX)["box_loss"]
+    np.testing.assert_allclose(
+        found.total, box_losses(logits, deltas, rois, truth, BOX)["box_loss"].total
+    )
+
+
 def test_mask_targets_are_cut_from_the_objects_own_mask():
     masks = np.zeros((1, 2, 112, 112))
     masks[0, 0, :56] = 1  # the upper half of the first object

@@ -23,7 +23,7 @@ def select_detections(
 
     Args:
         logits: [B, R, K + 1] float32, 0 is background.
-        deltas: [B, R, K, 4] float32.
+        deltas: [B, R, K, 4] float32, or [B, R, 1, 4] where all classes share a box.
         proposals: where the deltas start from; a row of padding is an empty box.
         sizes: [B, 2] float32, (height, width) of the images without padding, or [B, 4] the windows
             that they fill.
@@ -36,7 +36,7 @@ def select_detections(
     threshold = config.score_threshold if score_threshold is None else score_threshold
     rois = tf.expand_dims(proposals.boxes, 2)  # [B, R, 1, 4]
     boxes = decode_boxes(deltas, rois, config.delta_weights, config.clamp_deltas)
-    boxes = clip_boxes(boxes, sizes)  # [B, R, K, 4]
+    boxes = clip_boxes(boxes, sizes)  # [B, R, K or 1, 4]
     scores = _scores(logits, config.detection_rule)  # [B, R, K]
     if config.min_side is None:
         scores *= tf.where(proposals.valid, 1.0, 0.0)[:, :, tf.newaxis]

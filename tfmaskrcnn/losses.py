@@ -102,13 +102,14 @@ def box_losses(
     truth: GroundTruth,
     config: BoxHeadConfig,
 ) -> Dict[str, LossTerm]:
-    """L_cls and L_box of the box head's logits [B, R, K + 1] and deltas [B, R, K, 4].
+    """L_cls and L_box of the box head's logits [B, R, K + 1] and deltas [B, R, K or 1, 4].
 
     L_box is divided by all sampled RoIs, so that each object weighs alike however many RoIs are
     positive (Detectron2).
     """
     classification = class_loss(logits, rois.classes, rois.valid)
-    deltas = tf.gather(deltas, tf.maximum(rois.classes - 1, 0), batch_dims=2)  # [B, R, 4]
+    own = tf.clip_by_value(rois.classes - 1, 0, deltas.shape[2] - 1)  # 0 if class-agnostic
+    deltas = tf.gather(deltas, own, batch_dims=2)  # [B, R, 4]
     boxes = tf.gather(truth.boxes, rois.gt_index, batch_dims=1)
     targets = encode_boxes(boxes, rois.boxes, config.delta_weights)
     box = delta_loss(deltas, targets, rois.positive, config.smooth_l1_beta)

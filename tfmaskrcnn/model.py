@@ -57,10 +57,12 @@ class MaskRCNN(TrainableModel):
         self.config = _model_config(config)
         c = self.config
         self.backbone = make_backbone(c.backbone)
-        self.fpn = Fpn(c.fpn.channels, name="fpn")
+        self.fpn = Fpn(c.fpn.channels, c.fpn.norm, name="fpn")
         num_anchors = len(c.anchors.sizes[0]) * len(c.anchors.ratios)
-        self.rpn = RpnHead(num_anchors, c.rpn.channels or c.fpn.channels, name="rpn")
-        self.box_head = BoxHead(c.num_classes, c.box_head.hidden, name="box_head")
+        self.rpn = RpnHead(
+            num_anchors, c.rpn.channels or c.fpn.channels, c.rpn.num_convs, name="rpn"
+        )
+        self.box_head = _box_head(c)
         self.mask_head = _mask_head(c) if c.mask_head.enabled else None
         self.track_losses(BOX_LOSS_NAMES + (MASK_LOSS_NAMES if self.mask_head else ()))
         self._predictor = Predictor(self)
@@ -85,7 +87,7 @@ class MaskRCNN(TrainableModel):
 
     def features(self, images: tf.Tensor, training: bool = False) -> Dict[str, tf.Tensor]:
         """[B, H, W, 3] normalised images -> pyramid {"p2": [B, H/4, W/4, C], ..., "p6"}."""
-        return self.fpn(self.backbone(images, training=training))
+        return self.fpn(self.backbone(images, training=training), training=training)
 
     def rpn_output(self, pyramid: Dict[str, tf.Tensor]) -> RpnOutput:
         """Objectness and deltas of all anchors."""
@@ -165,13 +167,14 @@ class MaskRCNN(TrainableModel):
         proposals = self.propose(rpn, limits.proposals, training=True)
         rois = losses.sample_rois(proposals, inner_truth, seeds, box_config)
         atlas = build_atlas(pyramid)
-        logits, deltas = self.box_head(self.roi_features(atlas, rois.boxes, box_config.roi_side))
+        features = self.roi_features(atlas, rois.boxes, box_config.roi_side)
+        logits, deltas = self.box_head(features, training=training, valid=rois.valid)
         terms.update(losses.box_losses(logits, deltas, rois, inner_truth, box_config))
         if not self.mask_head:
             return terms
         rois = losses.positives_only(rois, box_config)
         features = self.roi_features(atlas, rois.boxes, self.config.mask_head.roi_side)
-        logits = self.mask_head(features)
+        logits = self.mask_head(features, training=training, valid=rois.positive)
         # Where a box ends must not move the mask within it.
         rois = rois._replace(boxes=outer_boxes(rois.boxes, self.config))
         terms.update(losses.mask_losses(logits, rois, truth, self.config.mask_head))
@@ -207,10 +210,24 @@ class MaskRCNN(TrainableModel):
         return cls(**config)
 
 
+def _box_head(config: ModelConfig) -> BoxHead:
+    c = config.box_head
+    return BoxHead(
+        config.num_classes,
+        c.hidden,
+        num_fcs=c.num_fcs,
+        num_convs=c.num_convs,
+        conv_channels=c.conv_channels,
+        norm=c.norm,
+        class_agnostic=c.class_agnostic,
+        name="box_head",
+    )
+
+
 def _mask_head(config: ModelConfig) -> MaskHead:
     c = config.mask_head
     masks = mask_channels(c, config.num_classes)
-    return MaskHead(masks, c.channels, c.num_convs, name="mask_head")
+    return MaskHead(masks, c.channels, c.num_convs, c.norm, name="mask_head")
 
 
 def _model_config(config) -> ModelConfig:

@@ -87,6 +87,10 @@ BackboneName = Literal[
     "resnet50",
     "resnet101",
     "resnet152",
+    "resnext50_32x4d",
+    "resnext101_32x4d",
+    "resnext101_32x8d",
+    "resnext101_64x4d",
     "efficientnet_lite0",
     "efficientnet_lite1",
     "efficientnet_lite2",
@@ -95,6 +99,9 @@ BackboneName = Literal[
 
 # Before the name of a model of `keras.applications`, such as "keras.EfficientNetB0".
 KERAS_PREFIX = "keras."
+# none: a bias alone; frozen_bn: fixed statistics and scale; bn: trained batch normalisation,
+# sync_bn over the batches of all replicas together; gn: group norm of 32 groups.
+Norm = Literal["none", "frozen_bn", "bn", "sync_bn", "gn"]
 
 
 class BackboneConfig(Section):
@@ -103,9 +110,10 @@ class BackboneConfig(Section):
     name: Union[BackboneName, Annotated[str, Field(pattern=r"^keras\.[A-Z]\w*$")]] = "resnet50"
     # Layers of a keras.* backbone of strides 4, 8, 16, 32; empty takes the last of each stride.
     feature_layers: Tuple[str, ...] = ()
-    # frozen_bn: fixed statistics and scale; bn: trained batch normalisation.
-    norm: Literal["frozen_bn", "bn"] = "frozen_bn"
-    stride_in_1x1: bool = True  # MSRA's ResNet has the stride in the 1x1, torchvision's in the 3x3
+    norm: Literal["frozen_bn", "bn", "sync_bn", "gn"] = "frozen_bn"
+    # Where a bottleneck has its stride: MSRA's ResNet in the 1x1, torchvision's in the 3x3. None is
+    # MSRA's for a ResNet and the 3x3 for a ResNeXt, which never was trained otherwise.
+    stride_in_1x1: Optional[bool] = None
     # Of the stem's max pooling: "same" is TensorFlow's, which pads an even map at the bottom and
     # the right only (Matterport).
     stem_pool: Literal["symmetric", "same"] = "symmetric"
@@ -125,11 +133,18 @@ class BackboneConfig(Section):
             raise ValueError(f"feature_layers {self.feature_layers} must name 4 layers")
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _norm_fits_the_channels(self):
+        if self.norm == "gn" and self.name.startswith("efficientnet"):
+            raise ValueError(f"norm gn makes 32 groups, which the channels of {self.name} do not")
+        return self
+
 
 class FpnConfig(Section):
     """Feature pyramid (FPN paper, section 3)."""
 
     channels: Count = 256
+    norm: Norm = "none"
 
 
 class AnchorConfig(Section):
@@ -156,7 +171,8 @@ class AnchorConfig(Section):
 class RpnConfig(Section):
     """Region proposal network (Faster R-CNN, section 3.1; numbers as in Detectron2)."""
 
-    channels: Optional[Count] = None  # of the 3x3 convolution; None is fpn.channels
+    num_convs: Count = 1  # 3x3 convolutions before objectness and deltas
+    channels: Optional[Count] = None  # of those; None takes the pyramid's
     positive_iou: Share = 0.7
     negative_iou: Share = 0.3
     samples_per_image: Count = 256
@@ -210,10 +226,15 @@ class RoiConfig(Section):
 
 
 class BoxHeadConfig(Section):
-    """Two-layer box head, its training samples and its detections."""
+    """Box head, its training samples and its detections."""
 
     roi_side: Count = 7
+    num_convs: int = Field(0, ge=0)  # 3x3 convolutions ...
+    conv_channels: Count = 256
+    norm: Norm = "none"  # ... with this norm,
+    num_fcs: int = Field(2, ge=1, le=2)  # and dense layers after them
     hidden: Count = 1024
+    class_agnostic: bool = False  # one box a RoI instead of one a class
     positive_iou: Share = 0.5
     samples_per_image: Count = 512
     positive_fraction: Share = 0.25
@@ -240,6 +261,7 @@ class MaskHeadConfig(Section):
     # softmax: classes and background compete in each pixel, for comparison (table 2b).
     loss: Literal["sigmoid", "softmax"] = "sigmoid"
     class_agnostic: bool = False  # one mask whatever the class (section 4.2)
+    norm: Norm = "none"  # of the convolutions
     # How M x M probabilities become pixels, see `ops.paste`.
     paste_rule: Literal["aligned", "torchvision", "matterport"] = "aligned"
 
@@ -267,6 +289,19 @@ class ModelConfig(Section):
     roi: RoiConfig = RoiConfig()
     box_head: BoxHeadConfig = BoxHeadConfig()
     mask_head: MaskHeadConfig = MaskHeadConfig()
+
+    @pydantic.model_validator(mode="after")
+    def _groups_fit_the_channels(self):
+        heads = (
+            (self.fpn, "channels"),
+            (self.box_head, "conv_channels"),
+            (self.mask_head, "channels"),
+        )
+        for section, key in heads:
+            count = getattr(section, key)
+            if section.norm == "gn" and count % 32:
+                raise ValueError(f"norm gn makes 32 groups, {key} {count} is no multiple of 32")
+        return self
 
     @pydantic.model_validator(mode="after")
     def _labels_fit_the_classes(self):

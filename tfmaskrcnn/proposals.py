@@ -40,12 +40,12 @@ def _of_each_level(rpn, sizes, config, top_k, count) -> Proposals:
     boxes = decode_boxes(deltas, anchors, config.delta_weights, config.clamp_deltas)
     boxes = clip_boxes(boxes, sizes)
     # Levels play the part of classes in the NMS; -1 keeps a box out of it.
-    scores = _if_wide(tf.sigmoid(tf.concat(logits, axis=1)), boxes, config)  # [B, n]
+    scores = _if_wide(_rank(tf.concat(logits, axis=1)), boxes, config)  # [B, n]
     own = one_hot(tf.concat(levels, axis=0), len(PYRAMID_LEVELS))  # [n, 5]
     scores = tf.expand_dims(scores, -1) * own + (own - 1.0)  # [B, n, 5]
     boxes, scores = tf.stop_gradient(boxes), tf.stop_gradient(scores)
     kept = class_aware_nms(tf.expand_dims(boxes, 2), scores, config.nms_iou, -0.5, count)
-    return Proposals(kept.boxes, kept.scores, kept.valid)
+    return Proposals(kept.boxes, _probability(kept.scores), kept.valid)
 
 
 def _of_all_levels(rpn, sizes, config, top_k, count) -> Proposals:
@@ -81,4 +81,14 @@ def _if_wide(scores, boxes, config) -> tf.Tensor:
     if config.min_side is None:
         return scores
     real = wider_than(boxes, config.min_side)
-    return scores * real + real - 1.0
+    return scores * real + (real - 1.0)
+
+
+def _rank(logits):
+    """Scores >= 0 in the order of the logits, to the last bit: sigmoids above 17 are all 1."""
+    return tf.sigmoid(tf.minimum(logits, 0.0)) + tf.maximum(logits, 0.0)
+
+
+def _probability(rank):
+    """The sigmoid of the logits that `_rank` was given; 0 for 0."""
+    return (tf.sigmoid(tf.maximum(rank - 0.5, 0.0)) - 0.5) + tf.minimum(rank, 0.5)

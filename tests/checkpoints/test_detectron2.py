@@ -17,19 +17,33 @@ FOLDER = Path(__file__).parent.parent / "golden"
 YXYX = [1, 0, 3, 2]  # of Detectron2's xyxy, and (dy, dx, dh, dw) of its (dx, dy, dw, dh)
 # Every so many pixels of each level and every so many channels, see make_detectron2_*_golden.py.
 STEPS, CHANNEL_STEP = (8, 4, 2, 2, 2), 32
-SIZE = tf.constant([[256.0, 320.0]])
+# Golden files, and the sizes of the images that they are of.
+SIZES = {"detectron2": (256, 320), "detectron2_x101": (192, 256)}
+
+
+@pytest.fixture(
+    scope="module",
+    params=["detectron2", pytest.param("detectron2_x101", marks=pytest.mark.slow)],
+)
+def case(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def golden():
-    return np.load(FOLDER / "detectron2_maskrcnn.npz")
+def golden(case):
+    return np.load(FOLDER / f"{case}_maskrcnn.npz")
 
 
 @pytest.fixture(scope="module")
-def state_dict(golden):
+def size(case):
+    return tf.constant([SIZES[case]], tf.float32)
+
+
+@pytest.fixture(scope="module")
+def state_dict(case, golden):
     tensors = {name: weight(name, shape) for name, shape in json.loads(str(golden["manifest"]))}
-    for kind in ("mean", "var"):
-        tensors.update(np.load(FOLDER / f"detectron2_running_{kind}.npz"))
+    for path in FOLDER.glob(f"{case}_running_*.npz"):
+        tensors.update(np.load(path))
     return tensors
 
 
@@ -39,8 +53,8 @@ def model(state_dict):
 
 
 @pytest.fixture(scope="module")
-def batch(model):
-    return normalize(image(256, 320, 0)[None], model.config.input)
+def batch(case, model):
+    return normalize(image(*SIZES[case], 0)[None], model.config.input)
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +84,8 @@ def test_pyramid_and_rpn_are_detectron2s(golden, pyramid, rpn):
             assert relative_rms(rows[:, :, ::step, ::step], golden[f"{key}_{i}"]) < 5e-5, level
 
 
-def test_proposals_are_detectron2s_in_its_order(golden, model, rpn):
-    proposals = model.propose(rpn, SIZE)
+def test_proposals_are_detectron2s_in_its_order(golden, model, rpn, size):
+    proposals = model.propose(rpn, size)
     expected = golden["proposals"][:, YXYX]
     found = proposals.boxes[0].numpy()[proposals.valid[0]]
     distances = np.abs(found[:, None] - expected).max(axis=-1)  # [R, R]
@@ -89,16 +103,16 @@ def test_box_head_is_detectron2s_on_its_proposals(golden, model, pyramid):
     features = model.roi_features(build_atlas(pyramid), rois, 7)
     expected = golden["roi_features"]  # with as many samples as the bins cover pixels
     thin = features[0].numpy().transpose(0, 3, 1, 2)[: len(expected), :: 2 * CHANNEL_STEP]
-    np.testing.assert_allclose(thin, expected, atol=1e-4)
+    np.testing.assert_allclose(thin, expected, atol=3e-4)
     logits, deltas = model.box_head(features)
     expected = np.roll(golden["class_logits"], 1, axis=1)  # the background is its last class
-    np.testing.assert_allclose(logits[0, : len(expected)], expected, atol=1e-4)
+    np.testing.assert_allclose(logits[0, : len(expected)], expected, atol=3e-4)
     expected = golden["box_deltas"].reshape(-1, 6, 4)[..., YXYX]
-    np.testing.assert_allclose(deltas[0, : len(expected), :6], expected, atol=1e-4)
+    np.testing.assert_allclose(deltas[0, : len(expected), :6], expected, atol=3e-4)
 
 
-def test_detections_are_detectron2s(golden, model, batch):
-    found = tf.function(model.detect)(batch, SIZE)
+def test_detections_are_detectron2s(golden, model, batch, size):
+    found = tf.function(model.detect)(batch, size)
     boxes, labels = golden["boxes"][:, YXYX], golden["labels"]
     distances = np.abs(found.boxes[0].numpy()[:, None] - boxes).max(axis=-1)
     distances += np.where(found.classes[0].numpy()[:, None] == labels + 1, 0, np.inf)

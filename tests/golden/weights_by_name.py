@@ -38,16 +38,16 @@ TRANSPOSED = ("conv5_mask", "mask_head.deconv")
 NORMS = (".bn", ".norm.", "downsample.1")
 
 
-def weight(name, shape):
+def weight(name, shape, seed=0):
     """The array of a state dict's entry, in PyTorch's axis order."""
-    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    rng = np.random.default_rng(zlib.crc32(name.encode()) + seed)
     if name.endswith("running_mean"):
         return np.zeros(shape, np.float32)
     if name.endswith("running_var"):
         return np.ones(shape, np.float32)
     if name.endswith("num_batches_tracked"):
         return np.zeros(shape, np.int64)
-    if any(part in name for part in NORMS):
+    if any(part in name for part in NORMS) or (len(shape) == 1 and name.endswith("weight")):
         if name.endswith("bias"):
             return rng.normal(0, 0.1, shape).astype(np.float32)
         last = ".bn3." in name or "conv3.norm." in name
@@ -98,6 +98,15 @@ def with_statistics(tensors, epsilon):
         }
         tensors.update({f"{name}.{part}": a.astype(np.float32) for part, a in new.items()})
     return tensors
+
+
+def torchvision_state(manifest, seed=0):
+    """A whole state dict of torchvision; `manifest` lists names and shapes."""
+    state = {name: weight(name, tuple(shape), seed) for name, shape in manifest}
+    if not any(".bn3." in name for name in state):  # ResNet-18 and -34: bn2 ends a block
+        last = [name for name in state if name.endswith(".bn2.weight")]
+        state.update({name: state[name] * np.float32(0.35) for name in last})
+    return with_statistics(state, 1e-5)
 
 
 def image(height, width, seed):

@@ -12,9 +12,12 @@ from tfmaskrcnn.model_config import BackboneConfig, BackboneName
 @pytest.mark.parametrize("name", typing.get_args(BackboneName))
 def test_every_configured_name_makes_its_backbone(name):
     backbone = make_backbone(BackboneConfig(name=name))
-    kind, number = (ResNet, "depth") if "resnet" in name[:6] else (EfficientNetLite, "variant")
-    assert isinstance(backbone, kind)
-    assert name.endswith(str(getattr(backbone, number)))
+    if "lite" in name:
+        assert isinstance(backbone, EfficientNetLite) and name.endswith(str(backbone.variant))
+    else:
+        assert isinstance(backbone, ResNet)
+        kind = f"resnext{backbone.depth}_{backbone.groups}x{backbone.width}d"
+        assert name == (kind if backbone.groups > 1 else f"resnet{backbone.depth}")
     assert backbone.name == "backbone"
     assert list(backbone.out_channels) == ["c2", "c3", "c4", "c5"]
 
@@ -34,6 +37,11 @@ def test_every_option_reaches_the_backbone():
     assert {key: found[key] for key in wanted} == wanted
     lite = make_backbone(BackboneConfig(name="efficientnet_lite1", norm="bn", freeze_at=4))
     assert (lite.variant, lite.norm, lite.freeze_at) == (1, "bn", 4)
+    strides = [
+        make_backbone(BackboneConfig(name=n)).stride_in_1x1
+        for n in typing.get_args(BackboneName)[:6]
+    ]
+    assert strides == [True] * 5 + [False]  # a ResNeXt has it in the 3x3
     assert (lite.epsilon, make_backbone(BackboneConfig()).epsilon) == (1e-3, 1e-5)
     for name in ("efficientnet_lite0", "resnet18"):
         assert make_backbone(BackboneConfig(name=name, norm_epsilon=0)).stem.norm.epsilon == 0

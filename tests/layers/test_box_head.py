@@ -43,6 +43,49 @@ def test_it_is_two_rectified_layers_and_two_linear_ones():
     )
 
 
+@pytest.mark.parametrize("norm", ["none", "gn"])
+def test_with_four_convolutions_and_one_dense_layer_it_is_their_chain(norm):
+    head = BoxHead(3, 8, num_fcs=1, num_convs=4, conv_channels=32, norm=norm)
+    head.build((None, None, 3, 3, 2))
+    rng = np.random.default_rng(1)
+    for weight in head.weights:
+        weight.assign(rng.normal(size=weight.shape).astype(np.float32) * 0.3)
+    weights = {name: weight.numpy() for name, weight in named_weights(head).items()}
+    assert "fc1/bias" in weights and "fc2/bias" not in weights
+    x = features(2)
+    y = x.reshape(10, 3, 3, 2)
+    for i in range(4):
+        y = tf.nn.conv2d(y, weights[f"convs/{i}/kernel"], 1, "SAME").numpy()
+        if norm == "gn":  # 32 groups of 32 channels: each channel of a RoI by itself
+            y = (y - y.mean((1, 2), keepdims=True)) / np.sqrt(y.var((1, 2), keepdims=True) + 1e-5)
+            y = y * weights[f"convs/{i}/norm/gamma"] + weights[f"convs/{i}/norm/beta"]
+        else:
+            y = y + weights[f"convs/{i}/bias"]
+        y = np.maximum(y, 0)
+    y = np.maximum(y.reshape(10, 288) @ weights["fc1/kernel"] + weights["fc1/bias"], 0)
+    y = y @ weights["class_logits/kernel"] + weights["class_logits/bias"]
+    np.testing.assert_allclose(head(x)[0], y.reshape(2, 5, 4), atol=1e-3, rtol=1e-3)
+
+
+def test_class_agnostic_deltas_are_one_box_a_roi():
+    head = BoxHead(3, 8, class_agnostic=True)
+    head.build((None, None, 3, 3, 2))
+    logits, deltas = head(features(2))
+    assert logits.shape == [2, 5, 4] and deltas.shape == [2, 5, 1, 4]
+
+
+@pytest.mark.parametrize("norm", ["bn", "sync_bn"])
+def test_padding_among_the_rois_changes_nothing_in_training_either(norm):
+    head = BoxHead(3, 8, num_convs=1, conv_channels=4, norm=norm)
+    head.build((None, None, 3, 3, 2))
+    x, valid = features(2), tf.constant([[True] * 3 + [False] * 2, [True] * 5])
+    garbage = x.copy()
+    garbage[0, 3:] = 1e3
+    for clean, dirty in zip(*(head(y, training=True, valid=valid) for y in (x, garbage))):
+        np.testing.assert_allclose(dirty[0, :3], clean[0, :3], atol=1e-5)
+        np.testing.assert_allclose(dirty[1], clean[1], atol=1e-5)
+
+
 def test_the_four_deltas_of_a_class_lie_together():
     head = built()
     head.box_deltas.kernel.assign(np.zeros((8, 12)))
@@ -94,9 +137,11 @@ def test_weights_go_by_these_names():
 
 
 def test_config_round_trip_keeps_non_default_arguments():
-    copy = BoxHead.from_config(BoxHead(5, 7, name="head").get_config())
+    copy = BoxHead.from_config(BoxHead(5, 7, 1, 2, 64, "gn", True, name="head").get_config())
     assert (copy.num_classes, copy.hidden, copy.name) == (5, 7, "head")
-    assert (copy.fc1.units, copy.class_logits.units, copy.box_deltas.units) == (7, 6, 20)
+    assert (copy.fc1.units, copy.class_logits.units, copy.box_deltas.units) == (7, 6, 4)
+    assert copy.fc2 is None and [c.filters for c in copy.convs] == [64, 64]
+    assert copy.convs[0].norm_kind == "gn"
 
 
 def test_outputs_are_float32_under_bfloat16(mixed_bfloat16):

@@ -124,9 +124,10 @@ def test_weights_go_by_these_names():
 
 
 def test_config_round_trip_keeps_non_default_arguments():
-    copy = Fpn.from_config(Fpn(7, name="neck").get_config())
+    copy = Fpn.from_config(Fpn(7, "bn", name="neck").get_config())
     assert copy.channels == 7 and copy.name == "neck"
     assert copy.laterals[0].filters == copy.output_convs[0].filters == 7
+    assert copy.laterals[3].norm_kind == copy.output_convs[0].norm_kind == "bn"
 
 
 def test_it_computes_in_bfloat16_under_that_policy(mixed_bfloat16):

@@ -74,6 +74,18 @@ def test_garbage_in_some_rois_changes_no_other():
     np.testing.assert_allclose(head(garbage)[:, :2], head(x)[:, :2], atol=1e-6)
 
 
+@pytest.mark.parametrize("norm", ["bn", "sync_bn"])
+def test_padding_among_the_rois_changes_nothing_in_training_either(norm):
+    head = MaskHead(3, 4, 1, norm)
+    head.build((None, None, 5, 5, 2))
+    x, valid = features(2), tf.constant([[True, False, False, False], [True] * 4])
+    garbage = x.copy()
+    garbage[0, 1:] = 1e3
+    clean, dirty = (head(y, training=True, valid=valid) for y in (x, garbage))
+    np.testing.assert_allclose(dirty[0, 0], clean[0, 0], atol=1e-5)
+    np.testing.assert_allclose(dirty[1], clean[1], atol=1e-5)
+
+
 def test_a_roi_gives_the_same_alone_and_among_others():
     head, x = built(), features(2)
     np.testing.assert_allclose(head(x[1:, 2:3])[0, 0], head(x)[1, 2], atol=1e-6)
@@ -107,8 +119,9 @@ def test_weights_go_by_these_names():
 
 
 def test_config_round_trip_keeps_non_default_arguments():
-    copy = MaskHead.from_config(MaskHead(5, 7, 2, name="head").get_config())
+    copy = MaskHead.from_config(MaskHead(5, 7, 2, "bn", name="head").get_config())
     assert (copy.num_classes, copy.channels, copy.num_convs, copy.name) == (5, 7, 2, "head")
+    assert copy.convs[1].norm_kind == "bn"
     assert len(copy.convs) == 2 and copy.upsample.filters == 7 and copy.logits.filters == 5
 
 

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tfmaskrcnn.layers.norm import BN_MOMENTUM, ConvNorm, FrozenBatchNorm, make_norm
+from tfmaskrcnn.layers.trained_norms import GroupNorm
 
 VECTORS = ("gamma", "beta", "moving_mean", "moving_variance")
 
@@ -73,8 +74,8 @@ def test_both_kinds_of_norm_agree_on_names_shapes_and_inference():
 
 
 def test_unknown_arguments_are_named():
-    with pytest.raises(ValueError, match="norm is 'gn'"):
-        make_norm("gn")
+    with pytest.raises(ValueError, match="norm is 'layer'"):
+        make_norm("layer")
     with pytest.raises(ValueError, match="padding is 'valid'"):
         ConvNorm(4, 3, padding="valid")
     with pytest.raises(ValueError, match="activation is 'swish'"):
@@ -201,6 +202,8 @@ def test_statistics_are_read_in_float32_under_bfloat16(norm):
                 "name": "x",
             },
         ),
+        (ConvNorm, {"filters": 8, "kernel_size": 3, "groups": 4, "initializer": "xavier"}),
+        (GroupNorm, {"groups": 4, "epsilon": 0.25, "name": "x"}),
     ],
 )
 def test_config_round_trip_keeps_non_default_arguments(layer_type, arguments):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfmaskrcnn.layers.resnet import BasicBlock, Bottleneck, ResNet
+from tfmaskrcnn.layers.resnet import RESNETS, BasicBlock, Bottleneck, ResNet
 
 
 def built(depth=18, **arguments):
@@ -36,6 +36,20 @@ def count(weights):
 )
 def test_parameter_count_is_the_published_one(depth, parameters):
     assert count(built(depth, norm="bn").trainable_weights) == parameters
+
+
+@pytest.mark.parametrize(
+    "name, parameters",
+    [
+        ("resnext50_32x4d", 22979904),
+        pytest.param("resnext101_32x8d", 86742336, marks=pytest.mark.slow),
+        pytest.param("resnext101_64x4d", 81406272, marks=pytest.mark.slow),
+    ],
+)
+def test_parameter_count_of_a_resnext_is_torchvisions(name, parameters):
+    layer = built(**RESNETS[name]._asdict(), norm="bn")
+    assert count(layer.trainable_weights) == parameters
+    assert list(layer.out_channels.values()) == [256, 512, 1024, 2048]
 
 
 @pytest.mark.parametrize("batch", [1, 2])
@@ -99,7 +113,7 @@ def test_the_stride_is_in_the_1x1_or_in_the_3x3(stride_in_1x1, sees):
 
 @pytest.mark.parametrize(
     "depth, norm, stride_in_1x1",
-    [(18, "bn", True), (50, "frozen_bn", True), (50, "frozen_bn", False)],
+    [(18, "bn", True), (50, "frozen_bn", True), (50, "frozen_bn", False), (18, "gn", False)],
 )
 def test_gradient_of_one_image_is_finite(depth, norm, stride_in_1x1):
     layer = built(depth, norm=norm, stride_in_1x1=stride_in_1x1)

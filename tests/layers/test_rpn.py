@@ -23,7 +23,7 @@ def only_anchor(anchor, num_anchors=3):
     head = built(num_anchors, 1, 1)
     for name, weight in named_weights(head).items():
         value = np.zeros(weight.shape)
-        if name == "conv/kernel":
+        if name == "convs/0/kernel":
             value[1, 1] = 1
         elif name == "objectness/kernel":
             value[..., anchor] = 1
@@ -61,13 +61,24 @@ def test_rows_are_in_the_order_of_the_anchors(seed):
 
 def test_the_hidden_convolution_is_3x3_and_rectified():
     head = only_anchor(0, num_anchors=1)
-    head.conv.kernel.assign(np.ones((3, 3, 1, 1)))
-    head.conv.bias.assign([-2.5])
+    head.convs[0].kernel.assign(np.ones((3, 3, 1, 1)))
+    head.convs[0].bias.assign([-2.5])
     logits, _ = head(tf.ones([1, 3, 3, 1]))
     # 4, 6 or 9 neighbours, less 2.5.
     expected = [[1.5, 3.5, 1.5], [3.5, 6.5, 3.5], [1.5, 3.5, 1.5]]
     np.testing.assert_allclose(logits[0].numpy().reshape(3, 3), expected)
     assert not head(-tf.ones([1, 3, 3, 1]))[0].numpy().any()
+
+
+def test_two_convolutions_reach_twice_as_far():
+    head = RpnHead(1, 1, 2)
+    head.build((None, None, None, 1))
+    for weight in head.weights:
+        weight.assign(np.ones(weight.shape) if len(weight.shape) == 4 else np.zeros(weight.shape))
+    x = np.zeros((1, 7, 7, 1), np.float32)
+    x[0, 3, 3] = 1.0
+    hit = head(x)[0].numpy().reshape(7, 7) > 0
+    assert hit[1:6, 1:6].all() and hit.sum() == 25
 
 
 def test_unknown_shapes_give_the_same_rows():
@@ -92,22 +103,22 @@ def test_the_parameters_are_those_of_the_paper():
 def test_weights_go_by_these_names():
     assert set(named_weights(built())) == {
         f"{layer}/{short}"
-        for layer in ("conv", "objectness", "deltas")
+        for layer in ("convs/0", "objectness", "deltas")
         for short in ("kernel", "bias")
     }
 
 
 def test_config_round_trip_keeps_non_default_arguments():
-    copy = RpnHead.from_config(RpnHead(5, 7, name="head").get_config())
+    copy = RpnHead.from_config(RpnHead(5, 7, 2, name="head").get_config())
     assert (copy.num_anchors, copy.channels, copy.name) == (5, 7, "head")
-    assert (copy.conv.filters, copy.objectness.filters, copy.deltas.filters) == (7, 5, 20)
+    assert (copy.convs[1].filters, copy.objectness.filters, copy.deltas.filters) == (7, 5, 20)
 
 
 def test_outputs_are_float32_under_bfloat16(mixed_bfloat16):
     head, x = built(), tf.cast(features(2), tf.bfloat16)
     logits, deltas = head(x)
     assert logits.dtype == deltas.dtype == tf.float32
-    assert head.conv(x).dtype == tf.bfloat16
+    assert head.convs[0](x).dtype == tf.bfloat16
     # The last layers multiply in float32 too: the logits are not multiples of bfloat16's steps.
     assert (tf.cast(tf.cast(logits, tf.bfloat16), tf.float32) != logits).numpy().mean() > 0.5
 

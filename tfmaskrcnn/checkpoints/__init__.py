@@ -1,18 +1,28 @@
 """Weights that others made."""
 
 import os
+from typing import Optional
 
 from tfmaskrcnn.checkpoints.efficientnet_lite import load_imagenet
+from tfmaskrcnn.checkpoints.imagenet import load_resnet
 from tfmaskrcnn.checkpoints.keras_applications import load_keras_application
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.layers.efficientnet_lite import EfficientNetLite
 from tfmaskrcnn.layers.keras_applications import KerasApplication
-from tfmaskrcnn.model_config import BackboneConfig
+from tfmaskrcnn.layers.resnet import ResNet
+from tfmaskrcnn.model_config import BackboneConfig, InputConfig
 from tfmaskrcnn.weights import load_weights
 
 
-def load_backbone(backbone, config: BackboneConfig) -> None:
+def load_backbone(
+    backbone, config: BackboneConfig, input_config: Optional[InputConfig] = None
+) -> None:
     """Give a built backbone the weights that `config.weights` names; None leaves it random.
+
+    Args:
+        backbone: what `config` describes.
+        config: a file ending in .pkl or .pth is a classifier of MSRA, Detectron2 or torchvision.
+        input_config: to say where it does not normalise images as the weights want it.
 
     Raises:
         InputError: there are no such weights, or they do not fit.
@@ -28,6 +38,8 @@ def load_backbone(backbone, config: BackboneConfig) -> None:
                 "model.backbone.weights to a weights file, or take efficientnet_lite0."
             )
         load_imagenet(backbone)
+    elif isinstance(backbone, ResNet) and config.weights.endswith((".pkl", ".pth", ".pt")):
+        load_resnet(backbone, config, input_config)
     elif os.path.exists(config.weights):
         load_weights(backbone, config.weights)
     else:

@@ -1,88 +1,156 @@
-"""Weights of Detectron2's Mask R-CNN with ResNet and FPN (`mask_rcnn_R_50_FPN_3x` and its like)."""
+"""Weights of Detectron2's Mask R-CNN and Faster R-CNN with ResNet or ResNeXt and FPN.
 
-from typing import Dict, Iterator, Mapping
+`mask_rcnn_R_50_FPN_3x`, `mask_rcnn_X_101_32x8d_FPN_3x`, `mask_rcnn_R_50_FPN_3x_gn`,
+`faster_rcnn_R_101_FPN_3x` and their like.
+"""
+
+from typing import Dict, Iterator, Mapping, Tuple
 
 import numpy as np
 
+from tfmaskrcnn.checkpoints.architecture import Architecture, channels_of
+from tfmaskrcnn.checkpoints.presets import DETECTRON2_GN, DETECTRON2_RESNEXT
+from tfmaskrcnn.checkpoints.resnet import Backbone, backbone_of, backbone_table
 from tfmaskrcnn.checkpoints.table import (
-    DEPTHS,
-    Architecture,
     Weight,
     biased,
+    conv_rows,
     count,
     kernel_after_flatten,
     kernel_of_conv,
-    normed,
+    norm_of,
     yxhw_rows,
 )
 from tfmaskrcnn.errors import InputError
 
 _BODY = "backbone.bottom_up"
 _STEM = f"{_BODY}.stem.conv1"
-# Constants of the model that it saves with its weights.
-_CONSTANTS = ("pixel_mean", "pixel_std", "proposal_generator.anchor_generator.")
+_RPN, _HEADS = "proposal_generator.rpn_head", "roi_heads"
+_BOX_HEAD, _MASK_HEAD = f"{_HEADS}.box_head", f"{_HEADS}.mask_head"
+# Constants of the model that some versions save with its weights.
+_PIXELS = ("pixel_mean", "pixel_std")
+_CONSTANTS = (*_PIXELS, "proposal_generator.anchor_generator.")
+_COUNTER = ".num_batches_tracked"  # PyTorch's own
 
 
 def weights_only(tensors: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
-    """`tensors` without the constants among them, for images in RGB instead of BGR."""
-    weights = {name: t for name, t in tensors.items() if not name.startswith(_CONSTANTS)}
-    if f"{_STEM}.weight" in weights:
+    """`tensors` without the constants among them, for images in RGB."""
+    weights = {
+        name: tensor
+        for name, tensor in tensors.items()
+        if not name.startswith(_CONSTANTS) and not name.endswith(_COUNTER)
+    }
+    if f"{_STEM}.weight" in weights and _is_bgr(tensors):
         weights[f"{_STEM}.weight"] = np.asarray(weights[f"{_STEM}.weight"])[:, ::-1]
     return weights
 
 
 def architecture_of(tensors: Mapping[str, np.ndarray], what: str) -> Architecture:
-    """The architecture that the names and shapes of `weights_only` belong to.
+    """The architecture that the names and shapes of a state dict belong to.
 
     Raises:
-        InputError: they are no Detectron2 Mask R-CNN of a plain ResNet; `what` names the file.
+        InputError: they are no Detectron2 Mask R-CNN or Faster R-CNN of a ResNet with a pyramid;
+            `what` names the file.
     """
-    blocks = tuple(count(tensors, rf"backbone\.bottom_up\.res{s}\.(\d+)\.") for s in range(2, 6))
-    bottleneck = f"{_BODY}.res2.0.conv3.weight" in tensors
+    backbone = backbone_of(tensors, _body_name)
     classes = np.shape(tensors.get("roi_heads.box_predictor.cls_score.weight", ()))
-    if (blocks, bottleneck) not in DEPTHS or len(classes) != 2:
+    if backbone is None or len(classes) != 2:
+        blocks = [count(tensors, rf"backbone\.bottom_up\.res{s}\.(\d+)\.") for s in range(2, 6)]
         raise InputError(
-            f"{what} is no Mask R-CNN of Detectron2 with a ResNet and FPN: {blocks} blocks in "
-            f"{_BODY}.res2 to res5, roi_heads.box_predictor.cls_score.weight {classes}."
+            f"{what} is no Mask R-CNN of Detectron2 with a known ResNet and FPN: {blocks} blocks "
+            f"in {_BODY}.res2 to res5, roi_heads.box_predictor.cls_score.weight {classes}."
         )
-    num_mask_convs = count(tensors, r"roi_heads\.mask_head\.mask_fcn(\d+)\.")
-    return Architecture(DEPTHS[blocks, bottleneck], classes[0] - 1, num_mask_convs)
+    boxes = np.shape(tensors.get("roi_heads.box_predictor.bbox_pred.weight", (0,)))[0]
+    channels = {
+        "fpn.channels": "backbone.fpn_lateral2.weight",
+        "rpn.channels": f"{_rpn_convs(tensors)[0]}.weight",
+        "box_head.conv_channels": f"{_BOX_HEAD}.conv1.weight",
+        "box_head.hidden": f"{_BOX_HEAD}.fc1.weight",
+        "mask_head.channels": f"{_MASK_HEAD}.mask_fcn1.weight",
+    }
+    return Architecture(
+        backbone,
+        num_classes=classes[0] - 1,
+        num_mask_convs=count(tensors, r"roi_heads\.mask_head\.mask_fcn(\d+)\."),
+        mask_norm=norm_of(tensors, f"{_MASK_HEAD}.mask_fcn1.norm."),
+        fpn_norm=norm_of(tensors, "backbone.fpn_lateral2.norm."),
+        num_rpn_convs=len(_rpn_convs(tensors)),
+        num_box_convs=count(tensors, r"roi_heads\.box_head\.conv(\d+)\."),
+        box_norm=norm_of(tensors, f"{_BOX_HEAD}.conv1.norm."),
+        num_box_fcs=count(tensors, r"roi_heads\.box_head\.fc(\d+)\."),
+        class_agnostic=boxes == 4 and classes[0] > 2,
+        settings=(*channels_of(tensors, channels), *_dialect(backbone), *_pixels(tensors)),
+    )
 
 
-def table_of(architecture: Architecture) -> Iterator[Weight]:
+def table_of(found: Architecture) -> Iterator[Weight]:
     """Every weight of the model."""
-    conv, heads, rpn = kernel_of_conv, "roi_heads", "proposal_generator.rpn_head"
-    yield from _backbone(architecture.depth)
+    conv = kernel_of_conv
+    yield from backbone_table(found.backbone, _body_name)
     for i in range(4):
-        yield from biased(f"fpn/laterals/{i}", f"backbone.fpn_lateral{i + 2}", conv)
-        yield from biased(f"fpn/output_convs/{i}", f"backbone.fpn_output{i + 2}", conv)
-    yield from biased("rpn/conv", f"{rpn}.conv", conv)
-    yield from biased("rpn/objectness", f"{rpn}.objectness_logits", conv)
-    yield from biased("rpn/deltas", f"{rpn}.anchor_deltas", conv, yxhw_rows)
-    box, mask = f"{heads}.box_predictor", f"{heads}.mask_head"
-    yield from biased("box_head/fc1", f"{heads}.box_head.fc1", kernel_after_flatten)
-    yield from biased("box_head/fc2", f"{heads}.box_head.fc2", np.transpose)
+        for ours, theirs in (("laterals", "lateral"), ("output_convs", "output")):
+            yield from _conv(f"fpn/{ours}/{i}", f"backbone.fpn_{theirs}{i + 2}", found.fpn_norm)
+    for i in range(found.num_rpn_convs):
+        several = f".conv{i}" if found.num_rpn_convs > 1 else ""
+        yield from biased(f"rpn/convs/{i}", f"{_RPN}.conv{several}", conv)
+    yield from biased("rpn/objectness", f"{_RPN}.objectness_logits", conv)
+    yield from biased("rpn/deltas", f"{_RPN}.anchor_deltas", conv, yxhw_rows)
+    for i in range(found.num_box_convs):
+        yield from _conv(f"box_head/convs/{i}", f"{_BOX_HEAD}.conv{i + 1}", found.box_norm)
+    for i in range(found.num_box_fcs):
+        fc, kernel = f"fc{i + 1}", np.transpose if i else kernel_after_flatten
+        yield from biased(f"box_head/{fc}", f"{_BOX_HEAD}.{fc}", kernel)
+    box = f"{_HEADS}.box_predictor"
     yield from biased("box_head/class_logits", f"{box}.cls_score", np.transpose, _last_row_first)
     yield from biased("box_head/box_deltas", f"{box}.bbox_pred", np.transpose, yxhw_rows)
-    for i in range(architecture.num_mask_convs):
-        yield from biased(f"mask_head/convs/{i}", f"{mask}.mask_fcn{i + 1}", conv)
-    yield from biased("mask_head/upsample", f"{mask}.deconv", conv)
-    yield from biased("mask_head/logits", f"{mask}.predictor", conv)
+    if found.num_mask_convs:
+        yield from _mask_head(found)
 
 
-def _backbone(depth: int) -> Iterator[Weight]:
-    yield from normed("backbone/stem", _STEM, f"{_STEM}.norm")
-    blocks, bottleneck = next(key for key, value in DEPTHS.items() if value == depth)
-    for stage, number in enumerate(blocks):
-        for i in range(number):
-            block = f"res{stage + 2}", str(i)
-            ours, theirs = "/".join(("backbone", *block)), ".".join((_BODY, *block))
-            layers = [f"conv{k}" for k in range(1, 4 if bottleneck else 3)]
-            # The shape changes at a stage's first block; in ResNet-18 and -34's first stage not.
-            layers += ["shortcut"] if i == 0 and (bottleneck or stage > 0) else []
-            for layer in layers:
-                conv = f"{theirs}.{layer}"
-                yield from normed(f"{ours}/{layer}", conv, f"{conv}.norm")
+def _mask_head(found: Architecture) -> Iterator[Weight]:
+    for i in range(found.num_mask_convs):
+        yield from _conv(f"mask_head/convs/{i}", f"{_MASK_HEAD}.mask_fcn{i + 1}", found.mask_norm)
+    yield from biased("mask_head/upsample", f"{_MASK_HEAD}.deconv", kernel_of_conv)
+    yield from biased("mask_head/logits", f"{_MASK_HEAD}.predictor", kernel_of_conv)
+
+
+def _body_name(name: str) -> str:
+    return f"{_BODY}.{name}"
+
+
+def _conv(ours: str, theirs: str, norm: str) -> Iterator[Weight]:
+    return conv_rows(ours, f"{theirs}.", f"{theirs}.norm.", norm)
+
+
+def _rpn_convs(tensors: Mapping[str, np.ndarray]) -> Tuple[str, ...]:
+    several = count(tensors, r"proposal_generator\.rpn_head\.conv\.conv(\d+)\.")
+    return tuple(f"{_RPN}.conv.conv{i}" for i in range(several)) or (f"{_RPN}.conv",)
+
+
+def _dialect(backbone: Backbone) -> Tuple[str, ...]:
+    """What its model zoo sets beside a backbone of another kind than MSRA's ResNets."""
+    if backbone.name.startswith("resnext"):
+        return DETECTRON2_RESNEXT
+    return DETECTRON2_GN if backbone.norm == "gn" else ()
+
+
+def _is_bgr(tensors: Mapping[str, np.ndarray]) -> bool:
+    """Whether the network takes BGR, as all of the model zoo; only a saved mean may say otherwise.
+
+    Blue has the lowest of ImageNet's means.
+    """
+    mean = np.ravel(tensors.get("pixel_mean", ()))
+    return len(mean) != 3 or mean[0] <= mean[2]
+
+
+def _pixels(tensors: Mapping[str, np.ndarray]) -> Tuple[str, ...]:
+    """Mean and standard deviation in RGB where the file has them."""
+    step = -1 if _is_bgr(tensors) else 1
+    found = {name: np.ravel(tensors[name])[::step].tolist() for name in _PIXELS if name in tensors}
+    return tuple(
+        f"input.{name[6:]}={[round(value, 4) for value in values]}"
+        for name, values in found.items()
+    )
 
 
 def _last_row_first(array: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from tfmaskrcnn.checkpoints import detectron2, matterport, torchvision
 from tfmaskrcnn.checkpoints.coco_classes import coco_labels
 from tfmaskrcnn.checkpoints.keras_h5 import read_keras_h5
-from tfmaskrcnn.checkpoints.presets import DETECTRON2, MATTERPORT, TORCHVISION
+from tfmaskrcnn.checkpoints.presets import DETECTRON2, MATTERPORT, TORCHVISION, TRAINED_BN
 from tfmaskrcnn.checkpoints.reading import read_torch
 from tfmaskrcnn.checkpoints.table import converted, with_channels
 from tfmaskrcnn.config import Config
@@ -47,11 +47,13 @@ def from_checkpoint(
     Args:
         checkpoint: a file, which is read without PyTorch and without running what it asks for, or
             its arrays by name.
-        source: "torchvision" for `maskrcnn_resnet50_fpn` and its like with other plain ResNets.
-            Class k is torchvision's label k. Its COCO_V1 weights want the override
-            "backbone.norm_epsilon=0", which torchvision sets when it loads them itself.
-            "detectron2" for `mask_rcnn_R_50_FPN_3x` and its like with other plain ResNets. Class k
-            is Detectron2's k - 1. To train on, set "roi.sampling_ratio=2".
+        source: "torchvision" for `maskrcnn_resnet50_fpn`, `fasterrcnn_resnet50_fpn`, their `_v2`
+            and their like with other ResNets and ResNeXts. Class k is torchvision's label k. Its
+            COCO_V1 weights want the override "backbone.norm_epsilon=0", which torchvision sets
+            when it loads them itself.
+            "detectron2" for `mask_rcnn_R_50_FPN_3x`, `mask_rcnn_X_101_32x8d_FPN_3x`, those named
+            `_gn` and `_syncbn`, Faster R-CNN and their like. Class k is Detectron2's k - 1. To
+            train on, set "roi.sampling_ratio=2".
             "matterport" for `mask_rcnn_coco.h5` and its like; class k is Matterport's. What its
             training set otherwise, such as image sizes and anchors, goes into `overrides`.
         num_classes: foreground classes of the model; None takes the checkpoint's. With another
@@ -71,15 +73,13 @@ def from_checkpoint(
     theirs, preset, read = SOURCES[source]
     is_file = isinstance(checkpoint, (str, os.PathLike))
     what = os.fspath(checkpoint) if is_file else "The given dictionary"
-    tensors = theirs.weights_only(read(checkpoint) if is_file else checkpoint)
-    found = theirs.architecture_of(tensors, what)
-    kind = f"{what} is no Mask R-CNN with ResNet-{found.depth} and FPN of {source}"
-    arrays = converted(tensors, theirs.table_of(found), kind)
+    state = read(checkpoint) if is_file else checkpoint
+    found = theirs.architecture_of(state, what)
+    kind = f"{what} is no Mask R-CNN with {found.backbone.name} and FPN of {source}"
+    arrays = converted(theirs.weights_only(state), theirs.table_of(found), kind)
     facts = [
-        f"backbone.name=resnet{found.depth}",
+        *found.overrides(TRAINED_BN.get(source, "bn")),
         f"model.num_classes={found.num_classes if num_classes is None else num_classes}",
-        f"mask_head.num_convs={found.num_mask_convs}",
-        *found.settings,
     ]
     config = parse_config({}, [*preset, *facts, *overrides], source).model
     model = MaskRCNN(_labelled(config, found.num_classes))

@@ -9,8 +9,11 @@ from typing import Callable, Dict, Iterator, Mapping, Tuple
 
 import numpy as np
 
-from tfmaskrcnn.checkpoints.table import DEPTHS, Architecture, Weight, count
+from tfmaskrcnn.checkpoints.architecture import Architecture
+from tfmaskrcnn.checkpoints.resnet import DEPTHS, Backbone
+from tfmaskrcnn.checkpoints.table import Weight, count
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.layers.resnet import RESNETS
 
 _EPSILON = 1e-3  # of all its norms, Keras's default
 _NORM = ("gamma:0", "beta:0", "moving_mean:0", "moving_variance:0")
@@ -38,16 +41,17 @@ def architecture_of(tensors: Mapping[str, np.ndarray], what: str) -> Architectur
     (hidden, classes), rpn = shapes
     num_mask_convs = count(tensors, r"mrcnn_mask_conv(\d+)/")
     settings = (f"rpn.channels={rpn[3]}", f"fpn.channels={rpn[2]}", f"box_head.hidden={hidden}")
-    return Architecture(DEPTHS[blocks, True], classes - 1, num_mask_convs, settings)
+    backbone = Backbone(f"resnet{DEPTHS[blocks, True]}", "bn")
+    return Architecture(backbone, classes - 1, num_mask_convs, settings=settings)
 
 
 def table_of(architecture: Architecture) -> Iterator[Weight]:
     """Every weight of the model."""
-    yield from _backbone(architecture.depth)
+    yield from _backbone(RESNETS[architecture.backbone.name].depth)
     for i in range(2, 6):
         yield from _layer(f"fpn/laterals/{i - 2}", f"fpn_c{i}p{i}")
         yield from _layer(f"fpn/output_convs/{i - 2}", f"fpn_p{i}")
-    yield from _layer("rpn/conv", "rpn_conv_shared")
+    yield from _layer("rpn/convs/0", "rpn_conv_shared")
     yield from _layer("rpn/objectness", "rpn_class_raw", _foreground_logit)
     yield from _layer("rpn/deltas", "rpn_bbox_pred")
     yield from _layer_with_norm("box_head/fc1", "mrcnn_class_conv1", "mrcnn_class_bn1", _dense)

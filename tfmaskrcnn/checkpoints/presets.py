@@ -25,6 +25,13 @@ TORCHVISION = (
 # feature pixels, and that its ResNet from MSRA takes pixels with the mean subtracted alone.
 DETECTRON2 = ("input.std=[1, 1, 1]", "input.resize=pillow", "roi.sampling_ratio=0")
 
+# Its backbones with group norm have their stride in the 3x3, its ResNeXts are besides trained on
+# pixels divided by the standard deviation.
+DETECTRON2_GN = ("backbone.stride_in_1x1=false",)
+DETECTRON2_RESNEXT = (*DETECTRON2_GN, "input.std=[58.395, 57.12, 57.375]")
+
+# The batch normalisation of a source that trains it: torchvision's `_v2`, Detectron2's SyncBN.
+TRAINED_BN = {"torchvision": "bn", "detectron2": "sync_bn"}
 # Of its `Config`, with which mask_rcnn_coco.h5 was trained.
 MATTERPORT = (
     "input.max_side=1024",  # IMAGE_MIN_DIM 800 is the default

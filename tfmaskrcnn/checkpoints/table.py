@@ -7,31 +7,14 @@ import numpy as np
 
 from tfmaskrcnn.errors import InputError
 
-# Blocks of the four stages and whether they are bottlenecks -> the layers of the ResNet.
-DEPTHS = {
-    ((2, 2, 2, 2), False): 18,
-    ((3, 4, 6, 3), False): 34,
-    ((3, 4, 6, 3), True): 50,
-    ((3, 4, 23, 3), True): 101,
-    ((3, 8, 36, 3), True): 152,
-}
-_NORM_VECTORS = (
-    ("gamma", "weight"),
-    ("beta", "bias"),
+_GROUP_NORM_VECTORS = (("gamma", "weight"), ("beta", "bias"))
+_BATCH_NORM_VECTORS = (
+    *_GROUP_NORM_VECTORS,
     ("moving_mean", "running_mean"),
     ("moving_variance", "running_var"),
 )
 _DY_DX_DH_DW = (1, 0, 3, 2)  # of (dx, dy, dw, dh)
 _SHOWN = 5  # names of each kind in an error message
-
-
-class Architecture(NamedTuple):
-    """What a checkpoint tells about its model."""
-
-    depth: int  # layers of the ResNet
-    num_classes: int  # K, foreground only
-    num_mask_convs: int
-    settings: Tuple[str, ...] = ()  # further "key=value" of the configuration
 
 
 class Weight(NamedTuple):
@@ -74,11 +57,28 @@ def count(tensors: Mapping[str, np.ndarray], pattern: str) -> int:
     return len({m.group(1) for m in (re.match(pattern, name) for name in tensors) if m})
 
 
-def normed(ours: str, conv: str, norm: str) -> Iterator[Weight]:
-    """A convolution without bias and its norm."""
-    yield Weight(f"{ours}/kernel", f"{conv}.weight", kernel_of_conv)
-    for vector, name in _NORM_VECTORS:
-        yield Weight(f"{ours}/norm/{vector}", f"{norm}.{name}", np.asarray)
+def norm_of(tensors: Mapping[str, np.ndarray], norm: str) -> str:
+    """The kind of the norm whose names begin with `norm`: "none", "bn" or "gn"."""
+    if f"{norm}weight" not in tensors:
+        return "none"
+    return "bn" if f"{norm}running_mean" in tensors else "gn"
+
+
+def conv_rows(ours: str, conv: str, norm: str, kind: str) -> Iterator[Weight]:
+    """A convolution with its norm, or with a bias where `kind` is "none"; see `norm_of`.
+
+    Args:
+        ours: attribute path of the layer.
+        conv: what their names of kernel and bias begin with, its dot included.
+        norm: what their names of the norm's vectors begin with.
+        kind: of the norm.
+    """
+    if kind == "none":
+        yield from biased(ours, conv[:-1], kernel_of_conv)
+        return
+    yield Weight(f"{ours}/kernel", f"{conv}weight", kernel_of_conv)
+    for vector, name in _GROUP_NORM_VECTORS if kind == "gn" else _BATCH_NORM_VECTORS:
+        yield Weight(f"{ours}/norm/{vector}", f"{norm}{name}", np.asarray)
 
 
 def biased(ours: str, theirs: str, kernel, rows=np.asarray) -> Iterator[Weight]:

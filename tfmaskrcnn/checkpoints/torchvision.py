@@ -1,22 +1,24 @@
-"""Weights of torchvision's Mask R-CNN with ResNet and FPN (`maskrcnn_resnet50_fpn` and its like).
+"""Weights of torchvision's Mask R-CNN and Faster R-CNN with ResNet or ResNeXt and FPN.
 
-The models named `_v2` have other heads and are refused with the list of what does not fit.
+`maskrcnn_resnet50_fpn`, `maskrcnn_resnet50_fpn_v2`, `fasterrcnn_resnet50_fpn`,
+`fasterrcnn_resnet50_fpn_v2` and what `resnet_fpn_backbone` makes of the other depths.
 """
 
 import re
-from typing import Dict, Iterator, Mapping
+from typing import Dict, Iterator, Mapping, Tuple
 
 import numpy as np
 
+from tfmaskrcnn.checkpoints.architecture import Architecture, channels_of
+from tfmaskrcnn.checkpoints.resnet import backbone_of, backbone_table, torchvision_name
 from tfmaskrcnn.checkpoints.table import (
-    DEPTHS,
-    Architecture,
     Weight,
     biased,
+    conv_rows,
     count,
     kernel_after_flatten,
     kernel_of_conv,
-    normed,
+    norm_of,
     yxhw_rows,
 )
 from tfmaskrcnn.errors import InputError
@@ -27,6 +29,7 @@ _OLD_NAMES = (
     (r"^(rpn\.head\.conv)\.(weight|bias)$", r"\1.0.0.\2"),
     *((rf"^(roi_heads\.mask_head)\.mask_fcn{i + 1}\.", rf"\1.{i}.0.") for i in range(8)),
 )
+_FPN, _BOX_HEAD, _MASK_HEAD = "backbone.fpn", "roi_heads.box_head", "roi_heads.mask_head"
 _COUNTER = ".num_batches_tracked"  # PyTorch's own
 
 
@@ -42,57 +45,92 @@ def weights_only(tensors: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
 
 
 def architecture_of(tensors: Mapping[str, np.ndarray], what: str) -> Architecture:
-    """The architecture that the names and shapes of `weights_only` belong to.
+    """The architecture that the names and shapes of a state dict belong to.
 
     Raises:
-        InputError: they are no torchvision Mask R-CNN of a plain ResNet; `what` names the file.
+        InputError: they are no torchvision Mask R-CNN or Faster R-CNN of a ResNet; `what` names the
+            file.
     """
-    blocks = tuple(count(tensors, rf"backbone\.body\.layer{s}\.(\d+)\.") for s in range(1, 5))
-    bottleneck = "backbone.body.layer1.0.conv3.weight" in tensors
+    tensors = weights_only(tensors)
+    backbone = backbone_of(tensors, _body_name)
     classes = np.shape(tensors.get("roi_heads.box_predictor.cls_score.weight", ()))
-    if (blocks, bottleneck) not in DEPTHS or len(classes) != 2:
+    if backbone is None or len(classes) != 2:
+        blocks = [count(tensors, rf"backbone\.body\.layer{s}\.(\d+)\.") for s in range(1, 5)]
         raise InputError(
-            f"{what} is no Mask R-CNN of torchvision with a ResNet: {blocks} blocks in "
+            f"{what} is no Mask R-CNN of torchvision with a known ResNet: {blocks} blocks in "
             f"backbone.body.layer1 to layer4, roi_heads.box_predictor.cls_score.weight {classes}."
         )
-    num_mask_convs = count(tensors, r"roi_heads\.mask_head\.(\d+)\.0\.")
-    return Architecture(DEPTHS[blocks, bottleneck], classes[0] - 1, num_mask_convs)
+    convs = count(tensors, r"roi_heads\.box_head\.(\d+)\.0\.")
+    return Architecture(
+        backbone,
+        num_classes=classes[0] - 1,
+        num_mask_convs=count(tensors, r"roi_heads\.mask_head\.(\d+)\.0\."),
+        mask_norm=norm_of(tensors, f"{_MASK_HEAD}.0.1."),
+        fpn_norm=norm_of(tensors, f"{_FPN}.inner_blocks.0.1."),
+        num_rpn_convs=count(tensors, r"rpn\.head\.conv\.(\d+)\.0\."),
+        num_box_convs=convs,
+        box_norm=norm_of(tensors, f"{_BOX_HEAD}.0.1."),
+        num_box_fcs=sum(f"{name}.weight" in tensors for name in _fcs(convs)) or 2,
+        settings=channels_of(
+            tensors,
+            {
+                "fpn.channels": f"{_FPN}.inner_blocks.0.0.weight",
+                "rpn.channels": "rpn.head.conv.0.0.weight",
+                "box_head.conv_channels": f"{_BOX_HEAD}.0.0.weight",
+                "box_head.hidden": f"{_fcs(convs)[0]}.weight",
+                "mask_head.channels": f"{_MASK_HEAD}.0.0.weight",
+            },
+        ),
+    )
 
 
-def table_of(architecture: Architecture) -> Iterator[Weight]:
+def table_of(found: Architecture) -> Iterator[Weight]:
     """Every weight of the model."""
     conv = kernel_of_conv
-    yield from _backbone(architecture.depth)
+    yield from backbone_table(found.backbone, _body_name)
     for i in range(4):
-        yield from biased(f"fpn/laterals/{i}", f"backbone.fpn.inner_blocks.{i}.0", conv)
-        yield from biased(f"fpn/output_convs/{i}", f"backbone.fpn.layer_blocks.{i}.0", conv)
-    yield from biased("rpn/conv", "rpn.head.conv.0.0", conv)
+        for ours, theirs in (("laterals", "inner_blocks"), ("output_convs", "layer_blocks")):
+            yield from _block(f"fpn/{ours}/{i}", f"{_FPN}.{theirs}.{i}", found.fpn_norm)
+    for i in range(found.num_rpn_convs):
+        yield from biased(f"rpn/convs/{i}", f"rpn.head.conv.{i}.0", conv)
     yield from biased("rpn/objectness", "rpn.head.cls_logits", conv)
     yield from biased("rpn/deltas", "rpn.head.bbox_pred", conv, yxhw_rows)
-    box, mask = "roi_heads.box_predictor", "roi_heads.mask_predictor"
-    yield from biased("box_head/fc1", "roi_heads.box_head.fc6", kernel_after_flatten)
-    yield from biased("box_head/fc2", "roi_heads.box_head.fc7", np.transpose)
+    for i in range(found.num_box_convs):
+        yield from _block(f"box_head/convs/{i}", f"{_BOX_HEAD}.{i}", found.box_norm)
+    for i, theirs in enumerate(_fcs(found.num_box_convs)[: found.num_box_fcs]):
+        yield from biased(
+            f"box_head/fc{i + 1}", theirs, np.transpose if i else kernel_after_flatten
+        )
+    box = "roi_heads.box_predictor"
     yield from biased("box_head/class_logits", f"{box}.cls_score", np.transpose)
     yield from biased("box_head/box_deltas", f"{box}.bbox_pred", np.transpose, _box_rows)
-    for i in range(architecture.num_mask_convs):
-        yield from biased(f"mask_head/convs/{i}", f"roi_heads.mask_head.{i}.0", conv)
-    yield from biased("mask_head/upsample", f"{mask}.conv5_mask", conv)
-    yield from biased("mask_head/logits", f"{mask}.mask_fcn_logits", conv, _foreground_rows)
+    if found.num_mask_convs:
+        yield from _mask_head(found)
 
 
-def _backbone(depth: int) -> Iterator[Weight]:
-    yield from normed("backbone/stem", "backbone.body.conv1", "backbone.body.bn1")
-    blocks, bottleneck = next(key for key, value in DEPTHS.items() if value == depth)
-    for stage, number in enumerate(blocks):
-        for i in range(number):
-            ours = f"backbone/res{stage + 2}/{i}"
-            theirs = f"backbone.body.layer{stage + 1}.{i}"
-            for k in range(1, 4 if bottleneck else 3):
-                yield from normed(f"{ours}/conv{k}", f"{theirs}.conv{k}", f"{theirs}.bn{k}")
-            # The shape changes at a stage's first block; in ResNet-18 and -34's first stage not.
-            if i == 0 and (bottleneck or stage > 0):
-                down = f"{theirs}.downsample"
-                yield from normed(f"{ours}/shortcut", f"{down}.0", f"{down}.1")
+def _mask_head(found: Architecture) -> Iterator[Weight]:
+    theirs = "roi_heads.mask_predictor"
+    for i in range(found.num_mask_convs):
+        yield from _block(f"mask_head/convs/{i}", f"{_MASK_HEAD}.{i}", found.mask_norm)
+    yield from biased("mask_head/upsample", f"{theirs}.conv5_mask", kernel_of_conv)
+    logits = f"{theirs}.mask_fcn_logits"
+    yield from biased("mask_head/logits", logits, kernel_of_conv, _foreground_rows)
+
+
+def _body_name(name: str) -> str:
+    return f"backbone.body.{torchvision_name(name)}"
+
+
+def _block(ours: str, theirs: str, norm: str) -> Iterator[Weight]:
+    """A `Conv2dNormActivation`."""
+    return conv_rows(ours, f"{theirs}.0.", f"{theirs}.1.", norm)
+
+
+def _fcs(convs: int) -> Tuple[str, str]:
+    """The box head's dense layers: after convolutions come a Flatten, and a ReLU between two."""
+    if not convs:
+        return f"{_BOX_HEAD}.fc6", f"{_BOX_HEAD}.fc7"
+    return f"{_BOX_HEAD}.{convs + 1}", f"{_BOX_HEAD}.{convs + 3}"
 
 
 def _box_rows(array: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ import keras
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.layers.efficientnet_lite import EfficientNetLite
 from tfmaskrcnn.layers.keras_applications import KerasApplication
-from tfmaskrcnn.layers.resnet import ResNet
+from tfmaskrcnn.layers.resnet import RESNETS, ResNet
 from tfmaskrcnn.model_config import KERAS_PREFIX, BackboneConfig
 
 
@@ -21,12 +21,13 @@ def make_backbone(config: BackboneConfig, name: str = "backbone") -> keras.layer
     common = {"norm": config.norm, "freeze_at": config.freeze_at, "name": name}
     if config.norm_epsilon is not None:
         common["epsilon"] = config.norm_epsilon
-    family = config.name.rstrip("0123456789")
-    number = int(config.name[len(family) :])
-    if family == "resnet":
+    if config.name in RESNETS:
+        shape, stride_in_1x1 = RESNETS[config.name], config.stride_in_1x1
         common["stem_pool"] = config.stem_pool
-        return ResNet(number, stride_in_1x1=config.stride_in_1x1, **common)
-    return EfficientNetLite(number, **common)
+        if stride_in_1x1 is None:
+            stride_in_1x1 = shape.groups == 1
+        return ResNet(stride_in_1x1=stride_in_1x1, **shape._asdict(), **common)
+    return EfficientNetLite(int(config.name[-1]), **common)
 
 
 def _keras_application(application: str, config: BackboneConfig, name: str) -> KerasApplication:

@@ -38,7 +38,7 @@ class InvertedResidual(keras.layers.Layer):
         kernel_size: of the depthwise convolution.
         strides: of the depthwise convolution.
         expansion: its channels over the input channels; 1 leaves the first convolution out.
-        norm: "frozen_bn" or "bn".
+        norm: "frozen_bn", "bn" or "sync_bn".
         epsilon: of the norms.
     """
 
@@ -110,7 +110,7 @@ class EfficientNetLite(keras.layers.Layer):
 
     Args:
         variant: 0, 1 or 2.
-        norm: "frozen_bn" or "bn".
+        norm: "frozen_bn", "bn" or "sync_bn".
         freeze_at: what is not trained: 0 nothing, 1 the stem, 2 all up to c2, 3 up to c3, ...
         epsilon: of the norms.
     """

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from tfmaskrcnn import compat
+from tfmaskrcnn.layers.norm import ConvNorm
 from tfmaskrcnn.ops.tensors import one_hot, side
 
 
@@ -19,18 +20,12 @@ class MaskHead(keras.layers.Layer):
     `num_classes` are the channels of the logits: one more with a background, 1 for all classes.
     """
 
-    def __init__(self, num_classes, channels=256, num_convs=4, **kwargs):
+    def __init__(self, num_classes, channels=256, num_convs=4, norm="none", **kwargs):
         super().__init__(**kwargs)
         self.num_classes, self.channels, self.num_convs = num_classes, channels, num_convs
+        self.norm = norm
         self.convs = [
-            keras.layers.Conv2D(
-                channels,
-                3,
-                padding="same",
-                activation="relu",
-                kernel_initializer=he(),
-                name=f"conv{i + 1}",
-            )
+            ConvNorm(channels, 3, norm=norm, activation="relu", name=f"conv{i + 1}")
             for i in range(num_convs)
         ]
         self.upsample = keras.layers.Conv2DTranspose(
@@ -55,10 +50,13 @@ class MaskHead(keras.layers.Layer):
         self.logits.build((None, None, None, self.channels))
         self.built = True
 
-    def call(self, features):
-        """[B, R, S, S, C] RoI features -> [B, R, 2S, 2S, K] float32 logits."""
+    def call(self, features, training=None, valid=None):
+        """[B, R, S, S, C] RoI features -> [B, R, 2S, 2S, K] float32 logits.
+
+        RoIs that are not `valid` [B, R] bool do not count in a trained norm's statistics.
+        """
         rois, size = side(features, 1), features.shape[2]
-        x = self.logits(self._upsampled(features))  # [B*R, S, 4S, K]
+        x = self.logits(self._upsampled(features, training, valid))  # [B*R, S, 4S, K]
         x = _pixels_in_order(x, size, self.num_classes)
         return tf.reshape(x, [-1, rois, 2 * size, 2 * size, self.num_classes])
 
@@ -85,7 +83,7 @@ class MaskHead(keras.layers.Layer):
             x = _pixels_in_order(x, size, 1)
             return tf.reshape(x, [-1, rois, 2 * size, 2 * size])
 
-    def _upsampled(self, features):
+    def _upsampled(self, features, training=None, valid=None):
         """[B, R, S, S, C] -> [B*R, S, 4S, C']: in place of each pixel the 2x2 that it becomes.
 
         A transposed convolution of side and stride 2 is a 1x1 convolution to four times the
@@ -94,8 +92,9 @@ class MaskHead(keras.layers.Layer):
         """
         size, channels = features.shape[2], features.shape[4]
         x = tf.reshape(features, [-1, size, size, channels])  # [B*R, S, S, C]
+        valid = None if valid is None else tf.reshape(valid, [-1])
         for conv in self.convs:
-            x = conv(x)
+            x = conv(x, training=training, valid=valid)
         kernel, bias = (tf.convert_to_tensor(v) for v in (self.upsample.kernel, self.upsample.bias))
         kernel = tf.transpose(tf.cast(kernel, x.dtype), [3, 0, 1, 2])  # [C, 2, 2, C']
         kernel = tf.reshape(kernel, [1, 1, x.shape[3], 4 * self.channels])
@@ -109,6 +108,7 @@ class MaskHead(keras.layers.Layer):
             "num_classes": self.num_classes,
             "channels": self.channels,
             "num_convs": self.num_convs,
+            "norm": self.norm,
         }
 
 

@@ -13,11 +13,20 @@ import keras
 import tensorflow as tf
 
 from tfmaskrcnn import compat
+from tfmaskrcnn.layers.trained_norms import BatchNorm, GroupNorm
+from tfmaskrcnn.ops.convolution import conv2d
 
 # Keras' default of 0.99 needs hundreds of steps to forget its initial values; a short fine-tuning
 # run on small batches has to follow within tens. PyTorch's default "momentum 0.1" is the same.
 BN_MOMENTUM = 0.9
 
+NORM_KINDS = ("none", "frozen_bn", "bn", "sync_bn", "gn")
+# Scale, mode and distribution of variance scaling. "he" keeps the variance of the gradient through
+# a ReLU (He et al. 2015, equation 14); "xavier" is Detectron2's choice for the FPN.
+_INITIALIZERS = {
+    "he": (2.0, "fan_out", "untruncated_normal"),
+    "xavier": (1.0, "fan_in", "uniform"),
+}
 _ACTIVATIONS = {None: tf.identity, "relu": tf.nn.relu, "relu6": tf.nn.relu6}
 
 
@@ -62,19 +71,28 @@ class FrozenBatchNorm(keras.layers.Layer):
         return {**super().get_config(), "epsilon": self.epsilon}
 
 
-def make_norm(kind: str, epsilon: float = 1e-5, name: Optional[str] = None) -> keras.layers.Layer:
-    """A norm layer; both kinds have the same four weights, so their values are interchangeable.
+def make_norm(
+    kind: str, epsilon: float = 1e-5, name: Optional[str] = None
+) -> Optional[keras.layers.Layer]:
+    """A norm layer. The three kinds of batch normalisation have the same four weights.
 
     Args:
-        kind: "frozen_bn", or "bn" for batch normalisation that is trained.
+        kind: "none"; "frozen_bn"; "bn" for batch normalisation that is trained, "sync_bn" over the
+            batches of all replicas together; "gn" for group norm of 32 groups.
         epsilon: added to the variance.
         name: of the layer.
     """
+    if kind == "none":
+        return None
     if kind == "frozen_bn":
         return FrozenBatchNorm(epsilon, name=name)
-    if kind == "bn":
-        return keras.layers.BatchNormalization(momentum=BN_MOMENTUM, epsilon=epsilon, name=name)
-    raise ValueError(f"norm is {kind!r}; it must be 'frozen_bn' or 'bn'")
+    if kind in ("bn", "sync_bn"):
+        return BatchNorm(
+            momentum=BN_MOMENTUM, epsilon=epsilon, synchronized=kind == "sync_bn", name=name
+        )
+    if kind == "gn":
+        return GroupNorm(epsilon=epsilon, name=name)
+    raise ValueError(f"norm is {kind!r}; it must be one of {', '.join(NORM_KINDS)}")
 
 
 def scale_and_shift(norm: keras.layers.Layer):
@@ -89,7 +107,9 @@ def scale_and_shift(norm: keras.layers.Layer):
 
 @compat.register
 class ConvNorm(keras.layers.Layer):
-    """Convolution without bias, then a norm, then an activation: weights `kernel` and `norm/...`.
+    """Convolution, then a norm, then an activation: weights `kernel` and `norm/...`.
+
+    Without a norm the convolution has a bias: `kernel` and `bias`.
 
     Args:
         filters: output channels C'; ignored when `depthwise`.
@@ -101,6 +121,8 @@ class ConvNorm(keras.layers.Layer):
         padding: "symmetric" puts kernel_size // 2 zeros on every side as PyTorch and Caffe do;
             "same" is TensorFlow's rule, which pads an even input at the bottom and right only.
         depthwise: filter each channel by itself.
+        groups: of channels; each group of outputs reads one group of inputs alone (ResNeXt).
+        initializer: of the kernel, a key of `_INITIALIZERS`.
     """
 
     def __init__(
@@ -113,6 +135,8 @@ class ConvNorm(keras.layers.Layer):
         activation: Optional[str] = None,
         padding: str = "symmetric",
         depthwise: bool = False,
+        groups: int = 1,
+        initializer: str = "he",
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -123,34 +147,57 @@ class ConvNorm(keras.layers.Layer):
         self.filters, self.kernel_size, self.strides = filters, kernel_size, strides
         self.norm_kind, self.epsilon, self.activation = norm, epsilon, activation
         self.padding, self.depthwise = padding, depthwise
+        self.groups, self.initializer = groups, initializer
         self.norm = make_norm(norm, epsilon, name="norm")
 
     def build(self, input_shape):
         """Create the weights for [B, H, W, C] inputs; only C counts."""
         side, channels = self.kernel_size, input_shape[-1]
-        out = (channels, 1) if self.depthwise else (channels, self.filters)
+        if channels % self.groups or (self.filters or 0) % self.groups:
+            raise ValueError(
+                f"{channels} and {self.filters} channels do not divide into {self.groups} groups"
+            )
+        out = (channels, 1) if self.depthwise else (channels // self.groups, self.filters)
         self.kernel = self.add_weight(
             name="kernel",
             shape=(side, side, *out),
-            # He et al. 2015, equation 14: keeps the variance of the gradient through a ReLU.
-            initializer=keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal"),
+            initializer=keras.initializers.VarianceScaling(*_INITIALIZERS[self.initializer]),
             dtype="float32",
             **compat.NO_AUTOCAST,
         )
-        self.norm.build((None, None, None, channels if self.depthwise else self.filters))
+        channels = channels if self.depthwise else self.filters
+        if self.norm is not None:
+            self.norm.build((None, None, None, channels))
+        else:
+            self.bias = self.add_weight(
+                name="bias",
+                shape=(channels,),
+                initializer="zeros",
+                dtype="float32",
+                **compat.NO_AUTOCAST,
+            )
         self.built = True
 
-    def call(self, x, training=None):
-        """[B, H, W, C] -> [B, ceil(H / strides), ceil(W / strides), C']."""
+    def call(self, x, training=None, valid: Optional[tf.Tensor] = None):
+        """[B, H, W, C] -> [B, ceil(H / strides), ceil(W / strides), C'].
+
+        Images that are not `valid` [B] bool do not count in the statistics of a batch.
+        """
+        activate = _ACTIVATIONS[self.activation]
         kernel = tf.convert_to_tensor(self.kernel)  # [side, side, C, C'] float32
-        if training and self.norm_kind == "bn" and self.norm.trainable:
-            x = self.norm(self._convolve(x, tf.cast(kernel, x.dtype)), training=True)
-            return _ACTIVATIONS[self.activation](x)
-        scale, shift = scale_and_shift(self.norm)
-        kernel *= scale[:, None] if self.depthwise else scale  # in float32, and rounded once below
+        if self.norm_kind == "gn":
+            return activate(self.norm(self._convolve(x, tf.cast(kernel, x.dtype))))
+        if training and isinstance(self.norm, BatchNorm) and self.norm.trainable:
+            x = self._convolve(x, tf.cast(kernel, x.dtype))
+            return activate(self.norm(x, training=True, valid=valid))
+        if self.norm is None:
+            shift = tf.convert_to_tensor(self.bias)
+        else:
+            scale, shift = scale_and_shift(self.norm)
+            # In float32, and rounded once below.
+            kernel *= scale[:, None] if self.depthwise else scale
         x = self._convolve(x, tf.cast(kernel, x.dtype))
-        x = tf.nn.bias_add(x, tf.cast(shift, x.dtype))
-        return _ACTIVATIONS[self.activation](x)
+        return activate(tf.nn.bias_add(x, tf.cast(shift, x.dtype)))
 
     def _convolve(self, x, kernel):
         strides, padding = self.strides, "SAME"
@@ -166,7 +213,7 @@ class ConvNorm(keras.layers.Layer):
             x, padding = tf.pad(x, [[0, 0], side, side, [0, 0]]), "VALID"
         if self.depthwise:
             return tf.nn.depthwise_conv2d(x, kernel, [1, strides, strides, 1], padding)
-        return tf.nn.conv2d(x, kernel, strides, padding)
+        return conv2d(x, kernel, strides, padding)
 
     def get_config(self):
         """All arguments of the constructor."""
@@ -180,4 +227,6 @@ class ConvNorm(keras.layers.Layer):
             "activation": self.activation,
             "padding": self.padding,
             "depthwise": self.depthwise,
+            "groups": self.groups,
+            "initializer": self.initializer,
         }

@@ -1,6 +1,8 @@
-"""ResNet of 18 to 152 layers (He et al., arXiv 1512.03385) without its classifier."""
+"""ResNet of 18 to 152 layers (He et al., arXiv 1512.03385) and ResNeXt (Xie et al., arXiv
+1611.05431), without their classifiers.
+"""
 
-from typing import Dict
+from typing import Dict, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -9,7 +11,7 @@ from tfmaskrcnn import compat
 from tfmaskrcnn.layers.norm import ConvNorm
 
 # Blocks of res2..res5 (the paper's table 1).
-_BLOCKS = {
+BLOCKS = {
     18: (2, 2, 2, 2),
     34: (3, 4, 6, 3),
     50: (3, 4, 6, 3),
@@ -17,6 +19,24 @@ _BLOCKS = {
     152: (3, 8, 36, 3),
 }
 _STAGES = ("res2", "res3", "res4", "res5")
+
+
+class Shape(NamedTuple):
+    """What tells one ResNet or ResNeXt from another."""
+
+    depth: int  # layers
+    groups: int = 1  # of the bottlenecks' 3x3 convolutions (ResNeXt's cardinality)
+    width: int = 64  # channels of a group in res2; twice as many in each stage after it
+
+
+# The name of each in the configuration.
+RESNETS = {
+    **{f"resnet{depth}": Shape(depth) for depth in BLOCKS},
+    "resnext50_32x4d": Shape(50, 32, 4),
+    "resnext101_32x4d": Shape(101, 32, 4),
+    "resnext101_32x8d": Shape(101, 32, 8),
+    "resnext101_64x4d": Shape(101, 64, 4),
+}
 _STEM_CHANNELS = 64
 _EXPANSION = 4  # a bottleneck's output channels over its inner ones
 
@@ -62,19 +82,32 @@ class BasicBlock(keras.layers.Layer):
 class Bottleneck(keras.layers.Layer):
     """1x1, 3x3 and 1x1 convolutions and the shortcut (figure 5, right).
 
-    `filters` counts the inner channels; four times as many come out.
+    Four times `filters` channels come out. Inside there are `filters`, or in a ResNeXt so many that
+    each of the `groups` of the 3x3 has `width` of them for every 64 filters.
     """
 
     def __init__(
-        self, filters, strides=1, stride_in_1x1=True, norm="frozen_bn", epsilon=1e-5, **kwargs
+        self,
+        filters,
+        strides=1,
+        stride_in_1x1=True,
+        norm="frozen_bn",
+        epsilon=1e-5,
+        groups=1,
+        width=64,
+        **kwargs,
     ):
         super().__init__(**kwargs)
+        self.groups, self.width = groups, width
+        self.inner = inner = filters * width * groups // 64
         self.filters, self.strides, self.stride_in_1x1 = filters, strides, stride_in_1x1
         self.norm, self.epsilon = norm, epsilon
         first, second = (strides, 1) if stride_in_1x1 else (1, strides)
         common = {"norm": norm, "epsilon": epsilon}
-        self.conv1 = ConvNorm(filters, 1, first, activation="relu", name="conv1", **common)
-        self.conv2 = ConvNorm(filters, 3, second, activation="relu", name="conv2", **common)
+        self.conv1 = ConvNorm(inner, 1, first, activation="relu", name="conv1", **common)
+        self.conv2 = ConvNorm(
+            inner, 3, second, activation="relu", groups=groups, name="conv2", **common
+        )
         self.conv3 = ConvNorm(_EXPANSION * filters, 1, name="conv3", **common)
         self.shortcut = None
 
@@ -84,8 +117,8 @@ class Bottleneck(keras.layers.Layer):
         if self.strides != 1 or input_shape[-1] != out:
             self.shortcut = _shortcut(self, out, input_shape)
         self.conv1.build(input_shape)
-        self.conv2.build((None, None, None, self.filters))
-        self.conv3.build((None, None, None, self.filters))
+        self.conv2.build((None, None, None, self.inner))
+        self.conv3.build((None, None, None, self.inner))
         self.built = True
 
     def call(self, x, training=None):
@@ -104,6 +137,8 @@ class Bottleneck(keras.layers.Layer):
             "stride_in_1x1": self.stride_in_1x1,
             "norm": self.norm,
             "epsilon": self.epsilon,
+            "groups": self.groups,
+            "width": self.width,
         }
 
 
@@ -124,11 +159,13 @@ class ResNet(keras.layers.Layer):
 
     Args:
         depth: 18, 34, 50, 101 or 152.
-        norm: "frozen_bn" or "bn".
+        norm: the kind of norm, see `layers.norm.make_norm`.
         stride_in_1x1: a stage's stride is in its first 1x1 convolution (MSRA, Detectron2's R-50)
             rather than in the 3x3 (torchvision); without effect on 18 and 34 layers.
         freeze_at: stages that are not trained: 0 none, 1 the stem, 2 the stem and res2, ...
         epsilon: of the norms.
+        groups: of the 3x3 convolutions of a ResNeXt of 50 or more layers.
+        width: channels of each group in res2.
         stem_pool: "symmetric", or "same" for TensorFlow's padding of the stem's max pooling.
     """
 
@@ -139,14 +176,17 @@ class ResNet(keras.layers.Layer):
         stride_in_1x1: bool = True,
         freeze_at: int = 0,
         epsilon: float = 1e-5,
+        groups: int = 1,
+        width: int = 64,
         stem_pool: str = "symmetric",
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if depth not in _BLOCKS:
-            raise ValueError(f"depth is {depth}; it must be one of {sorted(_BLOCKS)}")
+        if depth not in BLOCKS:
+            raise ValueError(f"depth is {depth}; it must be one of {sorted(BLOCKS)}")
         self.depth, self.norm, self.stride_in_1x1 = depth, norm, stride_in_1x1
         self.freeze_at, self.epsilon, self.stem_pool = freeze_at, epsilon, stem_pool
+        self.groups, self.width = groups, width
         self.stem = ConvNorm(
             _STEM_CHANNELS, 7, 2, norm=norm, epsilon=epsilon, activation="relu", name="stem"
         )
@@ -155,7 +195,7 @@ class ResNet(keras.layers.Layer):
     def _blocks(self, stage):
         filters = _STEM_CHANNELS * 2**stage
         blocks = []
-        for i in range(_BLOCKS[self.depth][stage]):
+        for i in range(BLOCKS[self.depth][stage]):
             common = {
                 "strides": 2 if i == 0 and stage > 0 else 1,
                 "norm": self.norm,
@@ -165,6 +205,7 @@ class ResNet(keras.layers.Layer):
             if self.depth < 50:
                 blocks.append(BasicBlock(filters, **common))
             else:
+                common.update(groups=self.groups, width=self.width)
                 blocks.append(Bottleneck(filters, stride_in_1x1=self.stride_in_1x1, **common))
         return blocks
 
@@ -211,5 +252,7 @@ class ResNet(keras.layers.Layer):
             "stride_in_1x1": self.stride_in_1x1,
             "freeze_at": self.freeze_at,
             "epsilon": self.epsilon,
+            "groups": self.groups,
+            "width": self.width,
             "stem_pool": self.stem_pool,
         }

@@ -13,20 +13,23 @@ def _normal(stddev):
 
 @compat.register
 class RpnHead(keras.layers.Layer):
-    """A 3x3 convolution, then objectness and deltas of each anchor by 1x1 convolutions."""
+    """3x3 convolutions, then objectness and deltas of each anchor by 1x1 convolutions."""
 
-    def __init__(self, num_anchors=3, channels=256, **kwargs):
+    def __init__(self, num_anchors=3, channels=256, num_convs=1, **kwargs):
         super().__init__(**kwargs)
-        self.num_anchors, self.channels = num_anchors, channels
+        self.num_anchors, self.channels, self.num_convs = num_anchors, channels, num_convs
         conv = keras.layers.Conv2D
-        self.conv = conv(
-            channels,
-            3,
-            padding="same",
-            activation="relu",
-            kernel_initializer=_normal(0.01),
-            name="conv",
-        )
+        self.convs = [
+            conv(
+                channels,
+                3,
+                padding="same",
+                activation="relu",
+                kernel_initializer=_normal(0.01),
+                name=f"conv{i + 1}",
+            )
+            for i in range(num_convs)
+        ]
         self.objectness = conv(
             num_anchors, 1, kernel_initializer=_normal(0.01), dtype="float32", name="objectness"
         )
@@ -36,7 +39,10 @@ class RpnHead(keras.layers.Layer):
 
     def build(self, input_shape):
         """Build from the shape [B, h, w, C] of any level."""
-        self.conv.build((None, None, None, input_shape[-1]))
+        channels = input_shape[-1]
+        for conv in self.convs:
+            conv.build((None, None, None, channels))
+            channels = self.channels
         self.objectness.build((None, None, None, self.channels))
         self.deltas.build((None, None, None, self.channels))
         self.built = True
@@ -47,7 +53,9 @@ class RpnHead(keras.layers.Layer):
         Rows are ordered as `ops.anchors.level_anchors`: by row, column, then cell anchor; deltas
         are (dy, dx, dh, dw).
         """
-        x = self.conv(features)
+        x = features
+        for conv in self.convs:
+            x = conv(x)
         rows = side(x, 1) * side(x, 2) * self.num_anchors
         batch = side(x, 0)
         logits = tf.reshape(self.objectness(x), [batch, rows])
@@ -58,4 +66,5 @@ class RpnHead(keras.layers.Layer):
             **super().get_config(),
             "num_anchors": self.num_anchors,
             "channels": self.channels,
+            "num_convs": self.num_convs,
         }

@@ -197,7 +197,7 @@ def start_weights(model: MaskRCNN, config: Config) -> None:
     """Load what the configuration says a new run starts from."""
     source = config.train.weights
     if source is None:
-        load_backbone(model.backbone, config.model.backbone)
+        load_backbone(model.backbone, config.model.backbone, config.model.input)
         return
     skip = ()
     if os.path.isdir(source):

@@ -1,0 +1,60 @@
+"""What the names and shapes of a checkpoint tell about its model."""
+
+from typing import List, Mapping, NamedTuple, Tuple
+
+import numpy as np
+
+from tfmaskrcnn.checkpoints.resnet import Backbone
+
+
+class Architecture(NamedTuple):
+    """A Mask R-CNN or Faster R-CNN with a pyramid. Norms are "none", "bn" or "gn"."""
+
+    backbone: Backbone
+    num_classes: int  # K, foreground only
+    num_mask_convs: int  # 0 without a mask head
+    mask_norm: str = "none"
+    fpn_norm: str = "none"
+    num_rpn_convs: int = 1
+    num_box_convs: int = 0
+    box_norm: str = "none"
+    num_box_fcs: int = 2
+    class_agnostic: bool = False  # boxes
+    # Further overrides of the configuration: channels, and what the dialect makes of all this.
+    settings: Tuple[str, ...] = ()
+
+    def overrides(self, bn: str) -> List[str]:
+        """The configuration of this architecture, but the number of classes.
+
+        Args:
+            bn: the kind of a batch normalisation that is trained, where there is any.
+        """
+        kinds = {"none": "none", "gn": "gn", "bn": bn}
+        # Who trains the pyramid's batch normalisation does not freeze the backbone's.
+        kinds_below = {**kinds, "bn": "frozen_bn" if self.fpn_norm == "none" else bn}
+        found = [
+            f"backbone.name={self.backbone.name}",
+            f"backbone.norm={kinds_below[self.backbone.norm]}",
+            f"fpn.norm={kinds[self.fpn_norm]}",
+            f"rpn.num_convs={self.num_rpn_convs}",
+            f"box_head.num_convs={self.num_box_convs}",
+            f"box_head.norm={kinds[self.box_norm]}",
+            f"box_head.num_fcs={self.num_box_fcs}",
+            f"box_head.class_agnostic={str(self.class_agnostic).lower()}",
+            "mask_head.enabled=false",
+        ]
+        if self.num_mask_convs:
+            masks = f"num_convs={self.num_mask_convs}", f"norm={kinds[self.mask_norm]}"
+            found[-1:] = [f"mask_head.{key}" for key in masks]
+        return [*found, *self.settings]
+
+
+def channels_of(tensors: Mapping[str, np.ndarray], names: Mapping[str, str]) -> Tuple[str, ...]:
+    """Overrides that set keys to the number of outputs of the weights of these names.
+
+    Args:
+        tensors: a state dict in PyTorch's axis order.
+        names: configuration key -> weight; one that is not among the tensors says nothing.
+    """
+    found = {key: np.shape(tensors[name]) for key, name in names.items() if name in tensors}
+    return tuple(f"{key}={shape[0]}" for key, shape in found.items() if shape)

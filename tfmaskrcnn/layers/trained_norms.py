@@ -1,0 +1,96 @@
+"""Norms that learn: batch normalisation, on one device or over all of them, and group norm."""
+
+from typing import Optional
+
+import keras
+import tensorflow as tf
+
+from tfmaskrcnn import compat
+from tfmaskrcnn.gradients import all_reduce_sum
+
+
+@compat.register
+class BatchNorm(keras.layers.BatchNormalization):
+    """Keras's batch normalisation whose batch may span replicas and hold rows of padding.
+
+    Keras 2 ignores a mask where it fuses, Keras 3 does not synchronise where there is a mask; hence
+    the statistics of such batches are computed here, in float32.
+    """
+
+    def call(self, x, training=None, valid: Optional[tf.Tensor] = None):
+        """[B, h, w, C] -> the same shape and type; rows that are not `valid` [B] do not count."""
+        if not (training and self.trainable) or (valid is None and not self.synchronized):
+            return super().call(x, training=training)
+        inputs = tf.cast(x, tf.float32)
+        count, mean, variance = _moments(inputs, valid)
+        # A batch without a valid row says nothing about the data.
+        momentum = tf.where(count > 0, self.momentum, 1.0)
+        for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(tf.convert_to_tensor(moving) * momentum + value * (1.0 - momentum))
+        scale = tf.cast(tf.convert_to_tensor(self.gamma), tf.float32)
+        scale *= tf.math.rsqrt(variance + self.epsilon)
+        beta = tf.cast(tf.convert_to_tensor(self.beta), tf.float32)
+        return tf.cast((inputs - mean) * scale + beta, x.dtype)
+
+
+def _moments(x, valid):
+    """Number of pixels, [C] mean and [C] variance of the valid rows of all replicas."""
+    rows = tf.ones_like(x[..., :1])
+    if valid is not None:
+        rows *= tf.cast(tf.reshape(valid, [-1, 1, 1, 1]), tf.float32)
+        x = tf.where(rows > 0, x, 0.0)  # not by a product: padding may hold anything
+    count = all_reduce_sum(tf.reduce_sum(rows))
+    divisor = tf.maximum(count, 1.0)
+    mean = all_reduce_sum(tf.reduce_sum(x, [0, 1, 2])) / divisor
+    # In two passes: the mean of the squares less the square of the mean cancels in float32.
+    squares = tf.reduce_sum(rows * tf.square(x - mean), [0, 1, 2])
+    return count, mean, all_reduce_sum(squares) / divisor
+
+
+@compat.register
+class GroupNorm(keras.layers.Layer):
+    """Group normalisation (Wu and He, arXiv 1803.08494), the same at training and inference.
+
+    By means and products of whole channels: Keras's own layer divides by `DivNoNan`, which TensorRT
+    does not convert. Computed in float32 whatever the precision policy.
+    """
+
+    def __init__(self, groups: int = 32, epsilon: float = 1e-5, **kwargs):
+        super().__init__(**kwargs)
+        self.groups, self.epsilon = groups, epsilon
+
+    def build(self, input_shape):
+        """Create the vectors for [B, H, W, C] inputs; only C counts."""
+        channels = input_shape[-1]
+        if channels % self.groups:
+            raise ValueError(f"{channels} channels are not divisible into {self.groups} groups")
+        for name, initializer in (("gamma", "ones"), ("beta", "zeros")):
+            variable = self.add_weight(
+                name=name,
+                shape=(channels,),
+                initializer=initializer,
+                dtype="float32",
+                **compat.NO_AUTOCAST,
+            )
+            setattr(self, name, variable)
+        self.built = True
+
+    def call(self, x):
+        """[B, H, W, C] -> the same shape and type."""
+        y = tf.cast(x, tf.float32)
+        y -= self._over_groups(tf.reduce_mean(y, [1, 2]))
+        variance = self._over_groups(tf.reduce_mean(tf.square(y), [1, 2]))
+        scale = tf.math.rsqrt(variance + self.epsilon) * tf.convert_to_tensor(self.gamma)
+        return tf.cast(y * scale + tf.convert_to_tensor(self.beta), x.dtype)
+
+    def _over_groups(self, means):
+        """[B, C] -> [B, 1, 1, C]: the mean of each channel's group."""
+        channels = means.shape[-1]
+        size = channels // self.groups
+        means = tf.reshape(means, [-1, self.groups, size])
+        means = tf.tile(tf.reduce_mean(means, axis=2, keepdims=True), [1, 1, size])
+        return tf.reshape(means, [-1, 1, 1, channels])
+
+    def get_config(self):
+        """All arguments of the constructor."""
+        return {**super().get_config(), "groups": self.groups, "epsilon": self.epsilon}
