@@ -1,0 +1,152 @@
+"""TFLite forms of the two operations that its plain runtime lacks, of built-in operations alone."""
+
+from typing import Callable, Dict, List
+
+import numpy as np
+import tensorflow as tf
+
+from tfmaskrcnn.ops.nms import nms_of_one_image
+
+
+def crop_and_resize(node, inputs) -> List[tf.Tensor]:
+    """CropAndResize of samples inside the image, by gathers of whole pixels.
+
+    Args:
+        node: its NodeDef.
+        inputs: canvas [B, H, W, C], corners [n, 4] yxyx in 0..1, image index [n], crop size [2].
+
+    Returns:
+        [[n, rows, columns, C]] float32.
+    """
+    canvas, corners, image_index, crop_size = inputs
+    _, height, width, channels = canvas.shape
+    rows, columns = tf.get_static_value(crop_size)
+    row, below = _samples(corners[:, 0:1], corners[:, 2:3], rows, height)
+    column, right = _samples(corners[:, 1:2], corners[:, 3:4], columns, width)
+    first = (tf.expand_dims(image_index, 1) * height + row) * width  # [n, rows]
+    first = tf.expand_dims(first, 2) + tf.expand_dims(column, 1)  # [n, rows, columns]
+    pixels = tf.reshape(canvas, [-1, channels])
+    crops = None
+    for dy, of_row in ((0, 1.0 - below), (1, below)):
+        for dx, of_column in ((0, 1.0 - right), (1, right)):
+            weight = tf.expand_dims(of_row, 2) * tf.expand_dims(of_column, 1)
+            part = tf.gather(pixels, first + (dy * width + dx)) * tf.expand_dims(weight, 3)
+            crops = part if crops is None else crops + part
+    return [crops]
+
+
+def _samples(low, high, count: int, side: int):
+    """Where `count` samples from `low` to `high` [n, 1] (0..1 of `side` pixels) are.
+
+    Returns:
+        index: [n, count] int32 of the pixel before.
+        share: [n, count] float32 of the pixel after it.
+    """
+    low, high = low * (side - 1), high * (side - 1)
+    steps = tf.constant(np.arange(count) / max(count - 1, 1), tf.float32)
+    at = low + (high - low) * steps
+    index = tf.clip_by_value(tf.floor(at), 0.0, side - 2.0)
+    return tf.cast(index, tf.int32), tf.clip_by_value(at - index, 0.0, 1.0)
+
+
+def combined_nms(node, inputs) -> List[tf.Tensor]:
+    """CombinedNonMaxSuppression as one NonMaxSuppressionV4 an image.
+
+    Args:
+        node: its NodeDef.
+        inputs: boxes [B, n, q, 4], scores [B, n, k], and its five constants.
+
+    Returns:
+        boxes [B, D, 4], scores [B, D], classes [B, D] float32 and valid counts [B] int32.
+    """
+    boxes, scores = inputs[:2]
+    max_output, iou, threshold = (tf.get_static_value(i).item() for i in inputs[3:6])
+    # TFLite drops a box at the threshold, TensorFlow above it.
+    iou = float(np.nextafter(np.float32(iou), np.float32(2)))
+    kept = [
+        nms_of_one_image(boxes[i], scores[i], iou, threshold, max_output)
+        for i in range(boxes.shape[0])
+    ]
+    boxes, scores, classes, valid = (tf.stack(parts) for parts in zip(*kept))
+    count = tf.reduce_sum(tf.cast(valid, tf.int32), axis=1)
+    return [boxes, scores, tf.cast(classes, tf.float32), count]
+
+
+REPLACEMENTS: Dict[str, Callable] = {
+    "CropAndResize": crop_and_resize,
+    "CombinedNonMaxSuppression": combined_nms,
+}
+
+
+def rebuild(network, feeds: Dict[str, tf.Tensor]) -> Dict[str, tf.Tensor]:
+    """Import a `FrozenNetwork` into the current graph with the operations above in place.
+
+    Args:
+        network: from `frozen.freeze`.
+        feeds: "images" and "sizes".
+
+    Returns:
+        The network's outputs by name.
+    """
+    tensors = {network.inputs[name]: tensor for name, tensor in feeds.items()}
+    fed = {name.split(":")[0] for name in tensors}
+    waiting = []  # nodes to be imported in one go
+    for node in _sorted_by_use(network.graph_def):
+        if node.name in fed or node.op == "NoOp":
+            continue
+        if node.op in REPLACEMENTS:
+            _import(waiting, tensors)
+            waiting = []
+            results = REPLACEMENTS[node.op](node, [tensors[_full(name)] for name in _data(node)])
+            tensors.update({f"{node.name}:{i}": result for i, result in enumerate(results)})
+        else:
+            waiting.append(node)
+    _import(waiting, tensors)
+    return {name: tensors[full] for name, full in network.outputs.items()}
+
+
+def _import(nodes, tensors: Dict[str, tf.Tensor]) -> None:
+    """Put `nodes` into the current graph, fed by `tensors`, and add their outputs to these."""
+    names, part = {node.name for node in nodes}, tf.compat.v1.GraphDef()
+    part.versions.producer = tf.version.GRAPH_DEF_VERSION
+    needed = {}
+    for node in nodes:
+        copied = part.node.add()
+        copied.CopyFrom(node)
+        del copied.input[:]
+        copied.input.extend(_data(node))  # the graph is pure: no order beyond that of the data
+        full = [_full(name) for name in copied.input]
+        needed.update({f: tensors[f] for f in full if f.split(":")[0] not in names})
+    operations = tf.import_graph_def(
+        part, input_map=needed, return_elements=[node.name for node in nodes], name="part"
+    )
+    for node, operation in zip(nodes, operations):
+        tensors.update({f"{node.name}:{i}": out for i, out in enumerate(operation.outputs)})
+
+
+def _data(node) -> List[str]:
+    """A node's inputs without control edges."""
+    return [name for name in node.input if not name.startswith("^")]
+
+
+def _full(name: str) -> str:
+    return name if ":" in name else f"{name}:0"
+
+
+def _sorted_by_use(graph_def) -> list:
+    """The nodes of a graph without loops, each after its inputs."""
+    nodes, done, result = {node.name: node for node in graph_def.node}, set(), []
+    for node in graph_def.node:
+        stack = [node]
+        while stack:
+            node = stack[-1]
+            before = [nodes[_full(name).split(":")[0]] for name in _data(node)]
+            before = [other for other in before if other.name not in done]
+            if before:
+                stack += before
+                continue
+            stack.pop()
+            if node.name not in done:
+                done.add(node.name)
+                result.append(node)
+    return result
