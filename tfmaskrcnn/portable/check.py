@@ -6,7 +6,7 @@ import numpy as np
 
 from tfmaskrcnn.errors import InputError
 
-# From images [B, H, W, 3] float32 and sizes [B, 2] float32 to the outputs of `network` by name.
+# From images [B, H, W, C] float32 and sizes [B, 2] float32 to the outputs of `network` by name.
 Network = Callable[[np.ndarray, np.ndarray], Dict[str, np.ndarray]]
 # Detections of the two are the same object when their boxes overlap this much.
 SAME_IOU = 0.5
@@ -45,10 +45,10 @@ def saved_network(folder: str) -> Network:
     loaded, network = load_network(folder)
 
     def run(images, sizes):
-        del_with = loaded  # holds the variables
         outputs = network(images=tf.constant(images), sizes=tf.constant(sizes))
-        return {name: value.numpy() for name, value in outputs.items()} if del_with else {}
+        return {name: value.numpy() for name, value in outputs.items()}
 
+    run.keeps_alive = loaded  # the signature does not hold its variables
     return run
 
 
@@ -61,7 +61,7 @@ def preprocessed(folder: str, paths: Sequence[str], size: Tuple[int, int]):
         size: (height, width) of the network's input.
 
     Returns:
-        images: [n, H, W, 3] float32, normalised and zero-padded.
+        images: [n, H, W, C] float32, normalised and zero-padded.
         sizes: [n, 2] float32, (height, width) without padding.
     """
     from tfmaskrcnn.config import ModelConfig
@@ -72,11 +72,15 @@ def preprocessed(folder: str, paths: Sequence[str], size: Tuple[int, int]):
     known = exported_config(folder)
     if "input" not in known:
         raise InputError(f"{folder} holds no configuration, so how to preprocess is not known.")
-    config = ModelConfig.model_validate(known).input
+    try:
+        config = ModelConfig.model_validate(known).input
+    except ValueError as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"The configuration in {folder} is of another version: {reason}") from None
     config = config.model_copy(update={"fixed_size": tuple(size)})
     images, sizes = [], []
     for path in paths:
-        image, _ = preprocess(read_image(path), config)
+        image, _ = preprocess(read_image(path, channels=config.channels), config)
         sizes.append(image.shape[:2])
         images.append(pad_to(image, *size).numpy())
     return np.stack(images), np.array(sizes, np.float32)
@@ -138,7 +142,8 @@ def _one_image(outputs, i: int, size) -> Dict[str, np.ndarray]:
         "boxes": outputs["detection_boxes"][i, :count] * np.tile(size, 2),
         "scores": outputs["detection_scores"][i, :count],
         "classes": outputs["detection_classes"][i, :count],
-        "masks": outputs["detection_masks"][i, :count],
+        # A model without a mask head has masks of no pixels here.
+        "masks": outputs.get("detection_masks", np.zeros((i + 1, count, 0, 0)))[i, :count],
     }
 
 

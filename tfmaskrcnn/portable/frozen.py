@@ -9,13 +9,9 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation.run import exported_config
 
-OUTPUTS = (
-    "detection_boxes",
-    "detection_scores",
-    "detection_classes",
-    "num_detections",
-    "detection_masks",
-)
+# Of every model; `detection_masks` is there too unless the model was built without a mask head.
+OUTPUTS = ("detection_boxes", "detection_scores", "detection_classes", "num_detections")
+MASKS = "detection_masks"
 # The strides of the pyramid need sides that are multiples of this.
 MULTIPLE = 32
 
@@ -26,7 +22,7 @@ class FrozenNetwork(NamedTuple):
     graph_def: tf.compat.v1.GraphDef
     inputs: Dict[str, str]  # "images", "sizes" -> name of a tensor in the graph
     outputs: Dict[str, str]  # the served names -> name of a tensor in the graph
-    shape: Tuple[int, int, int, int]  # of `images`: B, H, W, 3
+    shape: Tuple[int, int, int, int]  # of `images`: B, H, W, C
 
 
 def load_network(folder: str):
@@ -56,7 +52,7 @@ def load_network(folder: str):
 
 
 def freeze(folder: str, batch: int = 1, size: Optional[Tuple[int, int]] = None) -> FrozenNetwork:
-    """Freeze a SavedModel's `network` for images [batch, *size, 3].
+    """Freeze a SavedModel's `network` for images [batch, *size, C].
 
     Args:
         folder: a SavedModel made by `export_saved_model`, of any TensorFlow from 2.14 on.
@@ -86,7 +82,8 @@ def freeze(folder: str, batch: int = 1, size: Optional[Tuple[int, int]] = None) 
     names = sorted(concrete.structured_outputs)  # as tf.nest flattens a dict
     outputs = {name: tensor.name for name, tensor in zip(names, frozen.outputs)}
     inputs = {"images": frozen.inputs[0].name, "sizes": frozen.inputs[1].name}
-    return FrozenNetwork(graph_def, inputs, {name: outputs[name] for name in OUTPUTS}, shape)
+    wanted = {name: outputs[name] for name in (*OUTPUTS, MASKS) if name in outputs}
+    return FrozenNetwork(graph_def, inputs, wanted, shape)
 
 
 def _fixed_shape(folder, network, batch, size) -> Tuple[int, int, int, int]:
@@ -101,7 +98,7 @@ def _fixed_shape(folder, network, batch, size) -> Tuple[int, int, int, int]:
     for fixed, wanted, axis in zip(known, (batch, *size), ("batch", "height", "width")):
         if fixed not in (None, wanted):
             raise InputError(f"{folder} was exported for a {axis} of {fixed}, not {wanted}.")
-    return (batch, *size, 3)
+    return (batch, *size, known[3])
 
 
 def _refuse_loops(folder, graph_def) -> None:

@@ -30,7 +30,7 @@ def convert(
         size: (height, width), see `frozen.freeze`.
 
     Returns:
-        The shape (B, H, W, 3) of its input `images`.
+        The shape (B, H, W, C) of its input `images`.
 
     Raises:
         InputError: tf2onnx is missing, `folder` cannot be converted, or `path` not be written.
@@ -72,7 +72,7 @@ def predictor(path: str) -> Network:
         path: as written by `convert`.
 
     Returns:
-        A function from images [B, H, W, 3] float32, preprocessed as the signature `network` wants
+        A function from images [B, H, W, C] float32, preprocessed as the signature `network` wants
         them, and sizes [B, 2] float32 to the arrays of that signature's outputs by name.
 
     Raises:
@@ -89,14 +89,14 @@ def predictor(path: str) -> Network:
     except Exception as error:  # its classes have no common base
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{path} is no model that ONNX Runtime can load: {reason}") from None
-    found = {value.name for value in session.get_outputs()}
+    outputs = [value.name for value in session.get_outputs()]
     shapes = {value.name: value.shape for value in session.get_inputs()}
-    if set(shapes) != {"images", "sizes"} or not set(OUTPUTS) <= found:
+    if set(shapes) != {"images", "sizes"} or not set(OUTPUTS) <= set(outputs):
         raise InputError(f"{path} is no model of export/onnx.py: its inputs are {sorted(shapes)}.")
 
     def run(images: np.ndarray, sizes: np.ndarray) -> Dict[str, np.ndarray]:
         feed = ready_inputs(images, sizes, tuple(shapes["images"]), path)
-        return dict(zip(OUTPUTS, session.run(list(OUTPUTS), feed)))
+        return dict(zip(outputs, session.run(outputs, feed)))
 
     return run
 

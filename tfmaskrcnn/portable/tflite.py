@@ -34,7 +34,7 @@ def convert(
         size: (height, width), see `frozen.freeze`.
 
     Returns:
-        The shape (B, H, W, 3) of its input `images`.
+        The shape (B, H, W, C) of its input `images`.
 
     Raises:
         InputError: `folder` cannot be converted, or `path` not be written.
@@ -64,7 +64,7 @@ def convert(
             content = converter.convert()
         except Exception as error:  # ConverterError, or what MLIR makes of it
             reason = str(error).strip().splitlines()[0]
-            raise InputError(f"{folder} does not convert to TFLite's operations: {reason}") from None
+            raise InputError(f"{folder} does not convert to TFLite: {reason}") from None
     with replaced(path) as file:
         file.write(content)
     return network.shape
@@ -78,7 +78,7 @@ def predictor(path: str, threads: Optional[int] = None) -> Network:
         threads: of the CPU; None lets the interpreter choose.
 
     Returns:
-        A function from images [B, H, W, 3] float32, preprocessed as the signature `network` wants
+        A function from images [B, H, W, C] float32, preprocessed as the signature `network` wants
         them, and sizes [B, 2] float32 to the arrays of that signature's outputs by name.
 
     Raises:
@@ -89,21 +89,19 @@ def predictor(path: str, threads: Optional[int] = None) -> Network:
         raise InputError(f"There is no file {path}.")
     try:
         interpreter = _interpreter_class()(model_path=path, num_threads=threads)
-        names = interpreter.get_signature_list()
+        signature = interpreter.get_signature_list().get(SIGNATURE, {})
     except (ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{path} is no model that TFLite can load: {reason}") from None
-    (signature,) = names.values() if len(names) == 1 else ({},)
-    if sorted(signature.get("inputs", ())) != ["images", "sizes"] or not set(OUTPUTS) <= set(
+    if set(signature.get("inputs", ())) != {"images", "sizes"} or not set(OUTPUTS) <= set(
         signature["outputs"]
     ):
-        raise InputError(f"{path} is no model of export/tflite.py: its signatures are {names}.")
-    run_signature = interpreter.get_signature_runner(next(iter(names)))
+        raise InputError(f"{path} is no model of export/tflite.py: it has no such signature.")
+    run_signature = interpreter.get_signature_runner(SIGNATURE)
     shape = tuple(int(n) for n in run_signature.get_input_details()["images"]["shape"])
 
     def run(images: np.ndarray, sizes: np.ndarray) -> Dict[str, np.ndarray]:
-        outputs = run_signature(**ready_inputs(images, sizes, shape, path))
-        return {name: outputs[name] for name in OUTPUTS}
+        return run_signature(**ready_inputs(images, sizes, shape, path))
 
     return run
 
