@@ -8,11 +8,10 @@ import tensorflow as tf
 from tfmaskrcnn.ops.nms import nms_of_one_image
 
 
-def crop_and_resize(node, inputs) -> List[tf.Tensor]:
+def crop_and_resize(inputs) -> List[tf.Tensor]:
     """CropAndResize of samples inside the image, by gathers of whole pixels.
 
     Args:
-        node: its NodeDef.
         inputs: canvas [B, H, W, C], corners [n, 4] yxyx in 0..1, image index [n], crop size [2].
 
     Returns:
@@ -43,17 +42,16 @@ def _samples(low, high, count: int, side: int):
         share: [n, count] float32 of the pixel after it.
     """
     low, high = low * (side - 1), high * (side - 1)
-    steps = tf.constant(np.arange(count) / max(count - 1, 1), tf.float32)
-    at = low + (high - low) * steps
+    # Constants that float16 weights keep exact: whole numbers, no fractions.
+    at = low + (high - low) / max(count - 1, 1) * tf.constant(np.arange(count), tf.float32)
     index = tf.clip_by_value(tf.floor(at), 0.0, side - 2.0)
     return tf.cast(index, tf.int32), tf.clip_by_value(at - index, 0.0, 1.0)
 
 
-def combined_nms(node, inputs) -> List[tf.Tensor]:
+def combined_nms(inputs) -> List[tf.Tensor]:
     """CombinedNonMaxSuppression as one NonMaxSuppressionV4 an image.
 
     Args:
-        node: its NodeDef.
         inputs: boxes [B, n, q, 4], scores [B, n, k], and its five constants.
 
     Returns:
@@ -70,6 +68,17 @@ def combined_nms(node, inputs) -> List[tf.Tensor]:
     boxes, scores, classes, valid = (tf.stack(parts) for parts in zip(*kept))
     count = tf.reduce_sum(tf.cast(valid, tf.int32), axis=1)
     return [boxes, scores, tf.cast(classes, tf.float32), count]
+
+
+def gather_table(table: np.ndarray, index: tf.Tensor) -> tf.Tensor:
+    """Rows of a constant [n, ...] float32 `table`, which quantisation must not round.
+
+    The anchors are such a table, and int8 weights would move them by pixels. Whole numbers are left
+    alone, so the table is kept in units of 2**-k.
+    """
+    bits = 29 - int(np.ceil(np.log2(max(np.abs(table).max(), 1.0))))
+    whole = np.round(table.astype(np.float64) * 2.0**bits).astype(np.int32)
+    return tf.cast(tf.gather(tf.constant(whole), index), tf.float32) * 2.0**-bits
 
 
 REPLACEMENTS: Dict[str, Callable] = {
@@ -90,19 +99,41 @@ def rebuild(network, feeds: Dict[str, tf.Tensor]) -> Dict[str, tf.Tensor]:
     """
     tensors = {network.inputs[name]: tensor for name, tensor in feeds.items()}
     fed = {name.split(":")[0] for name in tensors}
+    nodes = [node for node in _sorted_by_use(network.graph_def) if node.op != "NoOp"]
+    tables = _tables(nodes, fed)
     waiting = []  # nodes to be imported in one go
-    for node in _sorted_by_use(network.graph_def):
-        if node.name in fed or node.op == "NoOp":
+    for node in nodes:
+        if node.name in fed:
             continue
-        if node.op in REPLACEMENTS:
-            _import(waiting, tensors)
-            waiting = []
-            results = REPLACEMENTS[node.op](node, [tensors[_full(name)] for name in _data(node)])
-            tensors.update({f"{node.name}:{i}": result for i, result in enumerate(results)})
-        else:
+        if node.op not in REPLACEMENTS and node.name not in tables:
             waiting.append(node)
+            continue
+        _import(waiting, tensors)
+        waiting, inputs = [], [tensors[_full(name)] for name in _data(node)]
+        if node.name in tables:
+            results = [gather_table(tables[node.name], inputs[1])]
+        else:
+            results = REPLACEMENTS[node.op](inputs)
+        tensors.update({f"{node.name}:{i}": result for i, result in enumerate(results)})
     _import(waiting, tensors)
     return {name: tensors[full] for name, full in network.outputs.items()}
+
+
+def _tables(nodes, fed) -> Dict[str, np.ndarray]:
+    """What each GatherV2 that reads a constant reads, by the GatherV2's name."""
+    varying, readers = set(fed), {}
+    for node in nodes:
+        sources = [_full(name) for name in _data(node)]
+        if any(source.split(":")[0] in varying for source in sources):
+            varying.add(node.name)
+            if node.op == "GatherV2" and sources[0].split(":")[0] not in varying:
+                readers[node.name] = sources[0]
+    with tf.Graph().as_default() as graph:
+        tensors: Dict[str, tf.Tensor] = {}
+        _import([node for node in nodes if node.name not in varying], tensors)
+        with tf.compat.v1.Session(graph=graph) as session:
+            values = session.run({name: tensors[source] for name, source in readers.items()})
+    return {name: value for name, value in values.items() if value.dtype == np.float32}
 
 
 def _import(nodes, tensors: Dict[str, tf.Tensor]) -> None:
