@@ -41,7 +41,11 @@ def main(arguments: Optional[List[str]] = None) -> int:
     Returns:
         The exit code: 0, 2 after a wrong input, 130 after Ctrl-C, 141 if nobody reads the output.
     """
-    options = _parser().parse_args(arguments)
+    return run(_parser().parse_args(arguments))
+
+
+def run(options) -> int:
+    """Call `options.run` with `options`, which has `verbose` too; returns `main`'s exit codes."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its C++ log is for its own developers
     if not options.verbose:
         hide_remarks()

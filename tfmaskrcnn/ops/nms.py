@@ -60,36 +60,34 @@ def nms_combined(boxes, scores, iou_threshold, score_threshold, max_output) -> K
 
 def nms_by_offset(boxes, scores, iou_threshold, score_threshold, max_output) -> Kept:
     """`class_aware_nms` by one `NonMaxSuppressionV4` an image on boxes moved apart by class."""
-    types = Kept(tf.float32, tf.float32, tf.int32, tf.bool)
-    return tf.map_fn(
-        lambda image: nms_of_one_image(*image, iou_threshold, score_threshold, max_output),
-        (boxes, scores),
-        fn_output_signature=types,
-    )
-
-
-def nms_of_one_image(boxes, scores, iou_threshold, score_threshold, max_output) -> Kept:
-    """One image's row of `class_aware_nms`: [n, q, 4] boxes, [n, k] scores, no batch axis."""
-    count, classes = side(scores, 0), scores.shape[1]
-    boxes = tf.reshape(tf.broadcast_to(boxes, [count, classes, 4]), [-1, 4])  # [n * k, 4]
-    scores = tf.reshape(scores, [-1])
+    count, classes = side(scores, 1), scores.shape[2]
+    boxes = tf.broadcast_to(boxes, [tf.shape(boxes)[0], count, classes, 4])
+    boxes = tf.reshape(boxes, [-1, count * classes, 4])
+    scores = tf.reshape(scores, [-1, count * classes])
     label = tf.tile(tf.range(classes), [count])  # [n * k]
-    low, high = tf.reduce_min(boxes), tf.reduce_max(boxes)
-    shift = tf.cast(label, tf.float32) * (high - low + 1.0)
-    # Not tf.image.non_max_suppression_padded: that is a slow loop made for TPUs.
-    index, found = tf.raw_ops.NonMaxSuppressionV4(
-        boxes=boxes + shift[:, tf.newaxis],
-        scores=scores,
-        max_output_size=max_output,
-        iou_threshold=iou_threshold,
-        score_threshold=score_threshold,
-        pad_to_max_output_size=True,
-    )
-    valid = tf.range(max_output) < found
-    index = tf.where(valid, index, 0)
-    return Kept(
-        tf.where(valid[:, tf.newaxis], tf.gather(boxes, index), 0.0),
-        tf.where(valid, tf.gather(scores, index), 0.0),
-        tf.where(valid, tf.gather(label, index), 0),
-        valid,
-    )
+
+    def of_one_image(image):
+        image_boxes, image_scores = image
+        low, high = tf.reduce_min(image_boxes), tf.reduce_max(image_boxes)
+        shift = tf.cast(label, tf.float32) * (high - low + 1.0)
+        # Not tf.image.non_max_suppression_padded: that is a slow loop made for TPUs.
+        index, found = tf.raw_ops.NonMaxSuppressionV4(
+            boxes=image_boxes + shift[:, tf.newaxis],
+            scores=image_scores,
+            max_output_size=max_output,
+            iou_threshold=iou_threshold,
+            score_threshold=score_threshold,
+            pad_to_max_output_size=True,
+        )
+        valid = tf.range(max_output) < found
+        index = tf.where(valid, index, 0)
+        return (
+            tf.where(valid[:, tf.newaxis], tf.gather(image_boxes, index), 0.0),
+            tf.where(valid, tf.gather(image_scores, index), 0.0),
+            tf.where(valid, tf.gather(label, index), 0),
+            valid,
+        )
+
+    types = (tf.float32, tf.float32, tf.int32, tf.bool)
+    kept = tf.map_fn(of_one_image, (boxes, scores), fn_output_signature=types)
+    return Kept(*kept)

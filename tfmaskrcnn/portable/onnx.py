@@ -101,14 +101,12 @@ def predictor(path: str) -> Network:
     return run
 
 
-def trtexec_command(path: str, shape: Tuple[int, int, int, int]) -> str:
-    """The command that builds a TensorRT 10 engine of FP16 from the file at `path`."""
-    engine = os.path.splitext(path)[0] + ".plan"
-    sides = "x".join(str(side) for side in shape)
-    return (
-        f"trtexec --onnx={path} --saveEngine={engine} --fp16 "
-        f"--shapes=images:{sides},sizes:{shape[0]}x2"
-    )
+def trtexec_command(path: str) -> str:
+    """The command that builds a TensorRT 10 engine of FP16 from the file at `path`.
+
+    It names no shapes: the file's are fixed, and trtexec refuses to hear them again.
+    """
+    return f"trtexec --onnx={path} --saveEngine={os.path.splitext(path)[0]}.plan --fp16"
 
 
 def _import(name: str):

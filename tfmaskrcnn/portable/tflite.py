@@ -12,26 +12,25 @@ from tfmaskrcnn.portable.check import Network, ready_inputs
 from tfmaskrcnn.portable.frozen import OUTPUTS, freeze
 from tfmaskrcnn.portable.tflite_ops import rebuild
 
-PRECISIONS = ("float32", "float16", "int8")
 SIGNATURE = "network"
 
 
 def convert(
     folder: str,
     path: str,
-    precision: str = "float32",
     batch: int = 1,
     size: Optional[Tuple[int, int]] = None,
+    precision: str = "float32",
 ) -> Tuple[int, int, int, int]:
     """Write the signature `network` of a SavedModel as a TFLite file.
 
     Args:
         folder: a SavedModel made by `export_saved_model`.
         path: the file to write; its one signature has the inputs and outputs of `network`.
-        precision: of the weights: "float32", "float16" (half the file), or "int8" (a quarter;
-            activations of convolutions are quantised on the fly, inputs and outputs stay float32).
         batch: B, fixed.
         size: (height, width), see `frozen.freeze`.
+        precision: of the weights: "float32", "float16" (half the file), or "int8" (a quarter;
+            activations of convolutions are quantised on the fly, inputs and outputs stay float32).
 
     Returns:
         The shape (B, H, W, C) of its input `images`.
