@@ -14,8 +14,8 @@ if __name__ == "__main__":
 
 import argparse
 
-from tfmaskrcnn import cli
-from tfmaskrcnn.portable.command import add_arguments, convert_and_check
+from tfmaskrcnn.cli_portable import add_arguments, convert_and_check
+from tfmaskrcnn.command import run_command
 
 
 def main(arguments=None) -> int:
@@ -23,7 +23,7 @@ def main(arguments=None) -> int:
     parser = argparse.ArgumentParser(prog="export/onnx.py", description=__doc__.split("\n")[0])
     add_arguments(parser, "ONNX")
     parser.set_defaults(run=_run)
-    return cli.run(parser.parse_args(arguments))
+    return run_command(parser.parse_args(arguments))
 
 
 def predictor(path):

@@ -8,8 +8,8 @@ import argparse
 import functools
 import sys
 
-from tfmaskrcnn import cli
-from tfmaskrcnn.portable.command import add_arguments, convert_and_check
+from tfmaskrcnn.cli_portable import add_arguments, convert_and_check
+from tfmaskrcnn.command import run_command
 
 PRECISIONS = ("float32", "float16", "int8")
 
@@ -22,7 +22,7 @@ def main(arguments=None) -> int:
         "--precision", choices=PRECISIONS, default="float32", help="of the weights (float32)"
     )
     parser.set_defaults(run=_run)
-    return cli.run(parser.parse_args(arguments))
+    return run_command(parser.parse_args(arguments))
 
 
 def predictor(path):

@@ -78,6 +78,8 @@ def freeze(folder: str, batch: int = 1, size: Optional[Tuple[int, int]] = None) 
     )
     del loaded  # held the variables until here
     graph_def = frozen.graph.as_graph_def()
+    for node in graph_def.node:
+        node.attr.pop("_gradient_op_type", None)  # names of functions that stay behind
     _refuse_loops(folder, graph_def)
     names = sorted(concrete.structured_outputs)  # as tf.nest flattens a dict
     outputs = {name: tensor.name for name, tensor in zip(names, frozen.outputs)}

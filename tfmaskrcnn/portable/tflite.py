@@ -11,6 +11,7 @@ from tfmaskrcnn.files import replaced
 from tfmaskrcnn.portable.check import Network, ready_inputs
 from tfmaskrcnn.portable.frozen import OUTPUTS, freeze
 from tfmaskrcnn.portable.tflite_ops import rebuild
+from tfmaskrcnn.quiet import without_native_output
 
 SIGNATURE = "network"
 
@@ -41,7 +42,7 @@ def convert(
     import tensorflow as tf
 
     network = freeze(folder, batch, size)
-    with tempfile.TemporaryDirectory() as temporary:
+    with tempfile.TemporaryDirectory() as temporary, without_native_output():
         # The file gets named inputs and outputs only on the way through a SavedModel.
         module = tf.Module()
         signature = tf.function(
@@ -51,8 +52,7 @@ def convert(
                 tf.TensorSpec([batch, 2], tf.float32, "sizes"),
             ],
         )
-        no_gradients = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-        tf.saved_model.save(module, temporary, {SIGNATURE: signature}, no_gradients)
+        tf.saved_model.save(module, temporary, {SIGNATURE: signature})
         converter = tf.lite.TFLiteConverter.from_saved_model(temporary, [SIGNATURE])
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         if precision != "float32":

@@ -6,7 +6,6 @@ import numpy as np
 import tensorflow as tf
 
 
-
 def crop_and_resize(inputs) -> List[tf.Tensor]:
     """CropAndResize of samples inside the image, by gathers of whole pixels.
 
