@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import warnings
 from typing import Dict, Optional, Tuple
 
 import numpy as np
@@ -87,7 +88,9 @@ def predictor(path: str, threads: Optional[int] = None) -> Network:
     if not os.path.isfile(path):
         raise InputError(f"There is no file {path}.")
     try:
-        interpreter = _interpreter_class()(model_path=path, num_threads=threads)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # TensorFlow's praise of LiteRT
+            interpreter = _interpreter_class()(model_path=path, num_threads=threads)
         signature = interpreter.get_signature_list().get(SIGNATURE, {})
     except (ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
