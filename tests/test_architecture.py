@@ -13,24 +13,25 @@ SOURCES = sorted([*(ROOT / PACKAGE).rglob("*.py"), *(ROOT / "export").rglob("*.p
 # Ranks by the first part of the name below the package; `export` is the folder beside it.
 RANKS = {
     **dict.fromkeys(["config", "model_config", "config_files", "structures", "compat"], 0),
-    **dict.fromkeys(["errors", "files", "quiet"], 0),
+    **dict.fromkeys(["errors", "files", "quiet", "versions"], 0),
     "ops": 1,
     **dict.fromkeys(["layers", "losses", "instances", "prediction", "weights", "gradients"], 2),
-    **dict.fromkeys(["proposals", "detections"], 2),
+    **dict.fromkeys(["proposals", "detections", "served"], 2),
     **dict.fromkeys(["training", "model"], 3),
     **dict.fromkeys(["data", "evaluation", "drawing", "visualize"], 4),
     **dict.fromkeys(["train", "checkpoints", "serving", "portable"], 5),
-    **dict.fromkeys(["cli", "cli_portable", "command", "__main__", "sources", "export"], 6),
+    **dict.fromkeys(["cli", "cli_arguments", "cli_export", "cli_portable", "command"], 6),
+    **dict.fromkeys(["__main__", "sources", "export"], 6),
 }
 # What reads data or judges results knows nothing of the model.
 APART_FROM_THE_MODEL = {
     "data": {"instances"},
-    "evaluation": {"instances", "data"},
+    "evaluation": {"instances", "served", "data"},
     "drawing": set(),
     "visualize": {"instances", "data", "drawing"},
 }
 # These are copied to the machine that measures, alone.
-STANDALONE = ["tf_trt.py", "latency.py"]
+STANDALONE = ["tf_trt.py", "tf_trt_graph.py", "tf_trt_preflight.py", "latency.py"]
 MAX_FILE, MAX_FUNCTION = 300, 60
 
 
@@ -101,7 +102,8 @@ def keras_faults(source, package):
 
 def foreign_faults(source, package):
     for name in imported_names(ast.parse(source), package):
-        if name.split(".")[0] not in {"tensorflow", "numpy", *sys.stdlib_module_names}:
+        beside = {Path(name).stem for name in STANDALONE}
+        if name.split(".")[0] not in {"tensorflow", "numpy", *sys.stdlib_module_names, *beside}:
             yield f"imports {name}"
 
 

@@ -4,6 +4,7 @@ Measured behaviour of both stacks is the reason for each line here; a module tha
 which Keras it runs on asks this one.
 """
 
+import contextlib
 import re
 
 import keras
@@ -25,6 +26,17 @@ NO_AUTOCAST = {"autocast": False} if KERAS3 else {"experimental_autocast": False
 
 # Keras 2 compiles the update with XLA by default, for each shape anew.
 NO_OPTIMIZER_XLA = {} if KERAS3 else {"jit_compile": False}
+
+
+@contextlib.contextmanager
+def precision(dtype: str):
+    """Layers made inside compute in `dtype` (float32, float16, bfloat16) on float32 weights."""
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy(dtype if dtype == "float32" else f"mixed_{dtype}")
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy(before)
 
 
 def is_functional(layer) -> bool:
@@ -52,6 +64,16 @@ def optimizer_variables(optimizer) -> list:
         # Keras 2 leaves the loss scale out and has no public name for its variable.
         variables += [optimizer._loss_scale.current_loss_scale, optimizer.dynamic_counter]
     return variables
+
+
+def learning_rate(optimizer) -> float:
+    """The rate of the next update.
+
+    Keras 2 answers with that of the last one, which a restored optimizer has not made.
+    """
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    rate = getattr(optimizer, "_learning_rate", optimizer.learning_rate)
+    return float(rate(optimizer.iterations) if callable(rate) else rate)
 
 
 def scale_loss(optimizer, loss):

@@ -74,7 +74,7 @@ class Predictor:
         return Instances(
             boxes=boxes,
             scores=found.scores[found.valid],
-            classes=found.classes[found.valid],
+            classes=found.classes[found.valid].astype(np.int32),
             size=(height, width),
             mask_probabilities=found.masks[found.valid],
             class_names=self._model.config.class_names,

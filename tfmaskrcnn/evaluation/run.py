@@ -14,6 +14,7 @@ from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation.coco import CocoEvaluator
 from tfmaskrcnn.evaluation.result import CocoResult
 from tfmaskrcnn.instances import Instances
+from tfmaskrcnn.served import image_errors, served_instances
 
 Predictor = Callable[[List[np.ndarray]], List[Instances]]
 Progress = Callable[[int, int], None]  # images done, images in all
@@ -135,7 +136,13 @@ def saved_model_predictor(path: str, paste_rule: Optional[str] = None) -> Predic
             filled = list(part) + [part[-1]] * (size - len(part))
             outputs = loaded.signatures["serving_default"](images=tf.constant(np.stack(filled)))
             outputs = {name: value.numpy() for name, value in outputs.items()}
-            found += [_instances(outputs, i, image.shape[:2], rule) for i, image in enumerate(part)]
+            errors = image_errors(outputs)
+            if errors:
+                raise InputError(f"{path}: {errors[0]}")
+            found += [
+                served_instances(outputs, i, image.shape[:2], paste_rule=rule)
+                for i, image in enumerate(part)
+            ]
         return found
 
     return predict
@@ -143,7 +150,12 @@ def saved_model_predictor(path: str, paste_rule: Optional[str] = None) -> Predic
 
 def exported_config(folder: str) -> Dict[str, Any]:
     """The configuration inside a SavedModel; empty for a model exported by another program."""
-    path = os.path.join(folder, "assets", "config.json")
+    return exported_json(folder, "config.json")
+
+
+def exported_json(folder: str, name: str) -> Dict[str, Any]:
+    """What a JSON file among the assets of a SavedModel holds; empty if there is none."""
+    path = os.path.join(folder, "assets", name)
     try:
         with open(path, encoding="utf-8") as file:
             return json.load(file)
@@ -159,20 +171,6 @@ def _exported_paste_rule(folder: str) -> str:
         return exported_config(folder)["mask_head"]["paste_rule"]
     except (OSError, ValueError, KeyError, TypeError):  # of another program or version
         return "aligned"
-
-
-def _instances(outputs: Dict[str, np.ndarray], i: int, size, paste_rule: str) -> Instances:
-    """Image `i` of a batch of served outputs, whose boxes are normalised yxyx."""
-    count = int(outputs["num_detections"][i])
-    masks = outputs.get("detection_masks")  # [B, D, M, M]
-    return Instances(
-        boxes=outputs["detection_boxes"][i, :count] * np.float32([*size, *size]),
-        scores=outputs["detection_scores"][i, :count],
-        classes=outputs["detection_classes"][i, :count].astype(np.int32),
-        size=size,
-        mask_probabilities=None if masks is None else masks[i, :count],
-        paste_rule=paste_rule,
-    )
 
 
 @contextlib.contextmanager
