@@ -88,9 +88,10 @@ def predictor(path: str, threads: Optional[int] = None) -> Network:
     if not os.path.isfile(path):
         raise InputError(f"There is no file {path}.")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), without_native_output():
             warnings.simplefilter("ignore")  # TensorFlow's praise of LiteRT
             interpreter = _interpreter_class()(model_path=path, num_threads=threads)
+            interpreter.allocate_tensors()
         signature = interpreter.get_signature_list().get(SIGNATURE, {})
     except (ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
