@@ -18,8 +18,9 @@ from tfmaskrcnn.layers.rpn import RpnHead
 from tfmaskrcnn.losses import BOX_LOSS_NAMES, MASK_LOSS_NAMES, LossTerm
 from tfmaskrcnn.model_config import ModelConfig
 from tfmaskrcnn.ops.anchors import pyramid_anchors
+from tfmaskrcnn.ops.crop import pyramid_crop
+from tfmaskrcnn.ops.placement import clip_sizes, in_image, inner_boxes, outer_boxes
 from tfmaskrcnn.ops.roi_align import Atlas, build_atlas, pyramid_roi_align
-from tfmaskrcnn.ops.tensors import own_channel
 from tfmaskrcnn.prediction import Predictor
 from tfmaskrcnn.proposals import select_proposals
 from tfmaskrcnn.structures import (
@@ -56,7 +57,7 @@ class MaskRCNN(TrainableModel):
         self.backbone = make_backbone(c.backbone)
         self.fpn = Fpn(c.fpn.channels, name="fpn")
         num_anchors = len(c.anchors.sizes[0]) * len(c.anchors.ratios)
-        self.rpn = RpnHead(num_anchors, c.fpn.channels, name="rpn")
+        self.rpn = RpnHead(num_anchors, c.rpn.channels or c.fpn.channels, name="rpn")
         self.box_head = BoxHead(c.num_classes, c.box_head.hidden, name="box_head")
         self.mask_head = _mask_head(c) if c.mask_head.enabled else None
         self.track_losses(BOX_LOSS_NAMES + (MASK_LOSS_NAMES if self.mask_head else ()))
@@ -88,30 +89,36 @@ class MaskRCNN(TrainableModel):
         """Objectness and deltas of all anchors."""
         c = self.config.anchors
         heads = {level: self.rpn(pyramid[level]) for level in PYRAMID_LEVELS}
+        anchors = pyramid_anchors(
+            pyramid, c.sizes, c.ratios, c.offset, c.whole_pixels, c.stride_from_size
+        )
         return RpnOutput(
             {level: head[0] for level, head in heads.items()},
             {level: head[1] for level, head in heads.items()},
-            pyramid_anchors(
-                pyramid, c.sizes, c.ratios, c.offset, c.whole_pixels, c.stride_from_size
-            ),
+            {level: inner_boxes(boxes, self.config) for level, boxes in anchors.items()},
         )
 
     def propose(self, rpn: RpnOutput, sizes: tf.Tensor, training: bool = False) -> Proposals:
-        """The RPN's best boxes in images of `sizes` [B, 2] (height, width) without padding."""
-        return select_proposals(rpn, sizes, self.config.rpn, training)
+        """The RPN's best boxes in images of `sizes` [B, 2] without padding; see `clip_sizes`."""
+        with tf.name_scope("proposals"):
+            return select_proposals(rpn, sizes, self.config.rpn, training)
 
     def roi_features(self, atlas: Atlas, boxes: tf.Tensor, roi_side: int) -> tf.Tensor:
-        """[B, R, 4] boxes -> [B, R, S, S, C] features by RoIAlign."""
-        c = self.config.roi
-        return pyramid_roi_align(
-            atlas,
-            boxes,
-            roi_side,
-            c.sampling_ratio,
-            c.aligned,
-            c.canonical_size,
-            c.canonical_level,
-        )
+        """[B, R, 4] boxes -> [B, R, S, S, C] features by `roi.method`."""
+        c, inclusive = self.config.roi, self.config.inclusive_boxes
+        with tf.name_scope("roi_align"):  # names by which export/latency.py sums times
+            if c.method == "crop_and_resize":
+                return pyramid_crop(atlas, boxes, roi_side, c, inclusive)
+            return pyramid_roi_align(
+                atlas,
+                outer_boxes(boxes, self.config),
+                roi_side,
+                c.sampling_ratio,
+                c.aligned,
+                c.canonical_size,
+                c.canonical_level,
+                c.level_rounding,
+            )
 
     def detect(
         self, images: tf.Tensor, sizes: tf.Tensor, score_threshold: Optional[float] = None
@@ -119,24 +126,27 @@ class MaskRCNN(TrainableModel):
         """Boxes, classes, scores and masks of the objects in a batch.
 
         Args:
-            images: [B, H, W, 3] float32, normalised and zero-padded; H and W multiples of 32.
+            images: [B, H, W, 3] float32, normalised and padded; H and W multiples of 32.
             sizes: [B, 2] float32, (height, width) without padding.
             score_threshold: instead of the configuration's.
         """
         c = self.config.box_head
         pyramid = self.features(images)
-        proposals = self.propose(self.rpn_output(pyramid), sizes)
-        atlas = build_atlas(pyramid, static_ops=True)
+        limits = clip_sizes(images, sizes, self.config)
+        proposals = self.propose(self.rpn_output(pyramid), limits.proposals)
+        with tf.name_scope("roi_align"):
+            atlas = build_atlas(pyramid, static_ops=True)
         logits, deltas = self.box_head(self.roi_features(atlas, proposals.boxes, c.roi_side))
-        kept = select_detections(logits, deltas, proposals, sizes, c, score_threshold)
+        kept = select_detections(logits, deltas, proposals, limits.detections, c, score_threshold)
         masks = self.masks_of(atlas, kept.boxes, kept.classes) if self.mask_head else None
         classes = tf.where(kept.valid, kept.classes + 1.0, 0.0)
-        return Detections(kept.boxes, kept.scores, classes, kept.valid, masks)
+        boxes = in_image(kept.boxes, images, sizes, self.config)
+        return Detections(boxes, kept.scores, classes, kept.valid, masks)
 
     def masks_of(self, atlas: Atlas, boxes: tf.Tensor, class_index: tf.Tensor) -> tf.Tensor:
         """Mask probabilities [B, D, M, M] of boxes [B, D, 4] and 0-based classes [B, D]."""
         features = self.roi_features(atlas, boxes, self.config.mask_head.roi_side)
-        return tf.sigmoid(own_channel(self.mask_head(features), class_index))
+        return tf.sigmoid(self.mask_head.own_logits(features, class_index))
 
     def call(self, inputs, training=None):
         """A batch's `image` and `size` -> `Detections` as a dict, for `keras.Model.predict`."""
@@ -149,19 +159,23 @@ class MaskRCNN(TrainableModel):
     def loss_terms(self, batch: Dict[str, tf.Tensor], training: bool) -> Dict[str, LossTerm]:
         """The five losses of a batch as sums and counts (section 3: L_cls + L_box + L_mask)."""
         truth, seeds = ground_truth_of(batch), batch["seed"]
+        inner_truth = truth._replace(boxes=inner_boxes(truth.boxes, self.config))
         box_config = self.config.box_head
         pyramid = self.features(batch["image"], training)
         rpn = self.rpn_output(pyramid)
-        terms = losses.rpn_losses(rpn, truth, seeds, self.config.rpn)
-        proposals = self.propose(rpn, batch["size"], training=True)
-        rois = losses.sample_rois(proposals, truth, seeds, box_config)
+        terms = losses.rpn_losses(rpn, inner_truth, seeds, self.config.rpn)
+        limits = clip_sizes(batch["image"], batch["size"], self.config)
+        proposals = self.propose(rpn, limits.proposals, training=True)
+        rois = losses.sample_rois(proposals, inner_truth, seeds, box_config)
         atlas = build_atlas(pyramid)
         logits, deltas = self.box_head(self.roi_features(atlas, rois.boxes, box_config.roi_side))
-        terms.update(losses.box_losses(logits, deltas, rois, truth, box_config))
+        terms.update(losses.box_losses(logits, deltas, rois, inner_truth, box_config))
         if not self.mask_head:
             return terms
         rois = losses.positives_only(rois, box_config)
         features = self.roi_features(atlas, rois.boxes, self.config.mask_head.roi_side)
+        # Where a box ends must not move the mask within it.
+        rois = rois._replace(boxes=outer_boxes(rois.boxes, self.config))
         terms.update(losses.mask_losses(self.mask_head(features), rois, truth))
         return terms
 
