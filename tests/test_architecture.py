@@ -19,8 +19,9 @@ RANKS = {
     **dict.fromkeys(["proposals", "detections", "served"], 2),
     **dict.fromkeys(["training", "model"], 3),
     **dict.fromkeys(["data", "evaluation", "drawing", "visualize"], 4),
-    **dict.fromkeys(["train", "checkpoints", "serving"], 5),
-    **dict.fromkeys(["cli", "cli_arguments", "cli_export", "__main__", "sources", "export"], 6),
+    **dict.fromkeys(["train", "checkpoints", "serving", "portable"], 5),
+    **dict.fromkeys(["cli", "cli_arguments", "cli_export", "cli_portable", "command"], 6),
+    **dict.fromkeys(["__main__", "sources", "export"], 6),
 }
 # What reads data or judges results knows nothing of the model.
 APART_FROM_THE_MODEL = {

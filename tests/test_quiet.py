@@ -1,3 +1,5 @@
+import logging
+import os
 import subprocess
 import sys
 
@@ -82,3 +84,15 @@ def test_a_redirected_stderr_is_left_alone(monkeypatch, redirected):
     monkeypatch.setattr(sys, "stderr", redirected)
     quiet.hide_remarks()
     assert sys.stderr is redirected
+
+
+def test_native_output_is_dropped_within_the_block_alone(capfd):
+    logger = logging.getLogger("absl")
+    before = logger.level
+    with pytest.raises(KeyError), quiet.without_native_output():
+        os.write(2, b"within")
+        logger.warning("hidden")
+        assert not logger.isEnabledFor(logging.WARNING)
+        raise KeyError
+    os.write(2, b"after")
+    assert capfd.readouterr().err == "after" and logger.level == before

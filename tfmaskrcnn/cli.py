@@ -1,18 +1,15 @@
 """The command line: a thin shell over the package's public names."""
 
 import argparse
-import logging
 import os
-import sys
-import warnings
 from typing import List, Optional
 
-# Nothing here may import TensorFlow: `--help` is to be there at once, and `main` has to quieten
-# TensorFlow before it is imported.
+# Nothing here may import TensorFlow: `--help` is to be there at once, and `run_command` has to
+# quieten TensorFlow before it is imported.
 from tfmaskrcnn import __version__
 from tfmaskrcnn.cli_arguments import add_set, command, count, share
 from tfmaskrcnn.cli_export import add_export, add_info
-from tfmaskrcnn.quiet import hide_remarks
+from tfmaskrcnn.command import run_command
 
 _EXAMPLES = """\
 examples:
@@ -39,43 +36,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     Returns:
         The exit code: 0, 2 after a wrong input, 130 after Ctrl-C, 141 if nobody reads the output.
     """
-    options = _parser().parse_args(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its C++ log is for its own developers
-    if not options.verbose:
-        hide_remarks()
-    _set_up_messages(options.verbose)
-    try:
-        return _run(options)
-    except KeyboardInterrupt as stopped:
-        print(f"tfmaskrcnn: stopped. {stopped}".rstrip(), file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader, such as `head`, has had enough
-        # Python flushes stdout once more at its end, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-
-
-def _run(options) -> int:
-    from tfmaskrcnn.errors import InputError
-
-    try:
-        options.run(options)
-        sys.stdout.flush()
-    except InputError as error:
-        if options.verbose:
-            raise
-        print(f"tfmaskrcnn: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-def _set_up_messages(verbose: bool) -> None:
-    level = logging.DEBUG if verbose else logging.INFO
-    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
-    for noisy in ("tensorflow", "absl", "matplotlib", "PIL", "h5py"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
-    if not verbose:
-        warnings.filterwarnings("ignore", module="keras")  # advice for the caller of `fit`
+    return run_command(_parser().parse_args(arguments))
 
 
 def _parser() -> argparse.ArgumentParser:

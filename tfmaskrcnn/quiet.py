@@ -4,6 +4,8 @@ TensorFlow 2.15 writes a warning of a thousand characters for each CropAndResize
 a cost on (tensorflow#56904), past every log level, straight to the process's stderr.
 """
 
+import contextlib
+import logging
 import os
 import re
 import signal
@@ -36,6 +38,32 @@ def hide_remarks() -> None:
     os.dup2(write_end, 2)
     os.close(write_end)
     sys.stderr = os.fdopen(direct, "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+
+
+@contextlib.contextmanager
+def without_native_output():
+    """Drop all that native code writes to stderr within the block, and TensorFlow's Python log.
+
+    For the TFLite converter, which prints pages past every log level. Its errors are exceptions.
+    """
+    if logging.getLogger().isEnabledFor(logging.DEBUG):  # `--verbose`
+        yield
+        return
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    loggers = [logging.getLogger(name) for name in ("absl", "tensorflow")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels):
+            logger.setLevel(level)
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _forward(read_end: int, write_end: int, direct: int) -> None:

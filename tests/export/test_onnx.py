@@ -1,0 +1,175 @@
+"""The script that a user runs, on a tiny model, and each ONNX form of an operation by itself."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfmaskrcnn as mr
+from tfmaskrcnn.portable import onnx as portable
+from tfmaskrcnn.portable.check import differences, preprocessed, saved_network
+from tfmaskrcnn.portable.frozen import FrozenNetwork
+from tfmaskrcnn.sources import find_images
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SIZE = (96, 128)
+WANTED = "install export/requirements-onnx.txt"
+
+
+@pytest.fixture(scope="module")
+def tf2onnx():
+    return pytest.importorskip("tf2onnx", reason=WANTED)
+
+
+@pytest.fixture(scope="module")
+def runtime():
+    return pytest.importorskip("onnxruntime", reason=WANTED)
+
+
+@pytest.fixture(scope="module")
+def file(saved_model, tmp_path_factory, tf2onnx, runtime):
+    """The ONNX file of two images a batch."""
+    path = str(tmp_path_factory.mktemp("onnx") / "model.onnx")
+    assert portable.convert(saved_model, path, 2, SIZE) == (2, *SIZE, 3)
+    return path
+
+
+@pytest.mark.slow
+def test_it_finds_what_the_saved_model_finds(saved_model, image_folder, file):
+    images, sizes = preprocessed(saved_model, find_images([image_folder]), SIZE)
+    pair = saved_network(saved_model), portable.predictor(file)
+    for row in differences(*pair, images, sizes, 2):
+        assert row.expected == row.found == row.matched > 3
+        assert row.box < 1e-2 and row.score < 1e-4 and row.mask < 1e-3
+        assert row.mask_peak > 0.9
+
+
+@pytest.mark.slow
+def test_it_holds_standard_operations_and_no_loop(file):
+    import onnx
+
+    model = onnx.load(file)
+    assert {node.domain for node in model.graph.node} == {""}
+    kinds = {node.op_type for node in model.graph.node}
+    assert kinds >= {"RoiAlign", "NonMaxSuppression"} and not kinds & {"Loop", "Scan", "If"}
+    (opset,) = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    assert opset == 17
+
+
+@pytest.mark.slow
+def test_the_predictor_of_the_script_has_the_signatures_names(script, file):
+    run = script("onnx").predictor(file)
+    outputs = run(np.zeros([2, *SIZE, 3], np.float32), np.full([2, 2], 96, np.float32))
+    assert {name: value.shape for name, value in outputs.items()} == {
+        "detection_boxes": (2, 20, 4),
+        "detection_scores": (2, 20),
+        "detection_classes": (2, 20),
+        "num_detections": (2,),
+        "detection_masks": (2, 20, 28, 28),
+    }
+    with pytest.raises(mr.InputError, match=r"takes images \[2, 96, 128, 3\]"):
+        run(np.zeros([1, *SIZE, 3], np.float32), np.zeros([1, 2], np.float32))
+
+
+@pytest.mark.slow
+def test_the_script_as_typed_is_not_taken_for_the_package(
+    saved_model, image_folder, tmp_path, tf2onnx, runtime
+):
+    out = tmp_path / "model.onnx"
+    command = [sys.executable, "export/onnx.py", saved_model, str(out)]
+    command += ["--size", "96", "128", "--images", image_folder, "--limit", "2"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith(f"written     {out}") and out.stat().st_size > 1e6
+    assert [line.split()[0] for line in lines[3:6]] == ["0.png", "1.png", "all"]
+    assert f"trtexec --onnx={out}" in lines[-1] and "--fp16" in lines[-1]
+    assert done.stderr == ""
+
+
+def onnx_of(function, arrays, tmp_path, runtime):
+    """What the ONNX form of a function of tensors gives for `arrays`."""
+    import tf2onnx
+
+    specs = [tf.TensorSpec(array.shape, array.dtype, f"x{i}") for i, array in enumerate(arrays)]
+    concrete = tf.function(function).get_concrete_function(*specs)
+    inputs = {tensor.name[:-2]: tensor.name for tensor in concrete.inputs}
+    outputs = {f"out{i}": tensor.name for i, tensor in enumerate(concrete.outputs)}
+    network = FrozenNetwork(concrete.graph.as_graph_def(), inputs, outputs, ())
+    path = str(tmp_path / "function.onnx")
+    with open(path, "wb") as stream:
+        stream.write(portable._converted(tf2onnx, network).SerializeToString())
+    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return session.run(list(outputs), dict(zip(inputs, arrays)))
+
+
+def test_crop_and_resize_becomes_roi_align(tmp_path, tf2onnx, runtime):
+    rng = np.random.default_rng(0)
+    canvas = rng.normal(size=(2, 9, 13, 3)).astype(np.float32)
+    corners = rng.uniform(0, 1, (40, 2, 2)).astype(np.float32)
+    corners = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+    corners[0] = corners[0, [0, 1, 0, 1]]  # an empty box
+    index = rng.integers(0, 2, 40).astype(np.int32)
+
+    def crops(*arrays):
+        return tf.image.crop_and_resize(*arrays, [4, 6])
+
+    (found,) = onnx_of(crops, [canvas, corners, index], tmp_path, runtime)
+    np.testing.assert_allclose(found, crops(canvas, corners, index), atol=1e-5)
+
+
+@pytest.mark.parametrize("own", [1, 5])
+@pytest.mark.parametrize("limit, threshold", [(8, 0.05), (200, 0.7), (60, -0.5)])
+def test_combined_nms_becomes_nms_and_top_k(own, limit, threshold, tmp_path, tf2onnx, runtime):
+    rng = np.random.default_rng(0)
+    low = rng.uniform(0, 80, (2, 30, own, 2))
+    boxes = np.concatenate([low, low + rng.uniform(1, 40, low.shape)], axis=-1).astype(np.float32)
+    scores = rng.uniform(-1, 1, (2, 30, 5)).astype(np.float32)
+
+    def kept(boxes, scores):
+        return tuple(
+            tf.image.combined_non_max_suppression(
+                boxes, scores, limit, limit, 0.5, threshold, clip_boxes=False
+            )
+        )
+
+    found = onnx_of(kept, [boxes, scores], tmp_path, runtime)
+    for ours, theirs in zip(found, kept(boxes, scores)):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("content", [b"", b"no model"])
+def test_a_file_that_is_no_model_is_refused(tmp_path, content, runtime):
+    path = tmp_path / "wrong.onnx"
+    path.write_bytes(content)
+    with pytest.raises(mr.InputError, match="ONNX Runtime can load|no model of export"):
+        portable.predictor(str(path))
+    with pytest.raises(mr.InputError, match="no file"):
+        portable.predictor(str(tmp_path / "missing.onnx"))
+
+
+def test_another_model_of_onnx_is_refused(tmp_path, tf2onnx, runtime):
+    onnx_of(lambda x: tf.sqrt(x), [np.float32([1, 4])], tmp_path, runtime)
+    with pytest.raises(mr.InputError, match="no model of export/onnx.py"):
+        portable.predictor(str(tmp_path / "function.onnx"))
+
+
+def test_a_missing_package_is_named_with_the_remedy(
+    script, saved_model, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    arguments = [saved_model, str(tmp_path / "x.onnx"), "--size", "96", "128"]
+    assert script("onnx").main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("tfmaskrcnn: Cannot import tf2onnx") and "requirements-onnx" in error
+
+
+def test_a_wrong_folder_ends_in_one_sentence_and_exit_code_2(
+    script, tmp_path, capsys, tf2onnx, runtime
+):
+    assert script("onnx").main([str(tmp_path / "no"), str(tmp_path / "x.onnx")]) == 2
+    assert "no saved_model.pb" in capsys.readouterr().err
+    assert not (tmp_path / "x.onnx").exists()

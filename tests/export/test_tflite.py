@@ -1,0 +1,139 @@
+"""The script that a user runs, on a tiny model; `slow` because a conversion takes many seconds."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tfmaskrcnn as mr
+from tfmaskrcnn.portable import tflite
+from tfmaskrcnn.portable.check import differences, preprocessed, saved_network
+from tfmaskrcnn.sources import find_images
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SIZE = (96, 128)
+
+
+@pytest.fixture(scope="module")
+def files(saved_model, tmp_path_factory):
+    """A function from a precision to its file, converted on first use; two images a batch."""
+    folder, made = tmp_path_factory.mktemp("tflite"), {}
+
+    def of(precision):
+        if precision not in made:
+            made[precision] = str(folder / f"{precision}.tflite")
+            tflite.convert(saved_model, made[precision], 2, SIZE, precision)
+        return made[precision]
+
+    return of
+
+
+def compare(saved_model, image_folder, path):
+    images, sizes = preprocessed(saved_model, find_images([image_folder]), SIZE)
+    return differences(saved_network(saved_model), tflite.predictor(path), images, sizes, 2)
+
+
+@pytest.mark.slow
+def test_float32_finds_what_the_saved_model_finds(saved_model, image_folder, files):
+    for row in compare(saved_model, image_folder, files("float32")):
+        assert row.expected == row.found == row.matched > 3
+        assert row.box < 1e-2 and row.score < 1e-4 and row.mask < 1e-3
+        assert row.mask_peak > 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision, share", [("float16", 0.95), ("int8", 0.7)])
+def test_smaller_weights_find_nearly_the_same_and_masks_are_not_zero(
+    saved_model, image_folder, files, precision, share
+):
+    rows = compare(saved_model, image_folder, files(precision))
+    assert sum(row.matched for row in rows) >= share * sum(row.expected for row in rows) > 10
+    assert max(row.mask_mean for row in rows) < 0.1 and min(row.mask_peak for row in rows) > 0.9
+
+
+@pytest.mark.slow
+def test_the_plain_runtime_is_enough_and_weights_are_small(files):
+    import tensorflow as tf
+
+    sizes = {}
+    for precision in ("float32", "float16", "int8"):
+        with open(files(precision), "rb") as file:
+            content = file.read()
+        assert b"Flex" not in content
+        sizes[precision] = len(content)
+        resolver = tf.lite.experimental.OpResolverType.BUILTIN  # no delegates
+        interpreter = tf.lite.Interpreter(
+            model_content=content, experimental_op_resolver_type=resolver
+        )
+        interpreter.allocate_tensors()
+    assert sizes["float16"] < 0.6 * sizes["float32"] and sizes["int8"] < 0.4 * sizes["float32"]
+
+
+@pytest.mark.slow
+def test_the_predictor_of_the_script_has_the_signatures_names(script, files):
+    run = script("tflite").predictor(files("float32"))
+    outputs = run(np.zeros([2, *SIZE, 3], np.float32), np.full([2, 2], 96, np.float32))
+    assert {name: value.shape for name, value in outputs.items()} == {
+        "detection_boxes": (2, 20, 4),
+        "detection_scores": (2, 20),
+        "detection_classes": (2, 20),
+        "num_detections": (2,),
+        "detection_masks": (2, 20, 28, 28),
+    }
+    with pytest.raises(mr.InputError, match=r"takes images \[2, 96, 128, 3\]"):
+        run(np.zeros([1, *SIZE, 3], np.float32), np.zeros([1, 2], np.float32))
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", bytes(range(256)) * 8])
+def test_a_file_that_is_no_model_is_refused(tmp_path, content):
+    path = tmp_path / "wrong.tflite"
+    path.write_bytes(content)
+    with pytest.raises(mr.InputError, match="no model that TFLite can load"):
+        tflite.predictor(str(path))
+    with pytest.raises(mr.InputError, match="no file"):
+        tflite.predictor(str(tmp_path / "missing.tflite"))
+
+
+def test_another_model_of_tflite_is_refused(tmp_path):
+    import tensorflow as tf
+
+    function = tf.function(lambda x: x + 1.0, input_signature=[tf.TensorSpec([2])])
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
+    path = tmp_path / "other.tflite"
+    path.write_bytes(converter.convert())
+    with pytest.raises(mr.InputError, match="no model of export/tflite.py"):
+        tflite.predictor(str(path))
+
+
+def test_wrong_arguments_end_in_one_sentence_and_exit_code_2(
+    script, saved_model, image_folder, tmp_path, capsys
+):
+    main, out = script("tflite").main, str(tmp_path / "x.tflite")
+    for arguments, message in (
+        ([str(tmp_path / "no"), out], "no saved_model.pb"),
+        ([saved_model, out], "give --size"),
+        ([saved_model, out, "--size", "96", "100"], "multiples of 32"),
+        ([saved_model, out, "--size", "96", "128", "--batch", "0"], "at least 1"),
+        ([saved_model, str(tmp_path)], "is a folder"),
+        ([saved_model, out, "--images", str(tmp_path / "none")], "matches no file"),
+    ):
+        assert main(arguments) == 2
+        error = capsys.readouterr().err.strip().splitlines()[-1]
+        assert error.startswith("tfmaskrcnn: ") and message in error
+    assert not (tmp_path / "x.tflite").exists()
+
+
+@pytest.mark.slow
+def test_the_script_as_typed_writes_compares_and_keeps_quiet(saved_model, image_folder, tmp_path):
+    out = tmp_path / "new" / "model.tflite"
+    command = [sys.executable, "export/tflite.py", saved_model, str(out)]
+    command += ["--size", "96", "128", "--images", image_folder, "--limit", "2"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith(f"written     {out}") and out.stat().st_size > 1e6
+    assert "images float32 [1, 96, 128, 3]" in lines[1]
+    assert [line.split()[0] for line in lines[3:]] == ["0.png", "1.png", "all"]
+    assert done.stderr == ""
