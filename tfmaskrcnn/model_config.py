@@ -111,8 +111,7 @@ class BackboneConfig(Section):
     # Layers of a keras.* backbone of strides 4, 8, 16, 32; empty takes the last of each stride.
     feature_layers: Tuple[str, ...] = ()
     norm: Literal["frozen_bn", "bn", "sync_bn", "gn"] = "frozen_bn"
-    # Where a bottleneck has its stride: MSRA's ResNet in the 1x1, torchvision's in the 3x3. None is
-    # MSRA's for a ResNet and the 3x3 for a ResNeXt, which never was trained otherwise.
+    # MSRA's ResNet has it in the 1x1 (None), torchvision's and all ResNeXts (None) in the 3x3.
     stride_in_1x1: Optional[bool] = None
     # Of the stem's max pooling: "same" is TensorFlow's, which pads an even map at the bottom and
     # the right only (Matterport).
@@ -292,15 +291,10 @@ class ModelConfig(Section):
 
     @pydantic.model_validator(mode="after")
     def _groups_fit_the_channels(self):
-        heads = (
-            (self.fpn, "channels"),
-            (self.box_head, "conv_channels"),
-            (self.mask_head, "channels"),
-        )
-        for section, key in heads:
-            count = getattr(section, key)
-            if section.norm == "gn" and count % 32:
-                raise ValueError(f"norm gn makes 32 groups, {key} {count} is no multiple of 32")
+        box, fpn, mask = self.box_head, self.fpn, self.mask_head
+        for part, count in ((box, box.conv_channels), (fpn, fpn.channels), (mask, mask.channels)):
+            if part.norm == "gn" and count % 32:
+                raise ValueError(f"norm gn makes 32 groups, which {count} channels do not")
         return self
 
     @pydantic.model_validator(mode="after")
