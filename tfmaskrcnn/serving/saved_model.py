@@ -41,7 +41,13 @@ def export_saved_model(
         paths = write_assets(described, options, temporary)
         servable.assets = {name: tf.saved_model.Asset(path) for name, path in paths.items()}
         try:
-            tf.saved_model.save(servable, folder, signatures=servable.functions)
+            tf.saved_model.save(
+                servable,
+                folder,
+                signatures=servable.functions,
+                # Served, not trained: tracing gradients fails where there is none.
+                options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
+            )
         except (OSError, tf.errors.OpError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"Cannot write the SavedModel {folder}: {reason}.") from None
