@@ -13,13 +13,15 @@ from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.layers.backbones import make_backbone
 from tfmaskrcnn.layers.box_head import BoxHead
 from tfmaskrcnn.layers.fpn import Fpn
+from tfmaskrcnn.layers.keypoint_head import KeypointHead
 from tfmaskrcnn.layers.mask_head import MaskHead
 from tfmaskrcnn.layers.rpn import RpnHead
-from tfmaskrcnn.losses import BOX_LOSS_NAMES, MASK_LOSS_NAMES, LossTerm
+from tfmaskrcnn.losses import BOX_LOSS_NAMES, KEYPOINT_LOSS_NAMES, MASK_LOSS_NAMES, LossTerm
 from tfmaskrcnn.model_config import ModelConfig
 from tfmaskrcnn.ops.anchors import pyramid_anchors
+from tfmaskrcnn.ops.keypoints import decode_heatmaps
 from tfmaskrcnn.ops.roi_align import Atlas, build_atlas, pyramid_roi_align
-from tfmaskrcnn.ops.tensors import own_channel
+from tfmaskrcnn.ops.tensors import own_channel, side
 from tfmaskrcnn.prediction import Predictor
 from tfmaskrcnn.proposals import select_proposals
 from tfmaskrcnn.structures import (
@@ -39,7 +41,7 @@ class MaskRCNN(TrainableModel):
     A training batch is a dict as `tfmaskrcnn.data.from_coco` makes it: `image` [B, H, W, 3]
     float32, normalised and zero-padded; `size` [B, 2] float32, height and width without padding;
     `image_id` [B] int64; `seed` [B, 2] int32; and `gt_boxes`, `gt_classes`, `gt_masks`, `gt_valid`,
-    `gt_crowd` as in `structures.GroundTruth`.
+    `gt_crowd`, with a keypoint head `gt_keypoints`, as in `structures.GroundTruth`.
 
     Args:
         config: a `ModelConfig`, a whole `Config`, or either as a dict.
@@ -59,7 +61,9 @@ class MaskRCNN(TrainableModel):
         self.rpn = RpnHead(num_anchors, c.fpn.channels, name="rpn")
         self.box_head = BoxHead(c.num_classes, c.box_head.hidden, name="box_head")
         self.mask_head = _mask_head(c) if c.mask_head.enabled else None
-        self.track_losses(BOX_LOSS_NAMES + (MASK_LOSS_NAMES if self.mask_head else ()))
+        self.keypoint_head = _keypoint_head(c) if c.keypoint_head.enabled else None
+        names = BOX_LOSS_NAMES + (MASK_LOSS_NAMES if self.mask_head else ())
+        self.track_losses(names + (KEYPOINT_LOSS_NAMES if self.keypoint_head else ()))
         self._predictor = Predictor(self)
         self.build()
 
@@ -71,11 +75,10 @@ class MaskRCNN(TrainableModel):
         self.backbone.build((None, None, None, self.config.input.channels))
         self.fpn.build({k: (None, None, None, n) for k, n in self.backbone.out_channels.items()})
         self.rpn.build((None, None, None, channels))
-        side = self.config.box_head.roi_side
-        self.box_head.build((None, None, side, side, channels))
-        if self.mask_head:
-            side = self.config.mask_head.roi_side
-            self.mask_head.build((None, None, side, side, channels))
+        heads = (self.box_head, self.config.box_head), (self.mask_head, self.config.mask_head)
+        for head, c in (*heads, (self.keypoint_head, self.config.keypoint_head)):
+            if head:
+                head.build((None, None, c.roi_side, c.roi_side, channels))
         self.built = True
 
     # The network, in the order of the paper.
@@ -116,7 +119,7 @@ class MaskRCNN(TrainableModel):
     def detect(
         self, images: tf.Tensor, sizes: tf.Tensor, score_threshold: Optional[float] = None
     ) -> Detections:
-        """Boxes, classes, scores and masks of the objects in a batch.
+        """Boxes, classes, scores, masks and keypoints of the objects in a batch.
 
         Args:
             images: [B, H, W, 3] float32, normalised and zero-padded; H and W multiples of 32.
@@ -130,13 +133,21 @@ class MaskRCNN(TrainableModel):
         logits, deltas = self.box_head(self.roi_features(atlas, proposals.boxes, c.roi_side))
         kept = select_detections(logits, deltas, proposals, sizes, c, score_threshold)
         masks = self.masks_of(atlas, kept.boxes, kept.classes) if self.mask_head else None
+        sides = side(images, 1), side(images, 2)
+        keypoints = self.keypoints_of(atlas, kept.boxes, sides) if self.keypoint_head else None
         classes = tf.where(kept.valid, kept.classes + 1, 0)
-        return Detections(kept.boxes, kept.scores, classes, kept.valid, masks)
+        return Detections(kept.boxes, kept.scores, classes, kept.valid, masks, keypoints)
 
     def masks_of(self, atlas: Atlas, boxes: tf.Tensor, class_index: tf.Tensor) -> tf.Tensor:
         """Mask probabilities [B, D, M, M] of boxes [B, D, 4] and 0-based classes [B, D] int32."""
         features = self.roi_features(atlas, boxes, self.config.mask_head.roi_side)
         return tf.sigmoid(own_channel(self.mask_head(features), class_index))
+
+    def keypoints_of(self, atlas: Atlas, boxes: tf.Tensor, image_sides) -> tf.Tensor:
+        """Keypoints [B, D, J, 3] (y, x, score) in boxes [B, D, 4] of images of (H, W) pixels."""
+        c = self.config.keypoint_head
+        logits = self.keypoint_head(self.roi_features(atlas, boxes, c.roi_side))
+        return decode_heatmaps(logits, boxes, image_sides, c.score)
 
     def call(self, inputs, training=None):
         """A batch's `image` and `size` -> `Detections` as a dict, for `keras.Model.predict`."""
@@ -146,7 +157,7 @@ class MaskRCNN(TrainableModel):
     # Training.
 
     def loss_terms(self, batch: Dict[str, tf.Tensor], training: bool) -> Dict[str, LossTerm]:
-        """The five losses of a batch as sums and counts (section 3: L_cls + L_box + L_mask)."""
+        """The losses of a batch as sums and counts (section 3: L_cls + L_box + L_mask)."""
         truth, seeds = ground_truth_of(batch), batch["seed"]
         box_config = self.config.box_head
         pyramid = self.features(batch["image"], training)
@@ -157,11 +168,14 @@ class MaskRCNN(TrainableModel):
         atlas = build_atlas(pyramid)
         logits, deltas = self.box_head(self.roi_features(atlas, rois.boxes, box_config.roi_side))
         terms.update(losses.box_losses(logits, deltas, rois, truth, box_config))
-        if not self.mask_head:
-            return terms
         rois = losses.positives_only(rois, box_config)
-        features = self.roi_features(atlas, rois.boxes, self.config.mask_head.roi_side)
-        terms.update(losses.mask_losses(self.mask_head(features), rois, truth))
+        if self.mask_head:
+            features = self.roi_features(atlas, rois.boxes, self.config.mask_head.roi_side)
+            terms.update(losses.mask_losses(self.mask_head(features), rois, truth))
+        if self.keypoint_head:
+            c = self.config.keypoint_head
+            logits = self.keypoint_head(self.roi_features(atlas, rois.boxes, c.roi_side))
+            terms.update(losses.keypoint_losses(logits, rois, truth, c))
         return terms
 
     # Prediction.
@@ -197,6 +211,11 @@ class MaskRCNN(TrainableModel):
 def _mask_head(config: ModelConfig) -> MaskHead:
     c = config.mask_head
     return MaskHead(config.num_classes, c.channels, c.num_convs, name="mask_head")
+
+
+def _keypoint_head(config: ModelConfig) -> KeypointHead:
+    c = config.keypoint_head
+    return KeypointHead(c.num_keypoints, c.channels, c.num_convs, name="keypoint_head")
 
 
 def _model_config(config) -> ModelConfig:

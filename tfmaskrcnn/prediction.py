@@ -45,10 +45,10 @@ class Predictor:
         height, width = fixed or padded_size(*sizes.max(axis=0), config.input.pad_multiple)
         batch = tf.stack([pad_to(image, int(height), int(width)) for image, _ in ready])
         found = self._graph(float(threshold))(batch, tf.constant(sizes, tf.float32))
-        found = Detections(*(part.numpy() for part in found))
+        found = Detections(*(None if part is None else part.numpy() for part in found))
         scales = np.array([scale for _, scale in ready])
         return [
-            self._instances(Detections(*(part[i] for part in found)), image.shape[:2], scales[i])
+            self._instances(_of_image(found, i), image.shape[:2], scales[i])
             for i, image in enumerate(images)
         ]
 
@@ -71,15 +71,24 @@ class Predictor:
         height, width = size
         boxes = found.boxes[found.valid] / np.tile(scale, 2)
         boxes = np.clip(boxes, 0, [height, width, height, width]).astype(np.float32)
+        keypoints = found.keypoints
+        if keypoints is not None:
+            keypoints = keypoints[found.valid] / np.float32([*scale, 1.0])
         return Instances(
             boxes=boxes,
             scores=found.scores[found.valid],
             classes=found.classes[found.valid],
             size=(height, width),
-            mask_probabilities=found.masks[found.valid],
+            mask_probabilities=None if found.masks is None else found.masks[found.valid],
             class_names=self._model.config.class_names,
             paste_rule=self._model.config.mask_head.paste_rule,
+            keypoints=keypoints,
+            keypoint_offset=self._model.config.keypoint_head.pixel_offset,
         )
+
+
+def _of_image(found: Detections, i: int) -> Detections:
+    return Detections(*(None if part is None else part[i] for part in found))
 
 
 def check_image(image, what: str, channels: int = 3) -> None:

@@ -1,4 +1,7 @@
-"""Weights of Detectron2's Mask R-CNN with ResNet and FPN (`mask_rcnn_R_50_FPN_3x` and its like)."""
+"""Weights of Detectron2's Mask R-CNN with ResNet and FPN (`mask_rcnn_R_50_FPN_3x` and its like).
+
+So are those of Keypoint R-CNN and Faster R-CNN, which have other heads or fewer.
+"""
 
 from typing import Dict, Iterator, Mapping
 
@@ -19,6 +22,7 @@ from tfmaskrcnn.errors import InputError
 
 _BODY = "backbone.bottom_up"
 _STEM = f"{_BODY}.stem.conv1"
+_KEYPOINT_HEAD = "roi_heads.keypoint_head"
 # Constants of the model that it saves with its weights.
 _CONSTANTS = ("pixel_mean", "pixel_std", "proposal_generator.anchor_generator.")
 
@@ -46,7 +50,10 @@ def architecture_of(tensors: Mapping[str, np.ndarray], what: str) -> Architectur
             f"{_BODY}.res2 to res5, roi_heads.box_predictor.cls_score.weight {classes}."
         )
     num_mask_convs = count(tensors, r"roi_heads\.mask_head\.mask_fcn(\d+)\.")
-    return Architecture(DEPTHS[blocks, bottleneck], classes[0] - 1, num_mask_convs)
+    keypoints = np.shape(tensors.get(f"{_KEYPOINT_HEAD}.score_lowres.weight", (0, 0)))[1]
+    num_keypoint_convs = count(tensors, r"roi_heads\.keypoint_head\.conv_fcn(\d+)\.")
+    depth = DEPTHS[blocks, bottleneck]
+    return Architecture(depth, classes[0] - 1, num_mask_convs, num_keypoint_convs, keypoints)
 
 
 def table_of(architecture: Architecture) -> Iterator[Weight]:
@@ -59,15 +66,30 @@ def table_of(architecture: Architecture) -> Iterator[Weight]:
     yield from biased("rpn/conv", f"{rpn}.conv", conv)
     yield from biased("rpn/objectness", f"{rpn}.objectness_logits", conv)
     yield from biased("rpn/deltas", f"{rpn}.anchor_deltas", conv, yxhw_rows)
-    box, mask = f"{heads}.box_predictor", f"{heads}.mask_head"
+    box = f"{heads}.box_predictor"
     yield from biased("box_head/fc1", f"{heads}.box_head.fc1", kernel_after_flatten)
     yield from biased("box_head/fc2", f"{heads}.box_head.fc2", np.transpose)
     yield from biased("box_head/class_logits", f"{box}.cls_score", np.transpose, _last_row_first)
     yield from biased("box_head/box_deltas", f"{box}.bbox_pred", np.transpose, yxhw_rows)
-    for i in range(architecture.num_mask_convs):
-        yield from biased(f"mask_head/convs/{i}", f"{mask}.mask_fcn{i + 1}", conv)
-    yield from biased("mask_head/upsample", f"{mask}.deconv", conv)
-    yield from biased("mask_head/logits", f"{mask}.predictor", conv)
+    if architecture.num_mask_convs:
+        yield from _mask_head(architecture.num_mask_convs)
+    if architecture.num_keypoints:
+        yield from _keypoint_head(architecture.num_keypoint_convs)
+
+
+def _mask_head(num_convs: int) -> Iterator[Weight]:
+    theirs = "roi_heads.mask_head"
+    for i in range(num_convs):
+        yield from biased(f"mask_head/convs/{i}", f"{theirs}.mask_fcn{i + 1}", kernel_of_conv)
+    yield from biased("mask_head/upsample", f"{theirs}.deconv", kernel_of_conv)
+    yield from biased("mask_head/logits", f"{theirs}.predictor", kernel_of_conv)
+
+
+def _keypoint_head(num_convs: int) -> Iterator[Weight]:
+    for i in range(num_convs):
+        theirs = f"{_KEYPOINT_HEAD}.conv_fcn{i + 1}"
+        yield from biased(f"keypoint_head/convs/{i}", theirs, kernel_of_conv)
+    yield from biased("keypoint_head/logits", f"{_KEYPOINT_HEAD}.score_lowres", kernel_of_conv)
 
 
 def _backbone(depth: int) -> Iterator[Weight]:

@@ -8,9 +8,9 @@ import numpy as np
 
 from tfmaskrcnn.checkpoints import detectron2, torchvision
 from tfmaskrcnn.checkpoints.coco_classes import coco_labels
-from tfmaskrcnn.checkpoints.presets import DETECTRON2, TORCHVISION
+from tfmaskrcnn.checkpoints.presets import DETECTRON2, KEYPOINTS, PERSON, TORCHVISION
 from tfmaskrcnn.checkpoints.reading import read_torch
-from tfmaskrcnn.checkpoints.table import converted, with_channels
+from tfmaskrcnn.checkpoints.table import Architecture, converted, with_channels
 from tfmaskrcnn.config import Config
 from tfmaskrcnn.config_files import parse_config, save_config
 from tfmaskrcnn.errors import InputError
@@ -42,11 +42,13 @@ def from_checkpoint(
     Args:
         checkpoint: a file, which is read without PyTorch and without running what it asks for, or
             its arrays by name.
-        source: "torchvision" for `maskrcnn_resnet50_fpn` and its like with other plain ResNets.
-            Class k is torchvision's label k. Its COCO_V1 weights want the override
+        source: "torchvision" for `maskrcnn_resnet50_fpn`, `keypointrcnn_resnet50_fpn`,
+            `fasterrcnn_resnet50_fpn` and their like with other plain ResNets. Class k is
+            torchvision's label k. Its COCO_V1 weights want the override
             "backbone.norm_epsilon=0", which torchvision sets when it loads them itself.
-            "detectron2" for `mask_rcnn_R_50_FPN_3x` and its like with other plain ResNets. Class k
-            is Detectron2's k - 1. To train on, set "roi.sampling_ratio=2".
+            "detectron2" for `mask_rcnn_R_50_FPN_3x`, `keypoint_rcnn_R_50_FPN_3x`,
+            `faster_rcnn_R_50_FPN_3x` and their like with other plain ResNets. Class k is
+            Detectron2's k - 1. To train on, set "roi.sampling_ratio=2".
         num_classes: foreground classes of the model; None takes the checkpoint's. With another
             number than the checkpoint's, the layers that depend on it start at random.
         overrides: "key=value" changes of the configuration, such as "input.min_side=512". With
@@ -71,8 +73,10 @@ def from_checkpoint(
     facts = [
         f"backbone.name=resnet{found.depth}",
         f"model.num_classes={found.num_classes if num_classes is None else num_classes}",
-        f"mask_head.num_convs={found.num_mask_convs}",
+        *_head_facts(found, source),
     ]
+    if found.num_keypoints == 17 and found.num_classes == 1 and num_classes in (None, 1):
+        facts += PERSON
     config = parse_config({}, [*preset, *facts, *overrides], source).model
     model = MaskRCNN(_labelled(config, found.num_classes))
     skip = _skipped(skip, model)
@@ -84,6 +88,18 @@ def from_checkpoint(
     load_weights(model, arrays, skip)
     _report(what, arrays, skip, model)
     return model
+
+
+def _head_facts(found: Architecture, source: str) -> List[str]:
+    """Overrides that say which heads there are besides the box head."""
+    facts = ["mask_head.enabled=false"]
+    if found.num_mask_convs:
+        facts = [f"mask_head.num_convs={found.num_mask_convs}"]
+    if found.num_keypoints:
+        facts += ["keypoint_head.enabled=true", *KEYPOINTS[source]]
+        facts += [f"keypoint_head.num_keypoints={found.num_keypoints}"]
+        facts += [f"keypoint_head.num_convs={found.num_keypoint_convs}"]
+    return facts
 
 
 def import_weights(

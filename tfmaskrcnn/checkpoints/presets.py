@@ -24,3 +24,11 @@ TORCHVISION = (
 # The defaults are its baselines, but that a RoI has as many samples a bin as the bin covers
 # feature pixels, and that its ResNet from MSRA takes pixels with the mean subtracted alone.
 DETECTRON2 = ("input.std=[1, 1, 1]", "input.resize=pillow", "roi.sampling_ratio=0")
+
+# What a keypoint model differs in besides, by source; of these persons are the only class.
+PERSON = ("model.class_names=[person]", "model.category_ids=[1]")
+KEYPOINTS = {
+    "torchvision": ("keypoint_head.score=logit", "keypoint_head.pixel_offset=0"),
+    # In boxes of persons Detectron2 has a smooth L1 loss and more proposals to train on.
+    "detectron2": ("rpn.post_nms_top_k_training=1500", "box_head.smooth_l1_beta=0.5"),
+}

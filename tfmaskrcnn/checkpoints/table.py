@@ -30,7 +30,9 @@ class Architecture(NamedTuple):
 
     depth: int  # layers of the ResNet
     num_classes: int  # K, foreground only
-    num_mask_convs: int
+    num_mask_convs: int  # 0 without a mask head
+    num_keypoint_convs: int = 0  # 0 without a keypoint head
+    num_keypoints: int = 0  # J
 
 
 class Weight(NamedTuple):

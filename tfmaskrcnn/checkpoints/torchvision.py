@@ -1,5 +1,7 @@
 """Weights of torchvision's Mask R-CNN with ResNet and FPN (`maskrcnn_resnet50_fpn` and its like).
 
+So are those of Keypoint R-CNN and Faster R-CNN, which have other heads or fewer.
+
 The models named `_v2` have other heads and are refused with the list of what does not fit.
 """
 
@@ -27,6 +29,7 @@ _OLD_NAMES = (
     (r"^(rpn\.head\.conv)\.(weight|bias)$", r"\1.0.0.\2"),
     *((rf"^(roi_heads\.mask_head)\.mask_fcn{i + 1}\.", rf"\1.{i}.0.") for i in range(8)),
 )
+_KEYPOINT_LOGITS = "roi_heads.keypoint_predictor.kps_score_lowres"
 _COUNTER = ".num_batches_tracked"  # PyTorch's own
 
 
@@ -56,7 +59,10 @@ def architecture_of(tensors: Mapping[str, np.ndarray], what: str) -> Architectur
             f"backbone.body.layer1 to layer4, roi_heads.box_predictor.cls_score.weight {classes}."
         )
     num_mask_convs = count(tensors, r"roi_heads\.mask_head\.(\d+)\.0\.")
-    return Architecture(DEPTHS[blocks, bottleneck], classes[0] - 1, num_mask_convs)
+    keypoints = np.shape(tensors.get(f"{_KEYPOINT_LOGITS}.weight", (0, 0)))[1]
+    num_keypoint_convs = count(tensors, r"roi_heads\.keypoint_head\.(\d+)\.")
+    depth = DEPTHS[blocks, bottleneck]
+    return Architecture(depth, classes[0] - 1, num_mask_convs, num_keypoint_convs, keypoints)
 
 
 def table_of(architecture: Architecture) -> Iterator[Weight]:
@@ -69,15 +75,31 @@ def table_of(architecture: Architecture) -> Iterator[Weight]:
     yield from biased("rpn/conv", "rpn.head.conv.0.0", conv)
     yield from biased("rpn/objectness", "rpn.head.cls_logits", conv)
     yield from biased("rpn/deltas", "rpn.head.bbox_pred", conv, yxhw_rows)
-    box, mask = "roi_heads.box_predictor", "roi_heads.mask_predictor"
+    box = "roi_heads.box_predictor"
     yield from biased("box_head/fc1", "roi_heads.box_head.fc6", kernel_after_flatten)
     yield from biased("box_head/fc2", "roi_heads.box_head.fc7", np.transpose)
     yield from biased("box_head/class_logits", f"{box}.cls_score", np.transpose)
     yield from biased("box_head/box_deltas", f"{box}.bbox_pred", np.transpose, _box_rows)
-    for i in range(architecture.num_mask_convs):
-        yield from biased(f"mask_head/convs/{i}", f"roi_heads.mask_head.{i}.0", conv)
-    yield from biased("mask_head/upsample", f"{mask}.conv5_mask", conv)
-    yield from biased("mask_head/logits", f"{mask}.mask_fcn_logits", conv, _foreground_rows)
+    if architecture.num_mask_convs:
+        yield from _mask_head(architecture.num_mask_convs)
+    if architecture.num_keypoints:
+        yield from _keypoint_head(architecture.num_keypoint_convs)
+
+
+def _mask_head(num_convs: int) -> Iterator[Weight]:
+    theirs = "roi_heads.mask_predictor"
+    for i in range(num_convs):
+        yield from biased(f"mask_head/convs/{i}", f"roi_heads.mask_head.{i}.0", kernel_of_conv)
+    yield from biased("mask_head/upsample", f"{theirs}.conv5_mask", kernel_of_conv)
+    logits = f"{theirs}.mask_fcn_logits"
+    yield from biased("mask_head/logits", logits, kernel_of_conv, _foreground_rows)
+
+
+def _keypoint_head(num_convs: int) -> Iterator[Weight]:
+    for i in range(num_convs):  # every second layer is a ReLU
+        theirs = f"roi_heads.keypoint_head.{2 * i}"
+        yield from biased(f"keypoint_head/convs/{i}", theirs, kernel_of_conv)
+    yield from biased("keypoint_head/logits", _KEYPOINT_LOGITS, kernel_of_conv)
 
 
 def _backbone(depth: int) -> Iterator[Weight]:
