@@ -71,7 +71,7 @@ class TrainConfig(Section):
     weight_decay: NotNegative = 1e-4  # L2 on kernels only
     clip_norm: Optional[Positive] = None  # of all gradients together
     evaluate_every: Count = 1  # epochs between evaluations on the val split
-    early_stop: Optional[Count] = None  # epochs without a better mask AP
+    early_stop: Optional[Count] = None  # epochs without a better AP
     schedule: ScheduleConfig = ScheduleConfig()
 
 

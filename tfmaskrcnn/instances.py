@@ -28,6 +28,7 @@ class Instances:
     exact_rle: Optional[List[Dict]] = None
     # [D, J, 3] float32 (y, x, score), pixels of the image as given.
     keypoints: Optional[np.ndarray] = None
+    skeleton: Sequence[Tuple[int, int]] = ()  # pairs of keypoints, by index from 0, to draw lines
     keypoint_offset: float = 0.5  # what COCO's keypoints, which name pixels, are short of these
 
     def __post_init__(self):

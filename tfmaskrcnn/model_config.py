@@ -231,7 +231,9 @@ class KeypointHeadConfig(Section):
                 raise ValueError(f"{key} has {found} entries, num_keypoints is {number}")
         for pair in self.flip_pairs + self.skeleton:
             if max(pair) >= number:
-                raise ValueError(f"keypoint {max(pair)} of the pair {pair} is not in 0..{number - 1}")
+                raise ValueError(
+                    f"keypoint {max(pair)} of the pair {pair} is not in 0..{number - 1}"
+                )
         return self
 
 

@@ -69,6 +69,7 @@ class Predictor:
     def _instances(self, found: Detections, size, scale) -> Instances:
         """Detections of one image in pixels of the original of `size`; `scale` = resized / it."""
         height, width = size
+        config = self._model.config
         boxes = found.boxes[found.valid] / np.tile(scale, 2)
         boxes = np.clip(boxes, 0, [height, width, height, width]).astype(np.float32)
         keypoints = found.keypoints
@@ -80,10 +81,11 @@ class Predictor:
             classes=found.classes[found.valid],
             size=(height, width),
             mask_probabilities=None if found.masks is None else found.masks[found.valid],
-            class_names=self._model.config.class_names,
-            paste_rule=self._model.config.mask_head.paste_rule,
+            class_names=config.class_names,
+            paste_rule=config.mask_head.paste_rule,
             keypoints=keypoints,
-            keypoint_offset=self._model.config.keypoint_head.pixel_offset,
+            skeleton=config.keypoint_head.skeleton,
+            keypoint_offset=config.keypoint_head.pixel_offset,
         )
 
 

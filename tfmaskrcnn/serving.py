@@ -27,8 +27,10 @@ class Servable(tf.Module):
     TensorRT gets. Its boxes are relative to `sizes`, as the others' are to the whole image.
 
     All give `detection_boxes` [B, D, 4] float32 yxyx in 0..1 of the image, `detection_scores`
-    [B, D] float32, `detection_classes` [B, D] float32 (1..K), `num_detections` [B] float32 and
-    `detection_masks` [B, D, M, M] float32 probabilities inside the box.
+    [B, D] float32, `detection_classes` [B, D] float32 (1..K), `num_detections` [B] float32; by the
+    heads that the model has `detection_masks` [B, D, M, M] float32 probabilities inside the box,
+    `detection_keypoints` [B, D, J, 2] float32 (y, x) like the boxes and
+    `detection_keypoint_scores` [B, D, J] float32.
     """
 
     def __init__(self, model: MaskRCNN):
@@ -77,8 +79,12 @@ class Servable(tf.Module):
             "detection_scores": found.scores,
             "detection_classes": tf.cast(found.classes, tf.float32),
             "num_detections": tf.reduce_sum(tf.cast(found.valid, tf.float32), axis=1),
-            "detection_masks": found.masks,
         }
+        if found.masks is not None:
+            outputs["detection_masks"] = found.masks
+        if found.keypoints is not None:
+            outputs["detection_keypoints"] = found.keypoints[..., :2] / scale[:, tf.newaxis, :, :2]
+            outputs["detection_keypoint_scores"] = found.keypoints[..., 2]
         return {name: tf.identity(value, name=name) for name, value in outputs.items()}
 
     def _detect_all(self, sources, decode) -> Dict[str, tf.Tensor]:

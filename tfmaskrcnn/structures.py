@@ -33,7 +33,7 @@ class GroundTruth(NamedTuple):
     masks: tf.Tensor  # [B, G, 112, 112] uint8 in {0, 1}: the mask inside its box, resampled
     valid: tf.Tensor  # [B, G] bool
     crowd: tf.Tensor  # [B, G] bool: a region of many objects, never a target (COCO's iscrowd)
-    # [B, G, J, 3] float32 (y, x, visibility), pixels; visible above 0. None without a keypoint head.
+    # [B, G, J, 3] float32 (y, x, visibility), pixels; seen above 0. None without a keypoint head.
     keypoints: Optional[tf.Tensor] = None
 
 

@@ -7,8 +7,9 @@ weights_backbone=None, min_size=192, max_size=256)`, which has plain batch norma
 1e-5, in evaluation mode; 2 classes and 17 keypoints. Its state dict was filled by
 `weights_by_name.weight`; the images were `weights_by_name.image(160, 237, 0)` and
 `image(192, 150, 1)` as floats in 0..1. Maps are [B, C, h, w], boxes (x1, y1, x2, y2) and keypoints
-(x, y, 1), as torchvision has them. `heatmaps` is a part of the 56 x 56 logits of the first proposals
-of image 0; `decoded` is what `heatmaps_to_keypoints` makes of `weights_by_name.heat_maps(40, 4, 0)`.
+(x, y, 1), as torchvision has them. `heatmaps` is a part of the 56 x 56 logits of the first
+proposals of image 0; `decoded` is what `heatmaps_to_keypoints` makes of
+`weights_by_name.heat_maps(40, 4, 0)`.
 """
 
 import json

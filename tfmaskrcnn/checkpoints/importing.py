@@ -6,9 +6,10 @@ from typing import Dict, List, Mapping, Optional, Sequence, Union
 
 import numpy as np
 
+from tfmaskrcnn import person_keypoints
 from tfmaskrcnn.checkpoints import detectron2, torchvision
 from tfmaskrcnn.checkpoints.coco_classes import coco_labels
-from tfmaskrcnn.checkpoints.presets import DETECTRON2, KEYPOINTS, PERSON, TORCHVISION
+from tfmaskrcnn.checkpoints.presets import DETECTRON2, KEYPOINTS, TORCHVISION
 from tfmaskrcnn.checkpoints.reading import read_torch
 from tfmaskrcnn.checkpoints.table import Architecture, converted, with_channels
 from tfmaskrcnn.config import Config
@@ -75,8 +76,6 @@ def from_checkpoint(
         f"model.num_classes={found.num_classes if num_classes is None else num_classes}",
         *_head_facts(found, source),
     ]
-    if found.num_keypoints == 17 and found.num_classes == 1 and num_classes in (None, 1):
-        facts += PERSON
     config = parse_config({}, [*preset, *facts, *overrides], source).model
     model = MaskRCNN(_labelled(config, found.num_classes))
     skip = _skipped(skip, model)
@@ -132,6 +131,9 @@ def _labelled(config: ModelConfig, num_classes: int) -> ModelConfig:
     if config.class_names or config.num_classes != num_classes:
         return config
     names, ids = coco_labels(num_classes)
+    head = config.keypoint_head
+    if head.enabled and head.names == person_keypoints.NAMES and num_classes == 1:
+        names, ids = ("person",), (1,)
     return config.model_copy(update={"class_names": names, "category_ids": ids})
 
 

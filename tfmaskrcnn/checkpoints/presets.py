@@ -25,8 +25,7 @@ TORCHVISION = (
 # feature pixels, and that its ResNet from MSRA takes pixels with the mean subtracted alone.
 DETECTRON2 = ("input.std=[1, 1, 1]", "input.resize=pillow", "roi.sampling_ratio=0")
 
-# What a keypoint model differs in besides, by source; of these persons are the only class.
-PERSON = ("model.class_names=[person]", "model.category_ids=[1]")
+# What a keypoint model differs in besides, by source.
 KEYPOINTS = {
     "torchvision": ("keypoint_head.score=logit", "keypoint_head.pixel_offset=0"),
     # In boxes of persons Detectron2 has a smooth L1 loss and more proposals to train on.

@@ -4,12 +4,14 @@ import json
 import logging
 import os
 from collections import Counter
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
 from tfmaskrcnn.data.annotations import Segmentation, checked_box, checked_segmentation
+from tfmaskrcnn.data.keypoints import KeypointNames, checked_keypoints, keypoint_names
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.model_config import KeypointHeadConfig
 
 _LOG = logging.getLogger(__name__)
 _INT64_MAX = 2**63 - 1
@@ -28,6 +30,8 @@ class Record(NamedTuple):
     crowd: np.ndarray  # [n] bool
     segmentations: List[Segmentation]  # n times flat xy polygons, or an RLE dict
     annotation_ids: List[int]
+    # [n, J, 3] float32 (y, x, visibility 0, 1 or 2), pixels as the boxes'; None if not read.
+    keypoints: Optional[np.ndarray] = None
 
 
 class CocoData(NamedTuple):
@@ -37,9 +41,22 @@ class CocoData(NamedTuple):
     class_names: Tuple[str, ...]  # of classes 1..K
     category_ids: Tuple[int, ...]  # of classes 1..K, ascending
     json_path: str
+    keypoints: Optional[KeypointNames] = None  # None if not read
 
 
-def load_coco(json_path: str, image_dir: str, skip_invalid: bool = False) -> CocoData:
+class _KeypointReader(NamedTuple):
+    """What it takes to read an annotation's keypoints."""
+
+    names: Tuple[str, ...]
+    offset: float
+
+
+def load_coco(
+    json_path: str,
+    image_dir: str,
+    skip_invalid: bool = False,
+    keypoint_head: Optional[KeypointHeadConfig] = None,
+) -> CocoData:
     """Read and check a COCO instance JSON; the image files' contents are not read.
 
     Classes are 1..K in the order of the category ids. A box that reaches over the image's edge is
@@ -50,6 +67,8 @@ def load_coco(json_path: str, image_dir: str, skip_invalid: bool = False) -> Coc
         image_dir: the folder that its file names start from.
         skip_invalid: leave wrong annotations out and log their number, instead of stopping. Wrong
             images and categories always stop.
+        keypoint_head: if it is enabled, keypoints are read as well; their number and names are
+            those of the JSON's categories. An object may have none.
 
     Raises:
         InputError: one sentence that names the file, the id, the value found and the value wanted.
@@ -60,10 +79,16 @@ def load_coco(json_path: str, image_dir: str, skip_invalid: bool = False) -> Coc
     class_of = {category_id: k for k, category_id in enumerate(names, start=1)}
     images = _images(raw["images"], json_path, image_dir)
     _check_kind(raw["annotations"], json_path)
-    objects, skipped = _objects(raw["annotations"], images, class_of, json_path, skip_invalid)
-    records = [_record(image, objects.get(i, []), image_dir) for i, image in images.items()]
+    keypoints, reader = None, None
+    if keypoint_head is not None and keypoint_head.enabled:
+        keypoints = keypoint_names(raw["categories"], json_path)
+        reader = _KeypointReader(keypoints.names, keypoint_head.pixel_offset)
+    objects, skipped = _objects(
+        raw["annotations"], images, class_of, json_path, skip_invalid, reader
+    )
+    records = [_record(image, objects.get(i, []), image_dir, reader) for i, image in images.items()]
     _report(json_path, records, skipped)
-    return CocoData(records, tuple(names.values()), tuple(names), json_path)
+    return CocoData(records, tuple(names.values()), tuple(names), json_path, keypoints)
 
 
 def _read_json(path: str) -> Dict[str, Any]:
@@ -135,8 +160,8 @@ def _check_kind(annotations: List[Any], json_path: str) -> None:
             )
 
 
-def _objects(annotations, images, class_of, json_path, skip_invalid):
-    """Image id -> [(box, class, crowd, segmentation, annotation id)], and the errors skipped."""
+def _objects(annotations, images, class_of, json_path, skip_invalid, reader):
+    """Image id -> [(box, class, crowd, segmentation, keypoints, annotation id)], errors skipped."""
     objects: Dict[int, List[Tuple]] = {}
     skipped: List[str] = []
     seen = set()
@@ -151,7 +176,7 @@ def _objects(annotations, images, class_of, json_path, skip_invalid):
             seen.add(annotation_id)
             if image_id not in images:
                 raise InputError(f"{where}: there is no image {image_id} in 'images'.")
-            found = _object(entry, images[image_id], class_of, where)
+            found = _object(entry, images[image_id], class_of, where, reader)
         except InputError as error:
             if not skip_invalid:
                 raise
@@ -163,7 +188,7 @@ def _objects(annotations, images, class_of, json_path, skip_invalid):
     return objects, skipped
 
 
-def _object(entry: Dict[str, Any], image: Dict[str, Any], class_of: Dict[int, int], where: str):
+def _object(entry: Dict, image: Dict, class_of: Dict[int, int], where: str, reader):
     category_id = _field(entry, "category_id", int, where)
     if category_id not in class_of:
         known = ", ".join(map(str, list(class_of)[:10])) + (", ..." if len(class_of) > 10 else "")
@@ -174,13 +199,17 @@ def _object(entry: Dict[str, Any], image: Dict[str, Any], class_of: Dict[int, in
     try:
         box = checked_box(entry.get("bbox"), image["height"], image["width"])
         shape = checked_segmentation(entry.get("segmentation"), image["height"], image["width"])
+        points = None
+        if reader:
+            size = image["height"], image["width"]
+            points = checked_keypoints(entry.get("keypoints"), *reader, *size)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
-    return box, class_of[category_id], bool(crowd), shape
+    return box, class_of[category_id], bool(crowd), shape, points
 
 
-def _record(image: Dict[str, Any], objects: List[Tuple], image_dir: str) -> Record:
-    boxes, classes, crowd, segmentations, ids = zip(*objects) if objects else ((),) * 5
+def _record(image: Dict[str, Any], objects: List[Tuple], image_dir: str, reader) -> Record:
+    boxes, classes, crowd, segmentations, points, ids = zip(*objects) if objects else ((),) * 6
     return Record(
         image_id=image["id"],
         path=os.path.join(image_dir, image["file_name"]),
@@ -192,6 +221,7 @@ def _record(image: Dict[str, Any], objects: List[Tuple], image_dir: str) -> Reco
         crowd=np.array(crowd, bool),
         segmentations=list(segmentations),
         annotation_ids=list(ids),
+        keypoints=np.reshape(points, (-1, len(reader.names), 3)) if reader else None,
     )
 
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfmaskrcnn.config import Config
 from tfmaskrcnn.data.coco import CocoData, load_coco
 from tfmaskrcnn.data.instances import padded_instances
+from tfmaskrcnn.data.keypoints import check_keypoint_names, moved_keypoints, padded_rows
 from tfmaskrcnn.data.reading import read_image
 from tfmaskrcnn.data.segmentation import MASK_SIDE
 from tfmaskrcnn.data.transforms import (
@@ -30,6 +31,7 @@ _GT_DTYPES = {
     "masks": tf.uint8,
     "valid": tf.bool,
     "crowd": tf.bool,
+    "keypoints": tf.float32,
 }
 
 
@@ -37,7 +39,8 @@ def from_coco(
     json_path: str, image_dir: str, config: Config, training: bool, start_epoch: int = 0
 ) -> tf.data.Dataset:
     """`from_records` of a COCO instance JSON and the folder that its file names start from."""
-    data = load_coco(json_path, image_dir, config.data.skip_invalid)
+    head = config.model.keypoint_head
+    data = load_coco(json_path, image_dir, config.data.skip_invalid, head)
     return from_records(data, config, training, start_epoch)
 
 
@@ -51,7 +54,8 @@ def from_records(
     along the output's axes; "image_id" [B] int64; "seed" [B, 2] int32 for what the model
     draws; "gt_boxes" [B, G, 4] float32 yxyx pixels of the
     padded input; "gt_classes" [B, G] int32, 1..K; "gt_masks" [B, G, 112, 112] uint8 in {0, 1};
-    "gt_valid" and "gt_crowd" [B, G] bool (crowd rows are valid rows).
+    "gt_valid" and "gt_crowd" [B, G] bool (crowd rows are valid rows); with a keypoint head
+    "gt_keypoints" [B, G, J, 3] float32 (y, x, visibility).
 
     Args:
         data: the records; its number of classes must be the model's.
@@ -103,6 +107,7 @@ def _check(data: CocoData, config: Config, training: bool) -> None:
             f"{data.json_path}: class {k + 1} is {names[k]!r}, but model.class_names says "
             f"{model.class_names[k]!r}."
         )
+    check_keypoint_names(data.keypoints, model.keypoint_head, data.json_path)
     most = config.data.max_instances
     crowded = sum(len(r.classes) > most for r in data.records)
     if crowded:
@@ -167,6 +172,7 @@ def _sample_function(data: CocoData, config: Config, training: bool) -> Callable
     read = functools.partial(_read, data, input.channels)
     rasterise = functools.partial(_instances, data, config)
     static = _static_size(config, training)
+    dtypes = _gt_dtypes(config)
 
     def sample(epoch, position, index):
         seed = tf.random.fold_in(
@@ -192,14 +198,14 @@ def _sample_function(data: CocoData, config: Config, training: bool) -> Callable
         image = images.normalize(image, input)
         padded = static or images.padded_size(*tf.unstack(geometry.size), input.pad_multiple)
         order = tf.argsort(tf.random.stateless_uniform(tf.shape(crowd), seeds[2]))
-        found = _call(rasterise, [index, geometry.matrix, geometry.size, order], _GT_DTYPES)
+        found = _call(rasterise, [index, geometry.matrix, geometry.size, order], dtypes)
         return {
             "image": images.pad_to(image, *padded),
             "size": tf.cast(geometry.size, tf.float32),
             "scale": geometry.scale,
             "image_id": tf.ensure_shape(image_id, []),
             "seed": seeds[3],
-            **_shaped(found, config.data.max_instances),
+            **_shaped(dict(zip(dtypes, found)), config),
         }
 
     return sample
@@ -213,11 +219,22 @@ def _static_size(config: Config, training: bool) -> Optional[Tuple[int, int]]:
     return images.padded_size(*crop, input.pad_multiple) if training and crop else None
 
 
-def _shaped(found: Tuple[tf.Tensor, ...], rows: int) -> Dict[str, tf.Tensor]:
-    shapes = {"boxes": [rows, 4], "masks": [rows, MASK_SIDE, MASK_SIDE]}
+def _gt_dtypes(config: Config) -> Dict[str, tf.DType]:
+    """What of `_GT_DTYPES` the model learns from."""
+    keypoints = config.model.keypoint_head.enabled
+    return {name: dtype for name, dtype in _GT_DTYPES.items() if keypoints or name != "keypoints"}
+
+
+def _shaped(found: Dict[str, tf.Tensor], config: Config) -> Dict[str, tf.Tensor]:
+    rows = config.data.max_instances
+    shapes = {
+        "boxes": [rows, 4],
+        "masks": [rows, MASK_SIDE, MASK_SIDE],
+        "keypoints": [rows, config.model.keypoint_head.num_keypoints, 3],
+    }
     return {
         f"gt_{name}": tf.ensure_shape(tensor, shapes.get(name, [rows]))
-        for name, tensor in zip(_GT_DTYPES, found)
+        for name, tensor in found.items()
     }
 
 
@@ -228,15 +245,20 @@ def _read(data: CocoData, channels: int, index) -> Tuple[np.ndarray, ...]:
 
 
 def _instances(data: CocoData, config: Config, index, matrix, size, order):
+    record, window = data.records[index], (int(size[0]), int(size[1]))
     found = padded_instances(
-        data.records[index],
+        record,
         matrix,
-        (int(size[0]), int(size[1])),
+        window,
         order,
         config.data.max_instances,
         config.data.augment.min_visible,
     )
-    return tuple(found[name] for name in _GT_DTYPES)
+    head = config.model.keypoint_head
+    if head.enabled:
+        moved = moved_keypoints(record.keypoints, matrix, window, head.flip_pairs)
+        found["keypoints"] = padded_rows(moved, found["index"], found["valid"])
+    return tuple(found[name] for name in _gt_dtypes(config))
 
 
 def _call(function: Callable, inputs, dtypes: Dict[str, tf.DType]) -> Tuple[tf.Tensor, ...]:

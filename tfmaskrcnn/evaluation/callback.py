@@ -18,9 +18,10 @@ _LOGGED = ("ap", "ap50", "ap75")  # more would drown the loss on Keras' line
 class CocoCallback(keras.callbacks.Callback):
     """Evaluates `model.predict_images` on a data set at the end of epochs.
 
-    The logs get `val_mask_ap`, `val_mask_ap50`, `val_mask_ap75` and the same for `box`, so that
-    callbacks after this one can use them: `ModelCheckpoint(..., monitor="val_mask_ap",
-    mode="max", save_best_only=True)`, `EarlyStopping`, `CSVLogger`. An epoch without evaluation
+    The logs get `val_mask_ap`, `val_mask_ap50`, `val_mask_ap75` and the same for `box` and
+    `keypoint`, by the heads that `config` enables, so that callbacks after this one can use them:
+    `ModelCheckpoint(..., monitor="val_mask_ap", mode="max", save_best_only=True)`,
+    `EarlyStopping`, `CSVLogger`. An epoch without evaluation
     has the last evaluation's numbers again (0 before the first one), because a key that comes and
     goes breaks `CSVLogger` and a NaN breaks comparisons; a repeated number is never an improvement.
     """
@@ -38,7 +39,7 @@ class CocoCallback(keras.callbacks.Callback):
         Args:
             json_path: COCO instance JSON.
             image_dir: the folder that its file names start from.
-            config: its `evaluation` section and class names are used.
+            config: its `evaluation` section, heads and class names are used.
             prefix: of the keys in the logs.
             every: evaluate after each so many epochs, and after the last.
 
@@ -53,8 +54,11 @@ class CocoCallback(keras.callbacks.Callback):
         self.results: Dict[int, CocoResult] = {}  # by epoch, counted from 1 as Keras prints it
         self._records = load_coco(json_path, image_dir, skip_invalid=True).records
         limits, names = self.config.evaluation.max_detections, self.config.model.class_names
-        self._evaluator = CocoEvaluator(json_path, limits, names)
-        keys = [f"{prefix}{kind}_{name}" for kind in ("mask", "box") for name in _LOGGED]
+        head = self.config.model.keypoint_head
+        self._evaluator = CocoEvaluator(json_path, limits, names, head.sigmas)
+        kinds = ("mask",) if self.config.model.mask_head.enabled else ()
+        kinds += ("box", "keypoint") if head.enabled else ("box",)
+        keys = [f"{prefix}{kind}_{name}" for kind in kinds for name in _LOGGED]
         self._logged = dict.fromkeys(keys, 0.0)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -64,8 +68,9 @@ class CocoCallback(keras.callbacks.Callback):
             result = self.evaluate()
             self.results[epoch] = result
             numbers = result.as_logs(self.prefix)
-            self._logged = {key: numbers[key] for key in self._logged}
-            _LOG.debug("Epoch %d: mask AP %.3f", epoch, result.masks["AP"])
+            # A model that found nothing at all found no keypoints either.
+            self._logged = {key: numbers.get(key, 0.0) for key in self._logged}
+            _LOG.debug("Epoch %d: %s", epoch, self._logged)
         if logs is not None:
             logs.update(self._logged)
 

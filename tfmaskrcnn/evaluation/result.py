@@ -3,7 +3,7 @@
 import dataclasses
 import io
 import json
-from typing import Dict
+from typing import Dict, Optional, Sequence
 
 _MEANING = {
     "AP": "IoU 0.50 to 0.95",
@@ -33,10 +33,16 @@ class CocoResult:
     num_images: int
     num_objects: int
     num_detections: int
+    # AP, AP50, AP75, APm, APl, then AR, AR50, ... by object keypoint similarity, of the best 20
+    # detections of an image; None for a model without keypoints.
+    keypoints: Optional[Dict[str, float]] = None
 
     def as_logs(self, prefix: str = "val_") -> Dict[str, float]:
-        """A flat dict: val_mask_ap, val_mask_ap50, ..., val_box_ap, ...; -1 for absent numbers."""
-        kinds = (("mask", self.masks), ("box", self.boxes))
+        """A flat dict: val_mask_ap, val_mask_ap50, ..., val_box_ap, ..., and with keypoints
+        val_keypoint_ap, ...; -1 for absent numbers.
+        """
+        kinds = [("mask", self.masks), ("box", self.boxes)]
+        kinds += [] if self.keypoints is None else [("keypoint", self.keypoints)]
         return {f"{prefix}{kind}_{n.lower()}": v for kind, d in kinds for n, v in d.items()}
 
     def to_json(self) -> str:
@@ -62,12 +68,14 @@ class CocoResult:
 
         title = f"{self.num_images:,} images, {self.num_objects:,} objects, "
         parts = [self._summary_table(f"{title}{self.num_detections:,} detections")]
+        if self.keypoints is not None:
+            parts.append(self._keypoint_table())
         if len(self.mask_ap_per_class) > 1:
             parts.append(self._class_table())
         return Group(*parts)
 
     def _summary_table(self, title: str):
-        table = _table(title, "COCO", "")
+        table = _table(title, ["COCO", ""])
         for name, value in self.masks.items():
             meaning = _MEANING.get(name, f"best {name[2:]} of each image")
             style = "bold" if name == "AP" else None
@@ -75,21 +83,29 @@ class CocoResult:
             table.add_row(name, meaning, *numbers, style=style, end_section=name == "APl")
         return table
 
+    def _keypoint_table(self):
+        table = _table("Object keypoint similarity (OKS)", ["COCO", ""], ["keypoints"])
+        for name, value in self.keypoints.items():
+            meaning = _MEANING.get(name.replace("AR", "AP"), "").replace("IoU", "OKS")
+            style = "bold" if name == "AP" else None
+            table.add_row(name, meaning, _shown(value), style=style, end_section=name == "APl")
+        return table
+
     def _class_table(self):
-        table = _table("AP of each class", "class")
+        table = _table("AP of each class", ["class"])
         for name, value in self.mask_ap_per_class.items():
             table.add_row(name, _shown(value), _shown(self.box_ap_per_class[name]))
         return table
 
 
-def _table(title: str, *columns: str):
+def _table(title: str, columns: Sequence[str], numbers: Sequence[str] = ("masks", "boxes")):
     import rich.box
     from rich.table import Table
 
     table = Table(title=title, box=rich.box.SIMPLE_HEAD, title_justify="left", title_style="bold")
     for column in columns:
         table.add_column(column)
-    for column in ("masks", "boxes"):
+    for column in numbers:
         table.add_column(column, justify="right")
     return table
 

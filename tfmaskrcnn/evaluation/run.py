@@ -1,6 +1,7 @@
 """Evaluate anything that finds instances: a model, a function, an exported SavedModel."""
 
 import contextlib
+import dataclasses
 import inspect
 import json
 import os
@@ -31,6 +32,7 @@ def evaluate(
     limit: Optional[int] = None,
     progress: Optional[Progress] = None,
     channels: int = 3,
+    keypoint_sigmas: Sequence[float] = (),
 ) -> CocoResult:
     """COCO's numbers of `source` on a data set.
 
@@ -45,6 +47,7 @@ def evaluate(
         limit: evaluate the first so many images only.
         progress: called with (images done, images in all).
         channels: C, the model's `input.channels`.
+        keypoint_sigmas: of OKS, the model's `keypoint_head.sigmas`; none for the defaults.
 
     Raises:
         InputError: a file is missing or wrong, or the classes differ from the data set's.
@@ -52,7 +55,7 @@ def evaluate(
     predict = as_predictor(source)
     # Annotations that training refuses are left to pycocotools, which counts all of them.
     records = load_coco(json_path, image_dir, skip_invalid=True).records[:limit]
-    evaluator = CocoEvaluator(json_path, max_detections)
+    evaluator = CocoEvaluator(json_path, max_detections, keypoint_sigmas=keypoint_sigmas)
     add_predictions(evaluator, predict, records, batch_size, progress, channels)
     return evaluator.result()
 
@@ -122,7 +125,8 @@ def saved_model_predictor(path: str, paste_rule: Optional[str] = None) -> Predic
     missing = [name for name in _OUTPUTS if name not in signature.structured_outputs]
     if missing:
         raise InputError(f"{path}: the signature serving_default gives no {missing[0]!r}.")
-    rule = paste_rule or _exported_paste_rule(path)
+    rule = paste_rule or _exported_value(path, "mask_head", "paste_rule", "aligned")
+    offset = _exported_value(path, "keypoint_head", "pixel_offset", 0.5)
     fixed_batch = inputs["images"].shape[0]  # None when it takes any number
 
     def predict(images: List[np.ndarray]) -> List[Instances]:
@@ -135,7 +139,10 @@ def saved_model_predictor(path: str, paste_rule: Optional[str] = None) -> Predic
             filled = list(part) + [part[-1]] * (size - len(part))
             outputs = loaded.signatures["serving_default"](images=tf.constant(np.stack(filled)))
             outputs = {name: value.numpy() for name, value in outputs.items()}
-            found += [_instances(outputs, i, image.shape[:2], rule) for i, image in enumerate(part)]
+            for i, image in enumerate(part):
+                found.append(_instances(outputs, i, image.shape[:2], rule))
+                if found[-1].keypoints is not None:
+                    found[-1] = dataclasses.replace(found[-1], keypoint_offset=offset)
         return found
 
     return predict
@@ -153,12 +160,12 @@ def exported_config(folder: str) -> Dict[str, Any]:
         raise InputError(f"{path} is not valid JSON: {error}.") from None
 
 
-def _exported_paste_rule(folder: str) -> str:
-    """The rule that `export_saved_model` left beside the graph."""
+def _exported_value(folder: str, section: str, key: str, default):
+    """What `export_saved_model` left beside the graph."""
     try:
-        return exported_config(folder)["mask_head"]["paste_rule"]
+        return exported_config(folder)[section][key]
     except (OSError, ValueError, KeyError, TypeError):  # of another program or version
-        return "aligned"
+        return default
 
 
 def _instances(outputs: Dict[str, np.ndarray], i: int, size, paste_rule: str) -> Instances:
@@ -172,7 +179,17 @@ def _instances(outputs: Dict[str, np.ndarray], i: int, size, paste_rule: str) ->
         size=size,
         mask_probabilities=None if masks is None else masks[i, :count],
         paste_rule=paste_rule,
+        keypoints=_keypoints(outputs, i, count, size),
     )
+
+
+def _keypoints(outputs: Dict[str, np.ndarray], i: int, count: int, size) -> Optional[np.ndarray]:
+    """[D, J, 3] (y, x, score) in pixels, if the model gives keypoints."""
+    if "detection_keypoints" not in outputs:
+        return None
+    points = outputs["detection_keypoints"][i, :count] * np.float32(size)
+    scores = outputs["detection_keypoint_scores"][i, :count, :, None]
+    return np.concatenate([points, scores], axis=-1)
 
 
 @contextlib.contextmanager

@@ -108,7 +108,9 @@ def _maximum(maps: tf.Tensor, axes, most) -> Tuple[tf.Tensor, tf.Tensor]:
     size = maps.shape[1]
     padded = _edge_padded(maps, 2)  # [n, M + 4, M + 4]
     filled = [tf.where(axis.first[:, 1:] > axis.first[:, :-1], 0.0, _NOWHERE) for axis in axes]
-    bound = _cell_bounds(padded, axes, size) + filled[0][:, :, tf.newaxis] + filled[1][:, tf.newaxis]
+    bound = (
+        _cell_bounds(padded, axes, size) + filled[0][:, :, tf.newaxis] + filled[1][:, tf.newaxis]
+    )
     cell = tf.math.top_k(tf.reshape(bound, [-1, (size + 1) ** 2]), CELLS).indices  # [n, k]
     row = cell // (size + 1)
     places = (row, cell - row * (size + 1))

@@ -15,6 +15,8 @@ from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation import CocoCallback
 from tfmaskrcnn.files import writable_folder
 from tfmaskrcnn.model import MaskRCNN
+from tfmaskrcnn.model_config import KeypointHeadConfig
+from tfmaskrcnn.person_keypoints import OTHER_SIGMA, mirror_pairs
 from tfmaskrcnn.train.optimizers import make_optimizer
 from tfmaskrcnn.train.recorder import ProgressLines, RunRecorder
 from tfmaskrcnn.train.state import load_state
@@ -35,7 +37,10 @@ class Run(NamedTuple):
 
     @property
     def weights(self) -> str:
-        """Model weights of the best epoch by mask AP; of the last where nothing is evaluated."""
+        """Model weights of the best epoch by AP (of keypoints, else masks, else boxes).
+
+        Of the last epoch where nothing is evaluated.
+        """
         return os.path.join(self.folder, "weights.npz")
 
     @property
@@ -83,6 +88,7 @@ def train(
         _given(config.data.train_json, "data.train_json"),
         _given(config.data.train_images, "data.train_images"),
         config.data.skip_invalid,
+        config.model.keypoint_head,
     )
     config = with_classes_of(data, config)
     keras.utils.set_random_seed(config.train.seed)
@@ -137,7 +143,8 @@ def _callbacks(
 
 
 def with_classes_of(data: CocoData, config: Config) -> Config:
-    """`config` with the data set's classes, if it names none and gives no number of its own."""
+    """`config` with the data set's classes and keypoints, where it says nothing of them."""
+    config = _with_keypoints_of(data, config)
     model = config.model
     if model.class_names or ("num_classes" in model.model_fields_set and not _fits(data, model)):
         return config  # the data pipeline checks that they agree
@@ -147,6 +154,25 @@ def with_classes_of(data: CocoData, config: Config) -> Config:
         "category_ids": data.category_ids,
     }
     return config.model_copy(update={"model": model.model_copy(update=labels)})
+
+
+def _with_keypoints_of(data: CocoData, config: Config) -> Config:
+    head = config.model.keypoint_head
+    chosen = {"names", "num_keypoints"} & head.model_fields_set
+    if data.keypoints is None or chosen or data.keypoints.names == head.names:
+        return config
+    names = data.keypoints.names
+    found = {
+        "num_keypoints": len(names),
+        "names": names,
+        "flip_pairs": mirror_pairs(names),
+        "skeleton": data.keypoints.skeleton,
+        "sigmas": (OTHER_SIGMA,) * len(names),
+    }
+    given = {name: getattr(head, name) for name in head.model_fields_set}
+    head = KeypointHeadConfig(**{**found, **given})
+    model = config.model.model_copy(update={"keypoint_head": head})
+    return config.model_copy(update={"model": model})
 
 
 def _fits(data: CocoData, model) -> bool:

@@ -18,15 +18,15 @@ from tfmaskrcnn.visualize import plot_curves
 from tfmaskrcnn.weights import save_weights
 
 _LOG = logging.getLogger(__name__)
-MONITOR = "val_mask_ap"
 _SECONDS_BETWEEN_LINES = 30.0
 
 
 class RunRecorder(keras.callbacks.Callback):
     """Writes history, curves, the best weights and the state; stops when AP no longer improves.
 
-    Goes after the `CocoCallback`, whose mask AP decides which weights are the best. The state is
-    written last, so that a run killed in between repeats its last epoch.
+    Goes after the `CocoCallback`, whose AP decides which weights are the best: that of keypoints,
+    else of masks, else of boxes, by what the model has. The state is written last, so that a run
+    killed in between repeats its last epoch.
     """
 
     def __init__(
@@ -39,6 +39,8 @@ class RunRecorder(keras.callbacks.Callback):
         """Begin at `progress` (from `load_state`), or at the start of a run."""
         super().__init__()
         self.run, self.config, self.evaluation = run, config, evaluation
+        self.kind = "mask" if config.model.mask_head.enabled else "box"  # of AP that decides
+        self.kind = "keypoint" if config.model.keypoint_head.enabled else self.kind
         progress = progress or {"best": None, "best_epoch": 0, "history": []}
         self.best, self.best_epoch = progress["best"], progress["best_epoch"]
         self.history: List[Dict[str, float]] = progress["history"]
@@ -52,14 +54,15 @@ class RunRecorder(keras.callbacks.Callback):
         rate = float(self.model.optimizer.learning_rate)
         self.history.append({"epoch": epoch + 1, **numbers, "learning_rate": rate})
         self._write_history()
-        score = numbers.get(MONITOR)
+        score = numbers.get(f"val_{self.kind}_ap")
         if self.evaluation is None or (evaluated and (self.best is None or score > self.best)):
             self.best, self.best_epoch = score, epoch + 1
             save_weights(self.model, self.run.weights)
         save_state(self.run.state, self.model, self.config, self._progress())
         patience = self.config.train.early_stop
         if patience and evaluated and epoch + 1 - self.best_epoch >= patience:
-            _LOG.info("No better mask AP since epoch %d: stopping early.", self.best_epoch)
+            text = "No better %s AP since epoch %d: stopping early."
+            _LOG.info(text, self.kind, self.best_epoch)
             self.model.stop_training = True
 
     def _progress(self) -> Dict[str, Any]:
@@ -116,9 +119,10 @@ class ProgressLines(keras.callbacks.Callback):
         row, epochs = self.recorder.history[-1], self.params["epochs"]
         parts = " ".join(f"{n[:-5]} {row[n]:.3f}" for n in LOSS_NAMES if n in row)
         text = f"epoch {epoch + 1:>{len(str(epochs))}}/{epochs}   loss {row['loss']:.3f} ({parts})"
-        if MONITOR in row:
-            text += f"   mask AP {row[MONITOR]:.3f} AP50 {row['val_mask_ap50']:.3f}"
-            text += f" box AP {row['val_box_ap']:.3f}"
+        if "val_box_ap" in row:
+            kind = self.recorder.kind
+            text += f"   {kind} AP {row[f'val_{kind}_ap']:.3f} AP50 {row[f'val_{kind}_ap50']:.3f}"
+            text += f" box AP {row['val_box_ap']:.3f}" if kind != "box" else ""
             text += " (best)" if self.recorder.best_epoch == epoch + 1 else ""
         speed = self.steps * self.batch_size / max(self._trained - self._began, 1e-9)
         self._spent.append(time.monotonic() - self._began)
