@@ -29,7 +29,7 @@ COMMANDS = {
     "train": ["CONFIG", "--out", "--resume", "--set"],
     "evaluate": ["MODEL", "--json", "--images", "--limit", "--results", "--max-detections"],
     "predict": ["MODEL", "INPUT", "--out", "--threshold", "--batch-size"],
-    "export": ["RUN", "FOLDER", "--set"],
+    "export": ["RUN", "FOLDER", "--masks", "--classes", "--precision", "--on-error", "--set"],
     "info": ["MODEL"],
 }
 
@@ -216,10 +216,32 @@ def test_info_shows_a_saved_model_s_signatures(made, capsys):
     assert main(["info", made.saved]) == 0
     about = yaml.safe_load(capsys.readouterr().out)
     assert about["kind"] == "SavedModel" and about["model"]["category_ids"] == [1, 2, 3]
-    assert set(about["signatures"]) == {"serving_default", "image_bytes", "network"}
+    assert set(about["signatures"]) == {"serving_default", "image_bytes", "tf_example", "network"}
+    assert about["classes"] == {1: "circle", 2: "square", 3: "triangle"}
     served = about["signatures"]["serving_default"]
     assert served["inputs"] == {"images": "uint8[?,?,?,3]"}
     assert served["outputs"]["detection_boxes"] == "float32[?,20,4]"
+
+
+def test_what_is_chosen_at_export_is_served_and_shown(made, tmp_path, capsys):
+    saved = str(tmp_path / "1")
+    chosen = ["--masks", "rle", "--score-threshold", "0.02", "--max-detections", "5"]
+    chosen += ["--classes", "square", "--names", "Quadrat", "--fixed-size", "96", "128"]
+    chosen += ["--precision", "bfloat16", "--network-batch", "2", "--on-error", "report"]
+    assert main(["export", made.run, saved, *chosen, "--max-pixels", "1000000"]) == 0
+    capsys.readouterr()
+    assert main(["info", saved]) == 0
+    about = yaml.safe_load(capsys.readouterr().out)
+    assert about["classes"] == {1: "Quadrat"} and about["model"]["category_ids"] == [2]
+    assert about["exported_by"]["tfmaskrcnn"] == tfmaskrcnn.__version__
+    options = about["options"]
+    assert (options["masks"], options["precision"]) == ("rle", "bfloat16")
+    assert options["max_pixels"] == 1_000_000
+    outputs = about["signatures"]["image_bytes"]["outputs"]
+    assert outputs["detection_masks_rle"] == "string[?,5]" and "image_errors" in outputs
+    assert about["signatures"]["network"]["inputs"]["images"] == "float32[2,96,128,3]"
+    assert main(["export", made.run, str(tmp_path / "2"), "--classes", "sqare"]) == 2
+    assert "did you mean 'square'?" in capsys.readouterr().err
 
 
 def test_info_alone_shows_the_versions(capsys):
@@ -271,10 +293,11 @@ def test_ctrl_c_ends_in_one_line_and_the_run_goes_on_later(tmp_path):
     if compat.KERAS3 and process.returncode == -signal.SIGSEGV:
         # Seen once in 58 interrupted runs of TensorFlow 2.21, before any Python of ours runs again;
         # the cause is not known. What counts for the user, the run on disk, is checked below.
-        rest, out = "tfmaskrcnn: stopped. Add --resume to go on from the last epoch.", ""
+        rest, out = "tfmaskrcnn: stopped. Add --resume to go on.", ""
         process.returncode = 130
     lines = [line for line in rest.splitlines() if not line.startswith("epoch ")]
-    assert lines == ["tfmaskrcnn: stopped. Add --resume to go on from the last epoch."], rest
+    assert lines[-1] == "tfmaskrcnn: stopped. Add --resume to go on.", rest
+    assert all(line.startswith("Stopped ") for line in lines[:-1]), rest
     assert process.returncode == 130 and out == ""
     assert_quiet("".join(shown))
     assert main(["train", config, "--out", run, "--resume"]) == 0

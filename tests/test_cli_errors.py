@@ -34,7 +34,8 @@ def given(tmp_path_factory):
     config = tiny_config(*paths, *NAMES)
     save_config(config, str(folder / "run" / "config.json"))
     save_weights(mr.MaskRCNN(config.model), str(folder / "run" / "weights.npz"))
-    (folder / "run" / "state.npz").write_bytes(b"")
+    (folder / "run" / "states").mkdir()
+    (folder / "run" / "states" / "0000000001.npz").write_bytes(b"")
     return folder
 
 

@@ -20,6 +20,7 @@ _PUBLIC = {
     "load": "train.loop",
     "from_checkpoint": "checkpoints.importing",
     "export_saved_model": "serving",
+    "ExportOptions": "serving",
     "checkpoints": None,
     "data": None,
     "evaluation": None,

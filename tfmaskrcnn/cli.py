@@ -10,6 +10,8 @@ from typing import List, Optional
 # Nothing here may import TensorFlow: `--help` is to be there at once, and `main` has to quieten
 # TensorFlow before it is imported.
 from tfmaskrcnn import __version__
+from tfmaskrcnn.cli_arguments import add_set, command, count, share
+from tfmaskrcnn.cli_export import add_export, add_info
 from tfmaskrcnn.quiet import hide_remarks
 
 _EXAMPLES = """\
@@ -26,10 +28,6 @@ examples:
 `tfmaskrcnn COMMAND --help` tells more about each.
 """
 _SOURCES = ("torchvision", "detectron2")
-_SET_HELP = (
-    "change configuration values, such as train.batch_size=4 or box_head.score_threshold=0.3; "
-    "values are YAML"
-)
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
@@ -93,35 +91,28 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_evaluate(commands)
     _add_predict(commands)
-    _add_export(commands)
+    add_export(commands)
     _add_import(commands)
-    _add_info(commands)
-    return parser
-
-
-def _command(commands, name: str, run, text: str) -> argparse.ArgumentParser:
-    short = text[0].lower() + text[1:].split(".")[0]
-    parser = commands.add_parser(name, help=short, description=text)
-    parser.set_defaults(run=run)
+    add_info(commands)
     return parser
 
 
 def _add_train(commands) -> None:
-    parser = _command(
+    parser = command(
         commands,
         "train",
         _train,
         "Train a model. CONFIG is a YAML file; the folder gets config.json, weights.npz (the best "
-        "epoch by AP), state.npz (to resume), history.csv and curves.png.",
+        "epoch by AP), states/ (to resume), history.csv and curves.png.",
     )
     parser.add_argument("config", metavar="CONFIG", help="YAML file, see configs/")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="the run's folder")
     parser.add_argument("--resume", action="store_true", help="go on with the run in FOLDER")
-    _add_set(parser)
+    add_set(parser)
 
 
 def _add_evaluate(commands) -> None:
-    parser = _command(
+    parser = command(
         commands,
         "evaluate",
         _evaluate,
@@ -131,11 +122,11 @@ def _add_evaluate(commands) -> None:
     parser.add_argument("model", metavar="MODEL", help="run folder or SavedModel folder")
     parser.add_argument("--json", metavar="FILE", help="COCO instance annotations")
     parser.add_argument("--images", metavar="FOLDER", help="the folder their file names start from")
-    parser.add_argument("--limit", type=_count, metavar="N", help="only the first N images")
+    parser.add_argument("--limit", type=count, metavar="N", help="only the first N images")
     parser.add_argument("--results", metavar="FILE", help="also write the numbers as JSON")
     parser.add_argument(
         "--max-detections",
-        type=_count,
+        type=count,
         nargs=3,
         metavar="N",
         help="COCO's maxDets (default: the run's, else 1 10 100); AP uses the last",
@@ -143,7 +134,7 @@ def _add_evaluate(commands) -> None:
 
 
 def _add_predict(commands) -> None:
-    parser = _command(
+    parser = command(
         commands,
         "predict",
         _predict,
@@ -154,27 +145,13 @@ def _add_predict(commands) -> None:
     parser.add_argument("inputs", metavar="INPUT", nargs="+", help="image, folder or 'glob'")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="where to write")
     parser.add_argument(
-        "--threshold", type=_share, default=0.5, metavar="P", help="lowest score drawn (0.5)"
+        "--threshold", type=share, default=0.5, metavar="P", help="lowest score drawn (0.5)"
     )
-    parser.add_argument(
-        "--batch-size", type=_count, default=1, metavar="N", help="images at a time"
-    )
-
-
-def _add_export(commands) -> None:
-    parser = _command(
-        commands,
-        "export",
-        _export,
-        "Write a run's best weights as a SavedModel that loads without Keras.",
-    )
-    parser.add_argument("model", metavar="RUN", help="run folder")
-    parser.add_argument("out", metavar="FOLDER", help="new folder, such as exported/1")
-    _add_set(parser)
+    parser.add_argument("--batch-size", type=count, default=1, metavar="N", help="images at a time")
 
 
 def _add_import(commands) -> None:
-    parser = _command(
+    parser = command(
         commands,
         "import-weights",
         _import,
@@ -191,36 +168,7 @@ def _add_import(commands) -> None:
         metavar="LAYER",
         help="leave at random: 'heads' for all layers that depend on the classes, or a path",
     )
-    _add_set(parser)
-
-
-def _add_info(commands) -> None:
-    parser = _command(
-        commands, "info", _info, "What a run folder or SavedModel holds, and the versions in use."
-    )
-    parser.add_argument("model", metavar="MODEL", nargs="?", help="run or SavedModel folder")
-
-
-def _add_set(parser) -> None:
-    parser.add_argument(
-        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help=_SET_HELP
-    )
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
-    return int(text)
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
-    return value
+    add_set(parser)
 
 
 def _train(options) -> None:
@@ -232,7 +180,7 @@ def _train(options) -> None:
         train(config, options.out, options.resume)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            "Add --resume to go on from the last epoch." if os.path.exists(run.state) else ""
+            "Add --resume to go on." if os.path.exists(run.states) else ""
         ) from None
     print(f"checkpoint  {run.weights}\ncurves      {run.curves}\nhistory     {run.history}")
 
@@ -273,27 +221,8 @@ def _predict(options) -> None:
     print(f"results     {results}")
 
 
-def _export(options) -> None:
-    from tfmaskrcnn.serving import export_saved_model
-    from tfmaskrcnn.sources import load_run
-
-    model = load_run(options.model, options.set)
-    print(f"SavedModel  {export_saved_model(model, options.out)}")
-
-
 def _import(options) -> None:
     from tfmaskrcnn.checkpoints.importing import import_weights
 
     files = options.file, options.source, options.out
     print(f"run         {import_weights(*files, options.set, options.skip)}")
-
-
-def _info(options) -> None:
-    import yaml
-
-    from tfmaskrcnn.sources import describe, versions
-
-    about = describe(options.model) if options.model else {}
-    about["versions"] = versions()
-    # Short lists on one line; the configuration can be pasted into a file.
-    print(yaml.safe_dump(about, sort_keys=False, default_flow_style=None, width=100), end="")

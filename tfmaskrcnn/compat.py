@@ -4,6 +4,9 @@ Measured behaviour of both stacks is the reason for each line here; a module tha
 which Keras it runs on asks this one.
 """
 
+import contextlib
+import re
+
 import keras
 import tensorflow as tf
 
@@ -25,6 +28,29 @@ NO_AUTOCAST = {"autocast": False} if KERAS3 else {"experimental_autocast": False
 NO_OPTIMIZER_XLA = {} if KERAS3 else {"jit_compile": False}
 
 
+@contextlib.contextmanager
+def precision(dtype: str):
+    """Layers made inside compute in `dtype` (float32, float16, bfloat16) on float32 weights."""
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy(dtype if dtype == "float32" else f"mixed_{dtype}")
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy(before)
+
+
+def is_functional(layer) -> bool:
+    """Whether `layer` is a model made of a graph of layers, which `layers` lists in order."""
+    names = {kind.__name__ for kind in type(layer).__mro__}
+    return bool(names & {"Functional", "Sequential"})
+
+
+def automatic_name(class_name: str) -> str:
+    """What Keras calls a layer of this class that was given no name, before it adds a number."""
+    name = re.sub(r"([A-Z][a-z0-9]+)", r"_\1", class_name)
+    return re.sub(r"_+", "_", re.sub(r"([a-z])([A-Z])", r"\1_\2", name)).strip("_").lower()
+
+
 def tensor_variable(variable) -> tf.Variable:
     """The `tf.Variable` inside a Keras 3 variable, which `tf.Module` does not track by itself."""
     return variable.value if KERAS3 and hasattr(variable, "path") else variable
@@ -38,6 +64,16 @@ def optimizer_variables(optimizer) -> list:
         # Keras 2 leaves the loss scale out and has no public name for its variable.
         variables += [optimizer._loss_scale.current_loss_scale, optimizer.dynamic_counter]
     return variables
+
+
+def learning_rate(optimizer) -> float:
+    """The rate of the next update.
+
+    Keras 2 answers with that of the last one, which a restored optimizer has not made.
+    """
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    rate = getattr(optimizer, "_learning_rate", optimizer.learning_rate)
+    return float(rate(optimizer.iterations) if callable(rate) else rate)
 
 
 def scale_loss(optimizer, loss):

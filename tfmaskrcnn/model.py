@@ -135,11 +135,11 @@ class MaskRCNN(TrainableModel):
         masks = self.masks_of(atlas, kept.boxes, kept.classes) if self.mask_head else None
         sides = side(images, 1), side(images, 2)
         keypoints = self.keypoints_of(atlas, kept.boxes, sides) if self.keypoint_head else None
-        classes = tf.where(kept.valid, kept.classes + 1, 0)
+        classes = tf.where(kept.valid, kept.classes + 1.0, 0.0)
         return Detections(kept.boxes, kept.scores, classes, kept.valid, masks, keypoints)
 
     def masks_of(self, atlas: Atlas, boxes: tf.Tensor, class_index: tf.Tensor) -> tf.Tensor:
-        """Mask probabilities [B, D, M, M] of boxes [B, D, 4] and 0-based classes [B, D] int32."""
+        """Mask probabilities [B, D, M, M] of boxes [B, D, 4] and 0-based classes [B, D]."""
         features = self.roi_features(atlas, boxes, self.config.mask_head.roi_side)
         return tf.sigmoid(own_channel(self.mask_head(features), class_index))
 
@@ -152,6 +152,7 @@ class MaskRCNN(TrainableModel):
     def call(self, inputs, training=None):
         """A batch's `image` and `size` -> `Detections` as a dict, for `keras.Model.predict`."""
         found = self.detect(inputs["image"], inputs["size"])._asdict()
+        found["classes"] = tf.cast(found["classes"], tf.int32)
         return {name: value for name, value in found.items() if value is not None}
 
     # Training.

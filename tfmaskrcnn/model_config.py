@@ -4,7 +4,7 @@ One section a part of the network; every constant in which torchvision, Detectro
 differ is a value here (`checkpoints/presets.py` sets them).
 """
 
-from typing import Annotated, Literal, Optional, Tuple
+from typing import Annotated, Literal, Optional, Tuple, Union
 
 import pydantic
 from pydantic import Field
@@ -77,10 +77,16 @@ BackboneName = Literal[
 ]
 
 
+# Before the name of a model of `keras.applications`, such as "keras.EfficientNetB0".
+KERAS_PREFIX = "keras."
+
+
 class BackboneConfig(Section):
     """The feature extractor below the pyramid."""
 
-    name: BackboneName = "resnet50"
+    name: Union[BackboneName, Annotated[str, Field(pattern=r"^keras\.[A-Z]\w*$")]] = "resnet50"
+    # Layers of a keras.* backbone of strides 4, 8, 16, 32; empty takes the last of each stride.
+    feature_layers: Tuple[str, ...] = ()
     # frozen_bn: fixed statistics and scale; bn: trained batch normalisation.
     norm: Literal["frozen_bn", "bn"] = "frozen_bn"
     stride_in_1x1: bool = True  # MSRA's ResNet has the stride in the 1x1, torchvision's in the 3x3
@@ -88,8 +94,17 @@ class BackboneConfig(Section):
     norm_epsilon: Optional[NotNegative] = None
     # Stages that are not trained: 0 none, 1 the stem, 2 the stem and res2 (Detectron's choice).
     freeze_at: int = Field(2, ge=0, le=5)
-    # Where the starting weights come from: a file, "imagenet" (EfficientNet-Lite0), or nothing.
+    # Where the starting weights come from: a file, "imagenet" (EfficientNet-Lite0, keras.*), or
+    # nothing.
     weights: Optional[str] = None
+
+    @pydantic.model_validator(mode="after")
+    def _four_feature_layers(self):
+        if self.feature_layers and not self.name.startswith(KERAS_PREFIX):
+            raise ValueError(f"feature_layers is for keras.* backbones, name is {self.name}")
+        if len(self.feature_layers) not in (0, 4):
+            raise ValueError(f"feature_layers {self.feature_layers} must name 4 layers")
+        return self
 
 
 class FpnConfig(Section):

@@ -78,7 +78,7 @@ class Predictor:
         return Instances(
             boxes=boxes,
             scores=found.scores[found.valid],
-            classes=found.classes[found.valid],
+            classes=found.classes[found.valid].astype(np.int32),
             size=(height, width),
             mask_probabilities=None if found.masks is None else found.masks[found.valid],
             class_names=config.class_names,

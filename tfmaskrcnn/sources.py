@@ -5,18 +5,20 @@ import glob
 import json
 import logging
 import os
-import platform
-from importlib import metadata
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 from PIL import Image
 
-from tfmaskrcnn import __version__
 from tfmaskrcnn.config_files import load_config
 from tfmaskrcnn.data.reading import read_image
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.evaluation.run import exported_config, progress_bar, saved_model_predictor
+from tfmaskrcnn.evaluation.run import (
+    exported_config,
+    exported_json,
+    progress_bar,
+    saved_model_predictor,
+)
 from tfmaskrcnn.files import replaced, writable_folder
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.visualize import draw
@@ -204,11 +206,14 @@ def _save_picture(picture: np.ndarray, path: str) -> None:
 def describe(folder: str) -> Dict[str, Any]:
     """What a run folder or SavedModel holds, of JSON's types."""
     if is_saved_model(folder):
-        return {
-            "kind": "SavedModel",
-            "signatures": _signatures(folder),
-            "model": exported_config(folder),
-        }
+        about = {"kind": "SavedModel"}
+        model, export = exported_config(folder), exported_json(folder, "export.json")
+        if model.get("class_names"):
+            about["classes"] = dict(enumerate(model["class_names"], start=1))
+        if export:  # of this program
+            about["exported_by"] = export.get("versions")
+            about["options"] = export.get("options")
+        return {**about, "signatures": _signatures(folder), "model": model}
     config = _run_config(folder)
     from tfmaskrcnn.train.loop import Run
     from tfmaskrcnn.weights import read_weights
@@ -220,17 +225,6 @@ def describe(folder: str) -> Dict[str, Any]:
         "weights": {"arrays": len(weights), "parameters": count},
         "config": config.model_dump(mode="json"),
     }
-
-
-def versions() -> Dict[str, str]:
-    """Versions of Python and of the packages that decide how the program runs."""
-    found = {"tfmaskrcnn": __version__, "python": platform.python_version()}
-    for name in ("tensorflow", "tensorflow-cpu", "keras", "numpy", "pycocotools"):
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _signatures(folder: str) -> Dict[str, Any]:

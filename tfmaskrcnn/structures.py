@@ -58,7 +58,8 @@ class Detections(NamedTuple):
 
     boxes: tf.Tensor  # [B, D, 4] float32, yxyx pixels of the padded input
     scores: tf.Tensor  # [B, D] float32, descending; 0 on padding
-    classes: tf.Tensor  # [B, D] int32, 1..K; 0 on padding
+    # [B, D] float32 whole numbers 1..K, 0 on padding; TensorRT converts no casts.
+    classes: tf.Tensor
     valid: tf.Tensor  # [B, D] bool
     # [B, D, M, M] float32, probabilities of the detected class inside the box; None without a
     # mask branch.

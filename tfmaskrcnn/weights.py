@@ -5,11 +5,13 @@ Keras' own formats are not: `.weights.h5` and `.keras` fail or lose names across
 """
 
 import os
+import re
 from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import keras
 import numpy as np
 
+from tfmaskrcnn import compat
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.files import replaced
 
@@ -60,6 +62,9 @@ def _collect(layer, prefix: str, named: Dict[str, object], seen: set) -> None:
 
 
 def _children(layer) -> Iterator[Tuple[str, keras.layers.Layer]]:
+    if compat.is_functional(layer):
+        yield from _graph_children(layer)
+        return
     for attribute, value in vars(layer).items():
         if attribute.startswith("_"):
             continue
@@ -73,6 +78,25 @@ def _children(layer) -> Iterator[Tuple[str, keras.layers.Layer]]:
             # In Keras 2 a metric is a layer.
             if isinstance(item, keras.layers.Layer) and not isinstance(item, keras.metrics.Metric):
                 yield path, item
+
+
+def _graph_children(model: keras.Model) -> Iterator[Tuple[str, keras.layers.Layer]]:
+    """The layers of a graph by name; those that Keras named are counted anew within the model.
+
+    Keras names a layer without a name by its class and by how many of the class the process has
+    made, so "conv2d_7" is the model's first, "conv2d_0", if seven were made before.
+    """
+    made: Dict[str, List[Tuple[int, object]]] = {}
+    for layer in model.layers:
+        kind = compat.automatic_name(type(layer).__name__)
+        match = re.fullmatch(rf"{kind}(?:_(\d+))?", layer.name)
+        if match:
+            made.setdefault(kind, []).append((int(match.group(1) or 0), layer))
+        else:
+            yield layer.name.replace("/", "_"), layer  # Keras 3 has no "/" in names
+    for kind, layers in made.items():
+        for i, (_, layer) in enumerate(sorted(layers, key=lambda pair: pair[0])):
+            yield f"{kind}_{i}", layer
 
 
 def _weights_without_metrics(layer) -> List[object]:
@@ -136,7 +160,7 @@ def load_weights(
     arrays = {name: np.asarray(array) for name, array in arrays.items()}
     _check(what, arrays, variables)
     for name, variable in variables.items():
-        variable.assign(np.asarray(arrays[name], np.float32))
+        variable.assign(np.asarray(arrays[name]).astype(variable.numpy().dtype))
 
 
 def _check(what: str, arrays: Mapping[str, np.ndarray], variables: Mapping[str, object]) -> None:

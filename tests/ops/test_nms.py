@@ -60,7 +60,7 @@ def test_the_better_of_two_overlapping_boxes_stays_within_a_class_only(nms):
     np.testing.assert_array_equal(kept.valid, [[True] * 4 + [False] * 2])
     expected = [boxes[0, i, 0] for i in (1, 2, 0, 2)] + [np.zeros(4)] * 2
     np.testing.assert_array_equal(kept.boxes, [expected])
-    assert kept.classes.dtype == tf.int32
+    assert kept.classes.dtype == tf.float32
 
 
 @pytest.mark.parametrize("nms", KERNELS)

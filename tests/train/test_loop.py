@@ -1,13 +1,15 @@
 import csv
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 from tiny import tiny_config, tiny_data
 
 import tfmaskrcnn as mr
-from tfmaskrcnn.train import Run, train
+from tfmaskrcnn.train import Run, loop, recorder, train
 from tfmaskrcnn.train.loop import start_weights
+from tfmaskrcnn.train.saving import StateKeeper, states_in
 from tfmaskrcnn.weights import named_weights
 
 AUGMENTED = ("data.augment.scale=[0.8, 1.2]", "data.augment.quarter_turns=true")
@@ -40,10 +42,10 @@ def whole(sets, tmp_path_factory):
 
 def test_a_run_leaves_all_that_is_promised(whole):
     run, _ = whole
-    for path in (run.config, run.weights, run.state, run.history, run.curves):
+    for path in (run.config, run.weights, run.states, run.history, run.curves):
         assert os.path.getsize(path) > 0, path
     assert sorted(os.listdir(run.folder)) == sorted(
-        ["config.json", "weights.npz", "state.npz", "history.csv", "curves.png"]
+        ["config.json", "weights.npz", "states", "history.csv", "curves.png"]
     )
     with open(run.history, encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -65,9 +67,80 @@ def test_an_interrupted_run_goes_on_to_the_bit(sets, whole, tmp_path):
         assert [row["loss"] for row in csv.DictReader(file)] == losses
 
 
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("place", ["train", "evaluate", "record"])
+def test_a_run_stopped_anywhere_in_an_epoch_goes_on_to_the_bit(
+    sets, whole, tmp_path, place, monkeypatch
+):
+    config = config_for(sets, *AUGMENTED, "train.save_every=1")
+    folder = str(tmp_path / "parts")
+
+    def killed(*args, **kwargs):
+        raise Killed
+
+    class KilledInTraining(StateKeeper):
+        def save(self, epoch, step):
+            super().save(epoch, step)
+            if (epoch, step) == (1, 1):
+                raise Killed
+
+    with monkeypatch.context() as patch:
+        if place == "train":
+            patch.setattr(loop, "StateKeeper", KilledInTraining)
+        elif place == "evaluate":
+            patch.setattr(mr.evaluation.CocoCallback, "evaluate", killed)
+        else:
+            patch.setattr(recorder, "save_weights", killed)
+        with pytest.raises(Killed):
+            train(config, folder)
+    resumed = train(config, folder, resume=True)
+    run, expected = whole
+    for name, value in values(resumed).items():
+        np.testing.assert_array_equal(value, expected[name], err_msg=name)
+    assert Path(Run(folder).history).read_text() == Path(run.history).read_text()
+    best, found = np.load(run.weights), np.load(Run(folder).weights)
+    assert all((best[name] == found[name]).all() for name in best.files)
+    assert len(states_in(Run(folder).states)) == config.train.keep_states
+
+
+def test_a_damaged_state_makes_way_for_the_one_before(sets, whole, tmp_path, caplog):
+    folder = str(tmp_path / "run")
+    train(config_for(sets, *AUGMENTED), folder, epochs=1)
+    older, newest = states_in(Run(folder).states)
+    with open(newest, "r+b") as file:
+        file.truncate(1000)
+    with caplog.at_level("WARNING"):
+        resumed = train(config_for(sets, *AUGMENTED), folder, resume=True)
+    assert f"{newest} is damaged" in caplog.text and "The state before it is used" in caplog.text
+    for name, value in values(resumed).items():
+        np.testing.assert_array_equal(value, whole[1][name], err_msg=name)
+    for path in states_in(Run(folder).states):
+        with open(path, "wb"):
+            pass
+    with pytest.raises(mr.InputError, match="No state of the run can be read"):
+        train(config_for(sets, *AUGMENTED), folder, resume=True)
+
+
+def test_a_run_stopped_before_its_first_state_begins_anew(sets, tmp_path, monkeypatch):
+    config, folder = config_for(sets, "train.epochs=1"), str(tmp_path / "run")
+
+    def killed(*args, **kwargs):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_fit", killed)
+        with pytest.raises(Killed):
+            train(config, folder)
+    train(config, folder, resume=True)
+    assert os.path.exists(Run(folder).weights)
+
+
 def test_a_folder_with_a_run_is_neither_overwritten_nor_resumed_by_accident(sets, whole, tmp_path):
     run, _ = whole
-    with pytest.raises(mr.InputError, match="no training state"):
+    with pytest.raises(mr.InputError, match="holds no run to resume"):
         train(config_for(sets), str(tmp_path / "run"), resume=True)
     with pytest.raises(mr.InputError, match="already holds a run"):
         train(config_for(sets), run.folder)

@@ -3,8 +3,10 @@
 import os
 
 from tfmaskrcnn.checkpoints.efficientnet_lite import load_imagenet
+from tfmaskrcnn.checkpoints.keras_applications import load_keras_application
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.layers.efficientnet_lite import EfficientNetLite
+from tfmaskrcnn.layers.keras_applications import KerasApplication
 from tfmaskrcnn.model_config import BackboneConfig
 from tfmaskrcnn.weights import load_weights
 
@@ -17,7 +19,9 @@ def load_backbone(backbone, config: BackboneConfig) -> None:
     """
     if config.weights is None:
         return
-    if config.weights == "imagenet":
+    if isinstance(backbone, KerasApplication) and not config.weights.endswith(".npz"):
+        load_keras_application(backbone, config.weights)
+    elif config.weights == "imagenet":
         if not isinstance(backbone, EfficientNetLite):
             raise InputError(
                 f"There are no packaged ImageNet weights for {config.name}; set "
@@ -32,4 +36,4 @@ def load_backbone(backbone, config: BackboneConfig) -> None:
         )
 
 
-__all__ = ["load_backbone", "load_imagenet"]
+__all__ = ["load_backbone", "load_imagenet", "load_keras_application"]

@@ -45,7 +45,7 @@ def from_coco(
 
 
 def from_records(
-    data: CocoData, config: Config, training: bool, start_epoch: int = 0
+    data: CocoData, config: Config, training: bool, start_epoch: int = 0, start_step: int = 0
 ) -> tf.data.Dataset:
     """Batches of dictionaries; every element a pure function of the seed, epoch and position.
 
@@ -64,6 +64,7 @@ def from_records(
             data set is the next epoch. Otherwise the order of the file, `evaluation.batch_size`,
             the last batch may be smaller.
         start_epoch: epoch of the first iteration (to resume).
+        start_step: batches of each epoch that are left out, unread.
 
     Returns:
         The data set, with a length, and an attribute `image_names` (image id -> file name).
@@ -75,14 +76,14 @@ def from_records(
     _check(data, config, training)
     count = len(data.records)
     if training:
-        positions = _shuffled(count, config.train.seed, start_epoch)
+        positions = _shuffled(count, config.train.seed, start_epoch, start_step * batch_size)
     else:
         positions = tf.data.Dataset.range(count).map(lambda p: (tf.constant(0), p, p))
     samples = positions.map(
         _sample_function(data, config, training), tf.data.AUTOTUNE, deterministic=True
     )
     batches = samples.padded_batch(batch_size, drop_remainder=training)
-    length = count // batch_size if training else -(-count // batch_size)
+    length = count // batch_size - start_step if training else -(-count // batch_size)
     batches = batches.apply(tf.data.experimental.assert_cardinality(length))
     options = tf.data.Options()
     options.deterministic = True
@@ -138,8 +139,11 @@ def _check_training(data: CocoData, config: Config) -> None:
         raise InputError(f"augment.crop {augment.crop} is larger than input.fixed_size {fixed}.")
 
 
-def _shuffled(count: int, seed: int, start_epoch: int) -> tf.data.Dataset:
-    """(epoch, position, index) of each image in a new order at every iteration."""
+def _shuffled(count: int, seed: int, start_epoch: int, skipped: int) -> tf.data.Dataset:
+    """(epoch, position, index) of each image in a new order at every iteration.
+
+    The first `skipped` positions are left out.
+    """
     counter = _EpochCounter(start_epoch)
     epochs = tf.data.Dataset.from_generator(
         counter, output_signature=tf.TensorSpec([], tf.int32, "epoch")
@@ -147,7 +151,7 @@ def _shuffled(count: int, seed: int, start_epoch: int) -> tf.data.Dataset:
 
     def order(epoch):
         key = tf.stack([_int32(seed), epoch])
-        return tf.data.Dataset.range(count).map(
+        return tf.data.Dataset.range(skipped, count).map(
             lambda p: (epoch, p, tf.random.experimental.index_shuffle(p, key, count - 1))
         )
 

@@ -15,6 +15,7 @@ from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation.coco import CocoEvaluator
 from tfmaskrcnn.evaluation.result import CocoResult
 from tfmaskrcnn.instances import Instances
+from tfmaskrcnn.served import image_errors, served_instances
 
 Predictor = Callable[[List[np.ndarray]], List[Instances]]
 Progress = Callable[[int, int], None]  # images done, images in all
@@ -139,10 +140,12 @@ def saved_model_predictor(path: str, paste_rule: Optional[str] = None) -> Predic
             filled = list(part) + [part[-1]] * (size - len(part))
             outputs = loaded.signatures["serving_default"](images=tf.constant(np.stack(filled)))
             outputs = {name: value.numpy() for name, value in outputs.items()}
+            errors = image_errors(outputs)
+            if errors:
+                raise InputError(f"{path}: {errors[0]}")
             for i, image in enumerate(part):
-                found.append(_instances(outputs, i, image.shape[:2], rule))
-                if found[-1].keypoints is not None:
-                    found[-1] = dataclasses.replace(found[-1], keypoint_offset=offset)
+                instances = served_instances(outputs, i, image.shape[:2], paste_rule=rule)
+                found.append(dataclasses.replace(instances, keypoint_offset=offset))
         return found
 
     return predict
@@ -150,7 +153,12 @@ def saved_model_predictor(path: str, paste_rule: Optional[str] = None) -> Predic
 
 def exported_config(folder: str) -> Dict[str, Any]:
     """The configuration inside a SavedModel; empty for a model exported by another program."""
-    path = os.path.join(folder, "assets", "config.json")
+    return exported_json(folder, "config.json")
+
+
+def exported_json(folder: str, name: str) -> Dict[str, Any]:
+    """What a JSON file among the assets of a SavedModel holds; empty if there is none."""
+    path = os.path.join(folder, "assets", name)
     try:
         with open(path, encoding="utf-8") as file:
             return json.load(file)
@@ -166,30 +174,6 @@ def _exported_value(folder: str, section: str, key: str, default):
         return exported_config(folder)[section][key]
     except (OSError, ValueError, KeyError, TypeError):  # of another program or version
         return default
-
-
-def _instances(outputs: Dict[str, np.ndarray], i: int, size, paste_rule: str) -> Instances:
-    """Image `i` of a batch of served outputs, whose boxes are normalised yxyx."""
-    count = int(outputs["num_detections"][i])
-    masks = outputs.get("detection_masks")  # [B, D, M, M]
-    return Instances(
-        boxes=outputs["detection_boxes"][i, :count] * np.float32([*size, *size]),
-        scores=outputs["detection_scores"][i, :count],
-        classes=outputs["detection_classes"][i, :count].astype(np.int32),
-        size=size,
-        mask_probabilities=None if masks is None else masks[i, :count],
-        paste_rule=paste_rule,
-        keypoints=_keypoints(outputs, i, count, size),
-    )
-
-
-def _keypoints(outputs: Dict[str, np.ndarray], i: int, count: int, size) -> Optional[np.ndarray]:
-    """[D, J, 3] (y, x, score) in pixels, if the model gives keypoints."""
-    if "detection_keypoints" not in outputs:
-        return None
-    points = outputs["detection_keypoints"][i, :count] * np.float32(size)
-    scores = outputs["detection_keypoint_scores"][i, :count, :, None]
-    return np.concatenate([points, scores], axis=-1)
 
 
 @contextlib.contextmanager

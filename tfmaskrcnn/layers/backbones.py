@@ -2,9 +2,11 @@
 
 import keras
 
+from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.layers.efficientnet_lite import EfficientNetLite
+from tfmaskrcnn.layers.keras_applications import KerasApplication
 from tfmaskrcnn.layers.resnet import ResNet
-from tfmaskrcnn.model_config import BackboneConfig
+from tfmaskrcnn.model_config import KERAS_PREFIX, BackboneConfig
 
 
 def make_backbone(config: BackboneConfig, name: str = "backbone") -> keras.layers.Layer:
@@ -13,6 +15,9 @@ def make_backbone(config: BackboneConfig, name: str = "backbone") -> keras.layer
     Every backbone maps [B, H, W, 3] normalised images to {"c2", "c3", "c4", "c5"} of strides 4, 8,
     16, 32 and tells their channels in `out_channels`.
     """
+    if config.name.startswith(KERAS_PREFIX):
+        application = config.name[len(KERAS_PREFIX) :]
+        return _keras_application(application, config, name)
     common = {"norm": config.norm, "freeze_at": config.freeze_at, "name": name}
     if config.norm_epsilon is not None:
         common["epsilon"] = config.norm_epsilon
@@ -21,3 +26,11 @@ def make_backbone(config: BackboneConfig, name: str = "backbone") -> keras.layer
     if family == "resnet":
         return ResNet(number, stride_in_1x1=config.stride_in_1x1, **common)
     return EfficientNetLite(number, **common)
+
+
+def _keras_application(application: str, config: BackboneConfig, name: str) -> KerasApplication:
+    layers, norm, freeze_at = config.feature_layers, config.norm, config.freeze_at
+    try:
+        return KerasApplication(application, layers, norm, freeze_at, name=name)
+    except ValueError as error:  # of Keras, too, for models of another kind
+        raise InputError(f"model.backbone.name {config.name}: {error}.") from None

@@ -12,7 +12,8 @@ class Kept(NamedTuple):
 
     boxes: tf.Tensor  # [B, n, 4] float32 yxyx pixels
     scores: tf.Tensor  # [B, n] float32
-    classes: tf.Tensor  # [B, n] int32, index into the last axis of the scores
+    # [B, n] float32 whole numbers, index into the last axis of the scores; TensorRT has no casts.
+    classes: tf.Tensor
     valid: tf.Tensor  # [B, n] bool
 
 
@@ -54,8 +55,7 @@ def nms_combined(boxes, scores, iou_threshold, score_threshold, max_output) -> K
         pad_per_class=False,
     )
     valid = tf.expand_dims(kept.valid_detections, 1) > tf.range(max_output)  # [B, n]
-    classes = tf.cast(kept.nmsed_classes, tf.int32)
-    return Kept(kept.nmsed_boxes, kept.nmsed_scores, classes, valid)
+    return Kept(kept.nmsed_boxes, kept.nmsed_scores, kept.nmsed_classes, valid)
 
 
 def nms_by_offset(boxes, scores, iou_threshold, score_threshold, max_output) -> Kept:
@@ -64,12 +64,12 @@ def nms_by_offset(boxes, scores, iou_threshold, score_threshold, max_output) -> 
     boxes = tf.broadcast_to(boxes, [tf.shape(boxes)[0], count, classes, 4])
     boxes = tf.reshape(boxes, [-1, count * classes, 4])
     scores = tf.reshape(scores, [-1, count * classes])
-    label = tf.tile(tf.range(classes), [count])  # [n * k]
+    label = tf.tile(tf.range(float(classes)), [count])  # [n * k]
 
     def of_one_image(image):
         image_boxes, image_scores = image
         low, high = tf.reduce_min(image_boxes), tf.reduce_max(image_boxes)
-        shift = tf.cast(label, tf.float32) * (high - low + 1.0)
+        shift = label * (high - low + 1.0)
         # Not tf.image.non_max_suppression_padded: that is a slow loop made for TPUs.
         index, found = tf.raw_ops.NonMaxSuppressionV4(
             boxes=image_boxes + shift[:, tf.newaxis],
@@ -84,10 +84,10 @@ def nms_by_offset(boxes, scores, iou_threshold, score_threshold, max_output) -> 
         return (
             tf.where(valid[:, tf.newaxis], tf.gather(image_boxes, index), 0.0),
             tf.where(valid, tf.gather(image_scores, index), 0.0),
-            tf.where(valid, tf.gather(label, index), 0),
+            tf.where(valid, tf.gather(label, index), 0.0),
             valid,
         )
 
-    types = (tf.float32, tf.float32, tf.int32, tf.bool)
+    types = (tf.float32, tf.float32, tf.float32, tf.bool)
     kept = tf.map_fn(of_one_image, (boxes, scores), fn_output_signature=types)
     return Kept(*kept)

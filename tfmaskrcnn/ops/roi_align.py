@@ -212,7 +212,7 @@ def _pool_samples(canvas, corners, inside, image_index, count, ratio):
         height, width = length(canvas, 1), length(canvas, 2)
         scale = tf.cast(tf.stack([height - 1, width - 1] * 2), tf.float32)
         crops = tf.image.crop_and_resize(canvas, corners / scale, image_index, [count, count])
-        weight = inside[:, 0, :, tf.newaxis] * inside[:, 1, tf.newaxis, :]  # [B*R, n, n]
+        weight = tf.expand_dims(inside[:, 0], 2) * tf.expand_dims(inside[:, 1], 1)  # [B*R, n, n]
         crops *= tf.expand_dims(weight, -1)
         pooled = tf.nn.avg_pool2d(crops, ratio, ratio, "VALID") if ratio > 1 else crops
 

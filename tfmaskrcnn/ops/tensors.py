@@ -39,10 +39,12 @@ def own_channel(logits: tf.Tensor, class_index: tf.Tensor) -> tf.Tensor:
 
     Args:
         logits: [B, R, M, M, K] float32.
-        class_index: [B, R] int32, 0..K-1; a RoI outside this range gets zeros.
+        class_index: [B, R] int32 or whole float32, 0..K-1; a RoI outside this range gets zeros.
 
     Returns:
         [B, R, M, M] float32.
     """
     chosen = one_hot(tf.cast(class_index, tf.float32), logits.shape[4])  # [B, R, K]
-    return tf.reduce_sum(logits * chosen[:, :, tf.newaxis, tf.newaxis], axis=-1)
+    # Not [..., tf.newaxis], which TensorRT does not convert.
+    chosen = tf.expand_dims(tf.expand_dims(chosen, 2), 2)
+    return tf.reduce_sum(logits * chosen, axis=-1)

@@ -19,7 +19,7 @@ from tfmaskrcnn.model_config import KeypointHeadConfig
 from tfmaskrcnn.person_keypoints import OTHER_SIGMA, mirror_pairs
 from tfmaskrcnn.train.optimizers import make_optimizer
 from tfmaskrcnn.train.recorder import ProgressLines, RunRecorder
-from tfmaskrcnn.train.state import load_state
+from tfmaskrcnn.train.saving import StateKeeper, states_in
 from tfmaskrcnn.weights import CLASS_LAYERS, load_weights
 
 _LOG = logging.getLogger(__name__)
@@ -44,9 +44,9 @@ class Run(NamedTuple):
         return os.path.join(self.folder, "weights.npz")
 
     @property
-    def state(self) -> str:
-        """Everything that a resumed run needs, of the last epoch."""
-        return os.path.join(self.folder, "state.npz")
+    def states(self) -> str:
+        """A folder of the last few states, each everything that a resumed run needs."""
+        return os.path.join(self.folder, "states")
 
     @property
     def history(self) -> str:
@@ -71,7 +71,7 @@ def train(
     Args:
         config: the whole configuration. Where it names no classes, the data set's are taken.
         folder: made if it does not exist; `Run` tells what will lie in it.
-        resume: go on from the last epoch that `folder` holds; on a CPU the result is the same to
+        resume: go on from the last state that `folder` holds; on a CPU the result is the same to
             the bit as that of a run never interrupted.
         verbose: of `fit`: 0 nothing, 1 Keras's progress bar. The log gets a line an epoch anyway.
         epochs: stop after this epoch, though the schedule is for `config.train.epochs`.
@@ -95,36 +95,69 @@ def train(
     model = MaskRCNN(config.model)
     steps = len(data.records) // config.train.batch_size
     model.compile(make_optimizer(config.train, max(steps, 1)))
-    progress = load_state(run.state, model, config) if resume else None
+    keeper = StateKeeper(run.states, config, steps)
+    progress = keeper.restore(model) if resume else None
     if progress is None:
         start_weights(model, config)
         save_config(config, run.config)
-    start = progress["epoch"] if progress else 0
-    dataset = from_records(data, config, training=True, start_epoch=start)
-    evaluation = _evaluation(config)
+    start, step = (progress["epoch"], progress["step"]) if progress else (0, 0)
     last = min(epochs or config.train.epochs, config.train.epochs)
     _LOG.info(
-        "%s: %d images, %d steps an epoch, epochs %d to %d of %d",
+        "%s: %d images, %d steps an epoch, epochs %d to %d of %d%s",
         *(run.folder, len(data.records), steps, start + 1, last, config.train.epochs),
+        f", from step {step + 1}" if step else "",
     )
-    model.fit(
-        dataset,
-        epochs=last,
-        initial_epoch=start,
-        callbacks=_callbacks(run, config, evaluation, steps, progress),
-        shuffle=False,  # the data set does it itself
+    if progress and progress["stopped"]:
+        _LOG.info("The run stopped early, at its best epoch %d.", progress["best_epoch"])
+        return model
+    callbacks = keras.callbacks.CallbackList(
+        _callbacks(run, config, _evaluation(config), keeper, progress),
+        add_history=True,
+        add_progbar=verbose > 0,
+        model=model,
         verbose=verbose,
+        epochs=last,
+        steps=steps,
     )
+    with keeper.listening():
+        if step:
+            _finish_epoch(model, data, config, callbacks, keeper)
+            start += 1
+        if start < last and not (step and model.stop_training):
+            dataset = from_records(data, config, training=True, start_epoch=start)
+            _fit(model, dataset, callbacks, start, last)
     return model
 
 
+def _fit(model: MaskRCNN, dataset, callbacks, start: int, last: int) -> None:
+    # The data set shuffles by itself.
+    model.fit(dataset, epochs=last, initial_epoch=start, callbacks=callbacks, shuffle=False)
+
+
+def _finish_epoch(model, data, config: Config, callbacks, keeper: StateKeeper) -> None:
+    """The rest of the epoch that the last state was saved in."""
+    epoch, step = keeper.start
+    if step < keeper.steps:
+        rest = from_records(data, config, training=True, start_epoch=epoch, start_step=step)
+        _fit(model, rest, callbacks, epoch, epoch + 1)
+        return
+    # Trained to its end, but not evaluated.
+    model.stop_training = False
+    callbacks.on_train_begin()
+    callbacks.on_epoch_begin(epoch)
+    logs = {name: float(mean.result()) for name, mean in model.loss_means.items()}
+    callbacks.on_epoch_end(epoch, logs)
+
+
 def _check_folder(run: Run, resume: bool) -> None:
-    if os.path.exists(run.state) and not resume:
+    if states_in(run.states) and not resume:
         raise InputError(
             f"{run.folder} already holds a run; go on with it (--resume) or choose another folder."
         )
-    if resume and not os.path.exists(run.state):
-        raise InputError(f"{run.folder} holds no training state to resume from.")
+    if resume and not states_in(run.states):
+        if not os.path.exists(run.config):
+            raise InputError(f"{run.folder} holds no run to resume.")
+        _LOG.info("%s: stopped before its first state was saved; it begins anew.", run.folder)
 
 
 def _evaluation(config: Config) -> Optional[CocoCallback]:
@@ -135,11 +168,11 @@ def _evaluation(config: Config) -> Optional[CocoCallback]:
 
 
 def _callbacks(
-    run: Run, config: Config, evaluation: Optional[CocoCallback], steps: int, progress
+    run: Run, config: Config, evaluation: Optional[CocoCallback], keeper: StateKeeper, progress
 ) -> List[keras.callbacks.Callback]:
-    recorder = RunRecorder(run, config, evaluation, progress)
-    lines = ProgressLines(recorder, steps, config.train.batch_size)
-    return [c for c in (evaluation, recorder, lines) if c is not None]
+    recorder = RunRecorder(run, config, evaluation, keeper, progress)
+    lines = ProgressLines(recorder, keeper, config.train.batch_size)
+    return [c for c in (keeper, evaluation, recorder, lines) if c is not None]
 
 
 def with_classes_of(data: CocoData, config: Config) -> Config:

@@ -9,11 +9,12 @@ from typing import Any, Dict, List, Optional
 
 import keras
 
+from tfmaskrcnn import compat
 from tfmaskrcnn.config import Config
 from tfmaskrcnn.evaluation import CocoCallback
 from tfmaskrcnn.files import replaced
 from tfmaskrcnn.losses import LOSS_NAMES
-from tfmaskrcnn.train.state import save_state
+from tfmaskrcnn.train.saving import StateKeeper
 from tfmaskrcnn.visualize import plot_curves
 from tfmaskrcnn.weights import save_weights
 
@@ -26,7 +27,7 @@ class RunRecorder(keras.callbacks.Callback):
 
     Goes after the `CocoCallback`, whose AP decides which weights are the best: that of keypoints,
     else of masks, else of boxes, by what the model has. The state is written last, so that a run
-    killed in between repeats its last epoch.
+    killed in between evaluates its last epoch again.
     """
 
     def __init__(
@@ -34,15 +35,18 @@ class RunRecorder(keras.callbacks.Callback):
         run,
         config: Config,
         evaluation: Optional[CocoCallback],
+        keeper: StateKeeper,
         progress: Optional[Dict[str, Any]] = None,
     ):
-        """Begin at `progress` (from `load_state`), or at the start of a run."""
+        """Begin at `progress` (of the last state), or at the start of a run."""
         super().__init__()
-        self.run, self.config, self.evaluation = run, config, evaluation
+        self.run, self.config, self.evaluation, self._keeper = run, config, evaluation, keeper
         self.kind = "mask" if config.model.mask_head.enabled else "box"  # of AP that decides
         self.kind = "keypoint" if config.model.keypoint_head.enabled else self.kind
-        progress = progress or {"best": None, "best_epoch": 0, "history": []}
+        keeper.recorded = self._progress
+        progress = progress or {"best": None, "best_epoch": 0, "stopped": False, "history": []}
         self.best, self.best_epoch = progress["best"], progress["best_epoch"]
+        self.stopped: bool = progress["stopped"]  # early
         self.history: List[Dict[str, float]] = progress["history"]
 
     def on_epoch_end(self, epoch, logs=None):
@@ -51,25 +55,25 @@ class RunRecorder(keras.callbacks.Callback):
         numbers = {name: float(value) for name, value in (logs or {}).items()}
         if not evaluated:  # then the callback repeats its last ones
             numbers = {n: v for n, v in numbers.items() if not n.startswith("val_")}
-        rate = float(self.model.optimizer.learning_rate)
+        rate = compat.learning_rate(self.model.optimizer)
         self.history.append({"epoch": epoch + 1, **numbers, "learning_rate": rate})
         self._write_history()
         score = numbers.get(f"val_{self.kind}_ap")
         if self.evaluation is None or (evaluated and (self.best is None or score > self.best)):
             self.best, self.best_epoch = score, epoch + 1
             save_weights(self.model, self.run.weights)
-        save_state(self.run.state, self.model, self.config, self._progress())
         patience = self.config.train.early_stop
         if patience and evaluated and epoch + 1 - self.best_epoch >= patience:
             text = "No better %s AP since epoch %d: stopping early."
             _LOG.info(text, self.kind, self.best_epoch)
-            self.model.stop_training = True
+            self.stopped = self.model.stop_training = True
+        self._keeper.completed(epoch)
 
     def _progress(self) -> Dict[str, Any]:
         return {
-            "epoch": len(self.history),
             "best": self.best,
             "best_epoch": self.best_epoch,
+            "stopped": self.stopped,
             "history": self.history,
         }
 
@@ -91,10 +95,10 @@ class ProgressLines(keras.callbacks.Callback):
     Goes last, when the other callbacks have put their numbers in place.
     """
 
-    def __init__(self, recorder: RunRecorder, steps: int, batch_size: int):
-        """`steps` batches of `batch_size` images an epoch."""
+    def __init__(self, recorder: RunRecorder, keeper: StateKeeper, batch_size: int):
+        """Tell what `recorder` recorded and what step of `batch_size` images `keeper` is at."""
         super().__init__()
-        self.recorder, self.steps, self.batch_size = recorder, steps, batch_size
+        self.recorder, self.keeper, self.batch_size = recorder, keeper, batch_size
         self._epoch = 0
         self._began = self._trained = self._last_line = time.monotonic()
         self._spent: List[float] = []
@@ -107,11 +111,12 @@ class ProgressLines(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """A line every half a minute."""
         self._trained = now = time.monotonic()
-        if now - self._last_line > _SECONDS_BETWEEN_LINES and batch + 1 < self.steps:
+        step, steps = self.keeper.step, self.keeper.steps
+        if now - self._last_line > _SECONDS_BETWEEN_LINES and step < steps:
             self._last_line = now
             speed = (batch + 1) * self.batch_size / (now - self._began)
             loss = float((logs or {}).get("loss", math.nan))
-            where = f"epoch {self._epoch + 1}, step {batch + 1} of {self.steps}"
+            where = f"epoch {self._epoch + 1}, step {step} of {steps}"
             _LOG.info("%s   loss %.3f   %.1f images/s", where, loss, speed)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -124,7 +129,8 @@ class ProgressLines(keras.callbacks.Callback):
             text += f"   {kind} AP {row[f'val_{kind}_ap']:.3f} AP50 {row[f'val_{kind}_ap50']:.3f}"
             text += f" box AP {row['val_box_ap']:.3f}" if kind != "box" else ""
             text += " (best)" if self.recorder.best_epoch == epoch + 1 else ""
-        speed = self.steps * self.batch_size / max(self._trained - self._began, 1e-9)
+        images = (self.keeper.step - self.keeper.begun_at) * self.batch_size
+        speed = images / max(self._trained - self._began, 1e-9)
         self._spent.append(time.monotonic() - self._began)
         # The first epoch builds the graph and is no measure of the others.
         usual = self._spent[1:] or self._spent

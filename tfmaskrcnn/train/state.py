@@ -13,12 +13,21 @@ from tfmaskrcnn.files import replaced
 from tfmaskrcnn.weights import load_weights, named_weights, read_weights
 
 
+class DamagedState(InputError):
+    """The file is no whole state; an earlier one may be."""
+
+
 def save_state(path: str, model, config: Config, progress: Dict[str, Any]) -> None:
     """Write weights, optimizer and `progress` (JSON-ready) to `path` by atomic rename."""
     arrays = {f"weights/{name}": v.numpy() for name, v in named_weights(model).items()}
     for i, variable in enumerate(compat.optimizer_variables(model.optimizer)):
         arrays[f"optimizer/{i}"] = np.asarray(variable)
-    about = {"progress": progress, "training": _training_digest(config), "keras3": compat.KERAS3}
+    about = {
+        "progress": progress,
+        "training": _training_digest(config),
+        "keras3": compat.KERAS3,
+        "checksum": _checksum(arrays),
+    }
     arrays["about"] = np.array(json.dumps(about))
     with replaced(path) as file:
         np.savez(file, **arrays)
@@ -28,14 +37,21 @@ def load_state(path: str, model, config: Config) -> Dict[str, Any]:
     """Restore a compiled model and its optimizer from `save_state`; returns the `progress`.
 
     Raises:
-        InputError: the file is damaged, or belongs to a run of another configuration or Keras.
+        DamagedState: the file is missing, cut off, changed, or no state at all.
+        InputError: it belongs to a run of another configuration or Keras.
     """
-    arrays = read_weights(path)
+    try:
+        arrays = read_weights(path)
+    except InputError as error:
+        raise DamagedState(str(error)) from None
     try:
         about = json.loads(str(arrays.pop("about")))
         progress, training, keras3 = (about[key] for key in ("progress", "training", "keras3"))
+        checksum = about["checksum"]
     except (KeyError, TypeError, ValueError):
-        raise InputError(f"{path} is no training state of tfmaskrcnn.") from None
+        raise DamagedState(f"{path} is no training state of tfmaskrcnn.") from None
+    if checksum != _checksum(arrays):
+        raise DamagedState(f"{path} is damaged: its checksum is another.")
     if keras3 != compat.KERAS3:
         written = "3" if keras3 else "2"
         raise InputError(
@@ -64,7 +80,17 @@ def _count(arrays, prefix: str) -> int:
     return sum(name.startswith(prefix) for name in arrays)
 
 
+def _checksum(arrays: Dict[str, np.ndarray]) -> str:
+    """SHA-256 of all names and values."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return digest.hexdigest()
+
+
 def _training_digest(config: Config) -> str:
     """A fingerprint of all that decides the weights of a run."""
-    parts = config.model_dump(mode="json", exclude={"evaluation": True})
+    free = {"evaluation": True, "train": {"save_every", "keep_states"}}
+    parts = config.model_dump(mode="json", exclude=free)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,154 @@
+"""When a run's state is saved: between steps, before evaluation, after an epoch, on a signal."""
+
+import contextlib
+import logging
+import os
+import signal
+import threading
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+
+import keras
+import numpy as np
+
+from tfmaskrcnn.config import Config
+from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.train.state import DamagedState, load_state, save_state
+
+_LOG = logging.getLogger(__name__)
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class StateKeeper(keras.callbacks.Callback):
+    """Saves the state, keeps the last few files, and ends the run when a signal asks for it.
+
+    Goes before the evaluation, so that a run killed while it evaluates trains nothing again.
+    `RunRecorder` completes the epoch and saves through `save`.
+
+    SIGTERM (a queue's or Kubernetes' notice) saves after the current step and exits with 0; SIGINT
+    (Ctrl-C) saves as well and raises KeyboardInterrupt. A second signal ends at once.
+    """
+
+    def __init__(self, folder: str, config: Config, steps: int):
+        """Keep states of a run of `steps` steps an epoch in `folder`."""
+        super().__init__()
+        self._folder, self._config, self.steps = folder, config, steps
+        self._start: Dict[str, Any] = {"epoch": 0, "step": 0, "means": {}}
+        self._epoch = 0
+        self.begun_at = self.step = 0  # of this epoch: steps done when it began here, and now
+        self._signal: Optional[int] = None
+        self.recorded: Callable[[], Dict[str, Any]] = dict  # the recorder's part of the progress
+
+    @property
+    def start(self) -> Tuple[int, int]:
+        """(epoch, steps done in it) of the state that the run began with."""
+        return self._start["epoch"], self._start["step"]
+
+    def restore(self, model) -> Optional[Dict[str, Any]]:
+        """Set `model` and its optimizer to the last state that is whole.
+
+        Returns:
+            Its progress; None if the folder holds no state.
+
+        Raises:
+            InputError: every state is damaged, or they belong to another run.
+        """
+        damaged = []
+        for path in reversed(states_in(self._folder)):
+            try:
+                self._start = load_state(path, model, self._config)
+            except DamagedState as error:
+                damaged.append(str(error))
+                _LOG.warning("%s The state before it is used.", error)
+                continue
+            return self._start
+        if damaged:
+            raise InputError(f"No state of the run can be read. {damaged[0]}")
+        return None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Give the running means of the losses back what they had in a begun epoch."""
+        begun = epoch == self._start["epoch"]
+        self._epoch = epoch
+        self.begun_at = self.step = self._start["step"] if begun else 0
+        if begun:
+            self.restore_means()
+
+    def restore_means(self):
+        """Set the running means to those of the loaded state."""
+        for name, values in self._start["means"].items():
+            for variable, value in zip(self.model.loss_means[name].variables, values):
+                variable.assign(value)
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Save if it is time, or if a signal came."""
+        self.step = step = self.begun_at + batch + 1
+        if self._signal is not None:
+            self.save(self._epoch, step)
+            self._end(f"in epoch {self._epoch + 1} after step {step} of {self.steps}")
+        every = self._config.train.save_every
+        if every and step % every == 0 and step < self.steps:
+            self.save(self._epoch, step)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Save before the evaluation begins."""
+        self.save(epoch, self.steps)
+
+    def save(self, epoch: int, step: int) -> None:
+        """Write the state after `step` steps of epoch `epoch` (0 is the first)."""
+        means = self.model.loss_means if step else {}
+        progress = {
+            "epoch": epoch,
+            "step": step,
+            "means": {n: [float(np.asarray(v)) for v in m.variables] for n, m in means.items()},
+            **self.recorded(),
+        }
+        os.makedirs(self._folder, exist_ok=True)
+        number = epoch * (self.steps + 1) + step
+        save_state(_path(self._folder, number), self.model, self._config, progress)
+        for path in states_in(self._folder)[: -self._config.train.keep_states]:
+            os.remove(path)
+
+    def completed(self, epoch: int) -> None:
+        """Save after an epoch was evaluated and recorded, and end if a signal came meanwhile."""
+        self.save(epoch + 1, 0)
+        if self._signal is not None:
+            self._end(f"after epoch {epoch + 1}")
+
+    def _end(self, where: str) -> None:
+        _LOG.info("Stopped %s; the state is saved, --resume goes on from there.", where)
+        if self._signal == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(0)
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take SIGTERM and SIGINT while the block runs; only the main thread of a program can."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        former = {number: signal.getsignal(number) for number in _SIGNALS}
+
+        def note(number, frame):
+            self._signal = number
+            for each, handler in former.items():  # the second one is not waited for
+                signal.signal(each, handler if handler is not None else signal.SIG_DFL)
+
+        for number, handler in former.items():
+            if handler is not signal.SIG_IGN:  # a shell's background jobs are deaf to Ctrl-C
+                signal.signal(number, note)
+        try:
+            yield
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+
+def states_in(folder: str) -> List[str]:
+    """The state files of a run, oldest first."""
+    if not os.path.isdir(folder):
+        return []
+    return [os.path.join(folder, n) for n in sorted(os.listdir(folder)) if n.endswith(".npz")]
+
+
+def _path(folder: str, number: int) -> str:
+    return os.path.join(folder, f"{number:010d}.npz")
