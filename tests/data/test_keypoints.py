@@ -10,7 +10,7 @@ from tfmaskrcnn.data.keypoints import checked_keypoints, moved_keypoints
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.model_config import KeypointHeadConfig
 from tfmaskrcnn.person_keypoints import NAMES, mirror_pairs
-from tfmaskrcnn.train.loop import with_classes_of
+from tfmaskrcnn.train.labels import with_classes_of
 
 HEAD = KeypointHeadConfig(enabled=True)
 ARROWS = ("model.num_classes=1", "keypoint_head={enabled: true, num_keypoints: 4}")

@@ -15,8 +15,7 @@ from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation import CocoCallback
 from tfmaskrcnn.files import writable_folder
 from tfmaskrcnn.model import MaskRCNN
-from tfmaskrcnn.model_config import KeypointHeadConfig
-from tfmaskrcnn.person_keypoints import OTHER_SIGMA, mirror_pairs
+from tfmaskrcnn.train.labels import with_classes_of
 from tfmaskrcnn.train.optimizers import make_optimizer
 from tfmaskrcnn.train.recorder import ProgressLines, RunRecorder
 from tfmaskrcnn.train.saving import StateKeeper, states_in
@@ -84,12 +83,7 @@ def train(
     """
     run = Run(writable_folder(folder))
     _check_folder(run, resume)
-    data = load_coco(
-        _given(config.data.train_json, "data.train_json"),
-        _given(config.data.train_images, "data.train_images"),
-        config.data.skip_invalid,
-        config.model.keypoint_head,
-    )
+    data = _training_data(config)
     config = with_classes_of(data, config)
     keras.utils.set_random_seed(config.train.seed)
     model = MaskRCNN(config.model)
@@ -149,6 +143,15 @@ def _finish_epoch(model, data, config: Config, callbacks, keeper: StateKeeper) -
     callbacks.on_epoch_end(epoch, logs)
 
 
+def _training_data(config: Config) -> CocoData:
+    return load_coco(
+        _given(config.data.train_json, "data.train_json"),
+        _given(config.data.train_images, "data.train_images"),
+        config.data.skip_invalid,
+        config.model.keypoint_head,
+    )
+
+
 def _check_folder(run: Run, resume: bool) -> None:
     if states_in(run.states) and not resume:
         raise InputError(
@@ -173,43 +176,6 @@ def _callbacks(
     recorder = RunRecorder(run, config, evaluation, keeper, progress)
     lines = ProgressLines(recorder, keeper, config.train.batch_size)
     return [c for c in (keeper, evaluation, recorder, lines) if c is not None]
-
-
-def with_classes_of(data: CocoData, config: Config) -> Config:
-    """`config` with the data set's classes and keypoints, where it says nothing of them."""
-    config = _with_keypoints_of(data, config)
-    model = config.model
-    if model.class_names or ("num_classes" in model.model_fields_set and not _fits(data, model)):
-        return config  # the data pipeline checks that they agree
-    labels = {
-        "num_classes": len(data.class_names),
-        "class_names": data.class_names,
-        "category_ids": data.category_ids,
-    }
-    return config.model_copy(update={"model": model.model_copy(update=labels)})
-
-
-def _with_keypoints_of(data: CocoData, config: Config) -> Config:
-    head = config.model.keypoint_head
-    chosen = {"names", "num_keypoints"} & head.model_fields_set
-    if data.keypoints is None or chosen or data.keypoints.names == head.names:
-        return config
-    names = data.keypoints.names
-    found = {
-        "num_keypoints": len(names),
-        "names": names,
-        "flip_pairs": mirror_pairs(names),
-        "skeleton": data.keypoints.skeleton,
-        "sigmas": (OTHER_SIGMA,) * len(names),
-    }
-    given = {name: getattr(head, name) for name in head.model_fields_set}
-    head = KeypointHeadConfig(**{**found, **given})
-    model = config.model.model_copy(update={"keypoint_head": head})
-    return config.model_copy(update={"model": model})
-
-
-def _fits(data: CocoData, model) -> bool:
-    return model.num_classes == len(data.class_names)
 
 
 def start_weights(model: MaskRCNN, config: Config) -> None:
