@@ -52,12 +52,12 @@ def test_perfect_keypoints_have_an_ap_of_one(arrows):
 
 
 def test_noisy_keypoints_have_pycocotools_numbers(arrows):
-    coco, evaluator = evaluated(arrows, noise=4.0, keypoint_sigmas=SIGMAS)
+    coco, evaluator = evaluated(arrows, noise=2.0, keypoint_sigmas=SIGMAS)
     found = evaluator.result().keypoints
     results = [
         entry
         for image in coco["images"]
-        for entry in instances(coco, image["id"], 4.0, image["id"]).coco_results(image["id"], [1])
+        for entry in instances(coco, image["id"], 2.0, image["id"]).coco_results(image["id"], [1])
     ]
     for entry in results:
         del entry["bbox"]  # else loadRes takes them for boxes
