@@ -32,7 +32,8 @@ APART_FROM_THE_MODEL = {
     "visualize": {"instances", "data", "drawing"},
 }
 # These are copied to the machine that measures, alone.
-STANDALONE = ["tf_trt.py", "tf_trt_graph.py", "tf_trt_preflight.py", "latency.py"]
+STANDALONE = ["tf_trt.py", "tf_trt_graph.py", "tf_trt_preflight.py"]
+STANDALONE += ["latency.py", "latency_worker.py", "latency_stages.py"]
 MAX_FILE, MAX_FUNCTION = 300, 60
 
 

@@ -21,7 +21,7 @@ from tfmaskrcnn.model_config import ModelConfig
 from tfmaskrcnn.ops.anchors import pyramid_anchors
 from tfmaskrcnn.ops.keypoints import decode_heatmaps
 from tfmaskrcnn.ops.roi_align import Atlas, build_atlas, pyramid_roi_align
-from tfmaskrcnn.ops.tensors import own_channel, side
+from tfmaskrcnn.ops.tensors import side
 from tfmaskrcnn.prediction import Predictor
 from tfmaskrcnn.proposals import select_proposals
 from tfmaskrcnn.structures import (
@@ -101,20 +101,22 @@ class MaskRCNN(TrainableModel):
 
     def propose(self, rpn: RpnOutput, sizes: tf.Tensor, training: bool = False) -> Proposals:
         """The RPN's best boxes in images of `sizes` [B, 2] (height, width) without padding."""
-        return select_proposals(rpn, sizes, self.config.rpn, training)
+        with tf.name_scope("proposals"):
+            return select_proposals(rpn, sizes, self.config.rpn, training)
 
     def roi_features(self, atlas: Atlas, boxes: tf.Tensor, roi_side: int) -> tf.Tensor:
         """[B, R, 4] boxes -> [B, R, S, S, C] features by RoIAlign."""
         c = self.config.roi
-        return pyramid_roi_align(
-            atlas,
-            boxes,
-            roi_side,
-            c.sampling_ratio,
-            c.aligned,
-            c.canonical_size,
-            c.canonical_level,
-        )
+        with tf.name_scope("roi_align"):  # names by which export/latency.py sums times
+            return pyramid_roi_align(
+                atlas,
+                boxes,
+                roi_side,
+                c.sampling_ratio,
+                c.aligned,
+                c.canonical_size,
+                c.canonical_level,
+            )
 
     def detect(
         self, images: tf.Tensor, sizes: tf.Tensor, score_threshold: Optional[float] = None
@@ -129,7 +131,8 @@ class MaskRCNN(TrainableModel):
         c = self.config.box_head
         pyramid = self.features(images)
         proposals = self.propose(self.rpn_output(pyramid), sizes)
-        atlas = build_atlas(pyramid, static_ops=True)
+        with tf.name_scope("roi_align"):
+            atlas = build_atlas(pyramid, static_ops=True)
         logits, deltas = self.box_head(self.roi_features(atlas, proposals.boxes, c.roi_side))
         kept = select_detections(logits, deltas, proposals, sizes, c, score_threshold)
         masks = self.masks_of(atlas, kept.boxes, kept.classes) if self.mask_head else None
@@ -141,7 +144,7 @@ class MaskRCNN(TrainableModel):
     def masks_of(self, atlas: Atlas, boxes: tf.Tensor, class_index: tf.Tensor) -> tf.Tensor:
         """Mask probabilities [B, D, M, M] of boxes [B, D, 4] and 0-based classes [B, D]."""
         features = self.roi_features(atlas, boxes, self.config.mask_head.roi_side)
-        return tf.sigmoid(own_channel(self.mask_head(features), class_index))
+        return tf.sigmoid(self.mask_head.own_logits(features, class_index))
 
     def keypoints_of(self, atlas: Atlas, boxes: tf.Tensor, image_sides) -> tf.Tensor:
         """Keypoints [B, D, J, 3] (y, x, score) in boxes [B, D, 4] of images of (H, W) pixels."""

@@ -55,6 +55,18 @@ def test_convolutions_are_3x3_rectified_and_as_many_as_asked_for(num_convs):
     assert not head(x).numpy().any()
 
 
+def test_own_logits_are_the_channel_of_the_roi_s_class():
+    head, x = built(), features(2, seed=3)
+    for layer in (head.upsample, head.logits):
+        layer.bias.assign(np.random.default_rng(0).normal(size=layer.bias.shape))
+    classes = np.array([[0, 1, 2, 1], [2, 2, 0, 5]], np.int32)  # no class 5: a row of padding
+    found, logits = head.own_logits(x, classes).numpy(), head(x).numpy()
+    assert found.shape == (2, 4, 10, 10)
+    for b, r in np.ndindex(2, 4):
+        expected = logits[b, r, ..., classes[b, r]] if classes[b, r] < 3 else np.zeros((10, 10))
+        np.testing.assert_allclose(found[b, r], expected, atol=1e-5)
+
+
 def test_garbage_in_some_rois_changes_no_other():
     head, x = built(), features(2)
     garbage = x.copy()

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from tfmaskrcnn import compat
-from tfmaskrcnn.ops.tensors import side
+from tfmaskrcnn.ops.tensors import one_hot, side
 
 
 def he():
@@ -54,12 +54,51 @@ class MaskHead(keras.layers.Layer):
 
     def call(self, features):
         """[B, R, S, S, C] RoI features -> [B, R, 2S, 2S, K] float32 logits."""
-        rois, size, channels = side(features, 1), features.shape[2], features.shape[4]
+        rois, size = side(features, 1), features.shape[2]
+        x = self.logits(self._upsampled(features))  # [B*R, S, 4S, K]
+        x = _pixels_in_order(x, size, self.num_classes)
+        return tf.reshape(x, [-1, rois, 2 * size, 2 * size, self.num_classes])
+
+    def own_logits(self, features, class_index):
+        """The logits of each RoI's own class alone, which is all that inference needs.
+
+        Args:
+            features: [B, R, S, S, C].
+            class_index: [B, R] int32, 0..K-1; a RoI outside this range gets zeros.
+
+        Returns:
+            [B, R, 2S, 2S] float32.
+        """
+        with tf.name_scope(self.name):  # Keras makes one around `call` alone
+            rois, size = side(features, 1), features.shape[2]
+            chosen = one_hot(tf.cast(class_index, tf.float32), self.num_classes)  # [B, R, K]
+            chosen = tf.reshape(chosen, [-1, self.num_classes])
+            kernel, bias = (tf.convert_to_tensor(v) for v in (self.logits.kernel, self.logits.bias))
+            kernel = tf.matmul(chosen, tf.reshape(kernel, [-1, self.num_classes]), transpose_b=True)
+            bias = tf.matmul(chosen, tf.reshape(bias, [-1, 1]))  # [B*R, 1]
+            x = tf.cast(self._upsampled(features), tf.float32)
+            x = tf.reshape(x, [-1, 4 * size * size, self.channels])
+            x = tf.matmul(x, tf.expand_dims(kernel, -1)) + tf.expand_dims(bias, -1)  # [B*R, 4SS, 1]
+            x = _pixels_in_order(x, size, 1)
+            return tf.reshape(x, [-1, rois, 2 * size, 2 * size])
+
+    def _upsampled(self, features):
+        """[B, R, S, S, C] -> [B*R, S, 4S, C']: in place of each pixel the 2x2 that it becomes.
+
+        A transposed convolution of side and stride 2 is a 1x1 convolution to four times the
+        channels: unlike the other, it is fused with bias and ReLU, and the pixels need no moving
+        before the logits are made of them.
+        """
+        size, channels = features.shape[2], features.shape[4]
         x = tf.reshape(features, [-1, size, size, channels])  # [B*R, S, S, C]
         for conv in self.convs:
             x = conv(x)
-        x = self.logits(self.upsample(x))  # [B*R, 2S, 2S, K]
-        return tf.reshape(x, [-1, rois, 2 * size, 2 * size, self.num_classes])
+        kernel, bias = (tf.convert_to_tensor(v) for v in (self.upsample.kernel, self.upsample.bias))
+        kernel = tf.transpose(tf.cast(kernel, x.dtype), [3, 0, 1, 2])  # [C, 2, 2, C']
+        kernel = tf.reshape(kernel, [1, 1, x.shape[3], 4 * self.channels])
+        bias = tf.tile(tf.cast(bias, x.dtype), [4])
+        x = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias))
+        return tf.reshape(x, [-1, size, 4 * size, self.channels])
 
     def get_config(self):
         return {
@@ -68,3 +107,9 @@ class MaskHead(keras.layers.Layer):
             "channels": self.channels,
             "num_convs": self.num_convs,
         }
+
+
+def _pixels_in_order(x, size, channels):
+    """Rows of 2x2 blocks [N, ...], in the order of `_upsampled` -> maps [N, 2S, 2S, channels]."""
+    x = tf.reshape(x, [-1, size, 2, 2 * channels])  # [N*S, S, two rows, two columns]
+    return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [-1, 2 * size, 2 * size, channels])

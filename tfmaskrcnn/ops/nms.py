@@ -37,9 +37,9 @@ def class_aware_nms(
         score_threshold: boxes at or below it are not considered.
         max_output: rows of the result.
     """
-    if tf.config.list_logical_devices("GPU"):
-        return nms_by_offset(boxes, scores, iou_threshold, score_threshold, max_output)
-    return nms_combined(boxes, scores, iou_threshold, score_threshold, max_output)
+    nms = nms_by_offset if tf.config.list_logical_devices("GPU") else nms_combined
+    with tf.name_scope("nms"):
+        return nms(boxes, scores, iou_threshold, score_threshold, max_output)
 
 
 def nms_combined(boxes, scores, iou_threshold, score_threshold, max_output) -> Kept:

@@ -49,7 +49,7 @@ def build_atlas(
     maps = [pad(tf.cast(features[level], tf.float32)) for level in levels]  # [B, h + 2, w + 2, C]
     sizes = [(length(m, 1), length(m, 2)) for m in maps]
     widest = sizes[1][1] if len(maps) > 1 else 0
-    columns = [[maps[0]], [_fill(m, s[0], widest) for m, s in zip(maps[1:], sizes[1:])]]
+    columns = [maps[:1], [_fill(m, s[0] + MARGIN, widest) for m, s in zip(maps[1:], sizes[1:])]]
     tops, top = [MARGIN], MARGIN
     for height, _ in sizes[1:]:
         tops.append(top)
@@ -283,11 +283,11 @@ def _fill(features, height, width):
 
 
 def _column(maps, height):
-    """Maps of one width, one below the other with margins, filled up to `height`."""
-    maps = [tf.pad(m, [[0, 0], [0, MARGIN], [0, 0], [0, 0]]) for m in maps]
+    """Maps of one width, one below the other, with margins around, filled up to `height`."""
     column = tf.concat(maps, axis=1) if len(maps) > 1 else maps[0]
-    column = tf.pad(column, [[0, 0], [MARGIN, 0], [MARGIN, MARGIN], [0, 0]])
-    return _fill(column, height, length(column, 2))
+    below = height - MARGIN - length(column, 1)
+    # One pad: each is a copy of a map of 62 MB.
+    return tf.pad(column, [[0, 0], [MARGIN, below], [MARGIN, MARGIN], [0, 0]])
 
 
 def _larger(a, b):

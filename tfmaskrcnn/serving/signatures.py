@@ -130,7 +130,8 @@ class Servable(tf.Module):
 
     def _detect_all(self, sources, decode) -> Dict[str, tf.Tensor]:
         """Detections in sources that `decode` makes (uint8 [H, W, C] image, problem) of."""
-        images, sizes, originals, problems = self._prepared(_not_empty(sources), decode)
+        with tf.name_scope("preprocess"):  # a name by which export/latency.py sums times
+            images, sizes, originals, problems = self._prepared(_not_empty(sources), decode)
         good = tf.equal(problems, "")
         if self._options.it.on_error == "fail":
             images = _all_good(images, problems)

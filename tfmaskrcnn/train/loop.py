@@ -94,33 +94,34 @@ def train(
     if progress is None:
         start_weights(model, config)
         save_config(config, run.config)
-    start, step = (progress["epoch"], progress["step"]) if progress else (0, 0)
-    last = min(epochs or config.train.epochs, config.train.epochs)
-    _LOG.info(
-        "%s: %d images, %d steps an epoch, epochs %d to %d of %d%s",
-        *(run.folder, len(data.records), steps, start + 1, last, config.train.epochs),
-        f", from step {step + 1}" if step else "",
-    )
     if progress and progress["stopped"]:
         _LOG.info("The run stopped early, at its best epoch %d.", progress["best_epoch"])
         return model
+    last = min(epochs or config.train.epochs, config.train.epochs)
+    callbacks = _callbacks(run, config, keeper, progress)
     callbacks = keras.callbacks.CallbackList(
-        _callbacks(run, config, _evaluation(config), keeper, progress),
-        add_history=True,
-        add_progbar=verbose > 0,
-        model=model,
-        verbose=verbose,
-        epochs=last,
-        steps=steps,
+        callbacks, True, verbose > 0, model, verbose=verbose, epochs=last, steps=steps
+    )
+    _LOG.info(
+        "%s: %d images, %d steps an epoch, from epoch %d, step %d, to epoch %d of %d",
+        *(run.folder, len(data.records), steps, keeper.start[0] + 1, keeper.start[1] + 1),
+        *(last, config.train.epochs),
     )
     with keeper.listening():
-        if step:
-            _finish_epoch(model, data, config, callbacks, keeper)
-            start += 1
-        if start < last and not (step and model.stop_training):
-            dataset = from_records(data, config, training=True, start_epoch=start)
-            _fit(model, dataset, callbacks, start, last)
+        _run_epochs(model, data, config, callbacks, keeper, last)
     return model
+
+
+def _run_epochs(model, data, config: Config, callbacks, keeper: StateKeeper, last: int) -> None:
+    start, step = keeper.start
+    if step:
+        _finish_epoch(model, data, config, callbacks, keeper)
+        if model.stop_training:
+            return
+        start += 1
+    if start < last:
+        dataset = from_records(data, config, training=True, start_epoch=start)
+        _fit(model, dataset, callbacks, start, last)
 
 
 def _fit(model: MaskRCNN, dataset, callbacks, start: int, last: int) -> None:
@@ -171,8 +172,9 @@ def _evaluation(config: Config) -> Optional[CocoCallback]:
 
 
 def _callbacks(
-    run: Run, config: Config, evaluation: Optional[CocoCallback], keeper: StateKeeper, progress
+    run: Run, config: Config, keeper: StateKeeper, progress
 ) -> List[keras.callbacks.Callback]:
+    evaluation = _evaluation(config)
     recorder = RunRecorder(run, config, evaluation, keeper, progress)
     lines = ProgressLines(recorder, keeper, config.train.batch_size)
     return [c for c in (keeper, evaluation, recorder, lines) if c is not None]

@@ -1,0 +1,44 @@
+"""R50-FPN with weights drawn by name, as SavedModel and as torchvision's state dict.
+
+`python export/drawn_model.py FOLDER` writes FOLDER/saved_model/1 and FOLDER/torchvision.npz, the
+pair that `latency.py --against torchvision` compares: anyone can rebuild it, without a download.
+"""
+
+import json
+import os
+import sys
+
+import numpy as np
+
+import tfmaskrcnn as mr
+
+GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "golden")
+sys.path.insert(0, GOLDEN)
+
+from weights_by_name import weight, with_statistics  # noqa: E402
+
+
+def drawn_state_dict():
+    """All of torchvision's maskrcnn_resnet50_fpn, 91 classes: {name: array}."""
+    golden = np.load(os.path.join(GOLDEN, "torchvision_maskrcnn.npz"))
+    manifest = json.loads(str(golden["manifest"]))
+    return with_statistics({name: weight(name, shape) for name, shape in manifest}, 1e-5)
+
+
+def main(folder: str) -> None:
+    """Write both forms."""
+    tensors = drawn_state_dict()
+    model = mr.from_checkpoint(tensors, source="torchvision")
+    exported = mr.export_saved_model(model, os.path.join(folder, "saved_model", "1"))
+    path = os.path.join(folder, "torchvision.npz")
+    np.savez(path, **tensors)
+    print(f"SavedModel  {exported}\nstate dict  {path}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python export/drawn_model.py FOLDER")
+    try:
+        main(sys.argv[1])
+    except mr.InputError as error:
+        sys.exit(f"error: {error}")

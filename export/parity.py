@@ -1,0 +1,237 @@
+"""Whether artefacts find what their origin finds: the same images through all of them.
+
+`python export/parity.py runs/mine exported/1 model.onnx --json val.json --images images`
+
+The first artefact is what the others are compared with. Run folders (Keras), SavedModels (of TF-TRT
+too), ONNX and TFLite files. With a COCO JSON the AP of each is measured as well.
+"""
+
+import argparse
+import dataclasses
+import importlib
+import json
+import os
+import sys
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+import tensorflow as tf
+
+from tfmaskrcnn.config_files import load_config
+from tfmaskrcnn.data.coco import load_coco
+from tfmaskrcnn.data.reading import read_image
+from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.evaluation import evaluate, progress_bar
+from tfmaskrcnn.evaluation.run import exported_config
+from tfmaskrcnn.files import replaced
+from tfmaskrcnn.instances import Instances
+from tfmaskrcnn.model_config import ModelConfig
+from tfmaskrcnn.ops.boxes import iou
+from tfmaskrcnn.ops.images import pad_to, preprocess
+from tfmaskrcnn.served import served_instances
+from tfmaskrcnn.sources import find_images, is_saved_model, open_source
+
+# Detections of two artefacts are the same object when their boxes overlap this much.
+SAME_IOU = 0.5
+# Which module reads a file by its ending; each has `predictor(path)`.
+READERS = {".onnx": "tfmaskrcnn.portable.onnx", ".tflite": "tfmaskrcnn.portable.tflite"}
+COLUMNS = ("found", "matched", "box px", "score", "mask", "mask IoU", "box AP", "mask AP")
+
+Predict = Callable[[List[np.ndarray]], List[Instances]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """How far the detections of an artefact lie from the first artefact's, over all images."""
+
+    found: int  # detections of this artefact
+    matched: int  # of the first one's, those with one of the same class here at IoU >= 0.5
+    box: float  # largest distance of matched corners, pixels of the image
+    score: float  # largest distance of matched scores
+    mask: float  # largest distance of matched mask probabilities
+    mask_iou: float  # least IoU of matched masks that cover more than nothing, pasted
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(prog="parity.py", description=__doc__.splitlines()[0])
+    p.add_argument("paths", nargs="+", metavar="ARTEFACT", help="the first is the measure")
+    p.add_argument("--images", required=True, help="folder, file or glob pattern")
+    p.add_argument("--json", help="COCO instances: measure AP on these; --images is their folder")
+    p.add_argument("--limit", type=int, help="use the first so many images")
+    p.add_argument("--size", metavar="HxW", help="of an ONNX or TFLite file's input")
+    p.add_argument("--out", metavar="FILE", help="write all numbers here as JSON")
+    return p
+
+
+def open_artefact(path: str, config: ModelConfig, size: Optional[Tuple[int, int]]) -> Predict:
+    """The function behind an artefact.
+
+    Args:
+        path: a run folder, a SavedModel folder, an .onnx or a .tflite file.
+        config: says how images are preprocessed for a file, which does not hold this.
+        size: (height, width) of a file's input; None takes `config.input.fixed_size`.
+    """
+    ending = os.path.splitext(path)[1]
+    if ending not in READERS:
+        return open_source(path).predict
+    size = size or config.input.fixed_size
+    if not size:
+        raise InputError(f"{path} takes images of one size: give it by --size HxW.")
+    try:
+        reader = importlib.import_module(READERS[ending])
+    except ImportError as error:
+        raise InputError(f"Cannot read {path}: {error}.") from None
+    return from_network(reader.predictor(path), config, size)
+
+
+def from_network(network, config: ModelConfig, size: Tuple[int, int]) -> Predict:
+    """A predictor of images around a function like the signature `network`, of one image at a time.
+
+    Args:
+        network: from [1, H, W, C] float32 and sizes [1, 2] float32 to the served outputs by name.
+        config: of the model.
+        size: (H, W).
+    """
+    names, rule = config.class_names, config.mask_head.paste_rule
+    inputs = config.input.model_copy(update={"fixed_size": tuple(size)})
+
+    def predict(images: List[np.ndarray]) -> List[Instances]:
+        found = []
+        for image in images:
+            ready, _ = preprocess(image, inputs)
+            sizes = np.float32([ready.shape[:2]])
+            outputs = network(pad_to(ready, *size).numpy()[np.newaxis], sizes)
+            found.append(served_instances(outputs, 0, image.shape[:2], names, rule))
+        return found
+
+    return predict
+
+
+def config_of(path: str) -> ModelConfig:
+    """The model's configuration in a run folder or SavedModel."""
+    if os.path.splitext(path)[1] in READERS:
+        raise InputError(f"{path} cannot be the measure; name a run folder or SavedModel first.")
+    if is_saved_model(path):
+        return ModelConfig.model_validate(exported_config(path))
+    open_source(path)  # explains what is wrong with the folder
+    return load_config(path).model
+
+
+def compare(expected: Sequence[Instances], found: Sequence[Instances]) -> Difference:
+    """`found` against `expected`, image by image."""
+    boxes, scores, masks, overlaps = [], [], [], []
+    for one, other in zip(expected, found):
+        rows, columns = match(one, other)
+        boxes += np.abs(one.boxes[rows] - other.boxes[columns]).max(axis=1, initial=0).tolist()
+        scores += np.abs(one.scores[rows] - other.scores[columns]).tolist()
+        one, other = one[rows], other[columns]
+        if len(one) and one.mask_probabilities is not None:
+            distance = np.abs(one.mask_probabilities - other.mask_probabilities)
+            masks += distance.max(axis=(1, 2)).tolist()
+            union = (one.masks | other.masks).sum(axis=(1, 2))
+            both = (one.masks & other.masks).sum(axis=(1, 2))
+            overlaps += (both[union > 0] / union[union > 0]).tolist()
+    return Difference(
+        found=sum(len(one) for one in found),
+        matched=len(boxes),
+        box=max(boxes, default=0.0),
+        score=max(scores, default=0.0),
+        mask=max(masks, default=0.0),
+        mask_iou=min(overlaps, default=1.0),
+    )
+
+
+def match(one: Instances, other: Instances) -> Tuple[List[int], List[int]]:
+    """Rows of `one` and of `other` that are the same object, best scores first, each once."""
+    if not len(one) or not len(other):
+        return [], []
+    overlap = iou(tf.constant(one.boxes), tf.constant(other.boxes)).numpy()
+    overlap[one.classes[:, np.newaxis] != other.classes] = 0.0
+    pairs = []
+    for row in range(len(one)):
+        column = int(overlap[row].argmax())
+        if overlap[row, column] >= SAME_IOU:
+            pairs.append((row, column))
+            overlap[:, column] = 0.0
+    return [row for row, _ in pairs], [column for _, column in pairs]
+
+
+def measure(args) -> Dict[str, Any]:
+    """Run everything; all numbers, of JSON's types."""
+    config = config_of(args.paths[0])
+    size = _size(args.size)
+    records = load_coco(args.json, args.images, skip_invalid=True).records if args.json else None
+    paths = ([r.path for r in records] if records else find_images([args.images]))[: args.limit]
+    images = [read_image(path, channels=config.input.channels) for path in paths]
+    rows, expected = [], None
+    for path in args.paths:
+        predict = open_artefact(path, config, size)
+        found = []
+        with progress_bar(os.path.basename(path.rstrip("/"))) as progress:
+            for image in images:
+                found += predict([image])
+                progress(len(found), len(images))
+        expected = found if expected is None else expected
+        row = {"artefact": path, **dataclasses.asdict(compare(expected, found))}
+        rows.append({**row, **_precision(found, args, config)})
+    total = sum(len(one) for one in expected)
+    return {"images": len(images), "expected": total, "options": vars(args), "rows": rows}
+
+
+def _precision(found: Sequence[Instances], args, config) -> Dict[str, float]:
+    """AP of detections that exist already."""
+    if not args.json:
+        return {}
+    rest = iter(found)
+    result = evaluate(
+        lambda images: [next(rest) for _ in images],
+        args.json,
+        args.images,
+        limit=args.limit,
+        channels=config.input.channels,
+    )
+    return {"box_ap": result.boxes["AP"], "mask_ap": result.masks["AP"]}
+
+
+def _size(text: Optional[str]) -> Optional[Tuple[int, int]]:
+    if text is None:
+        return None
+    sides = text.split("x")
+    if len(sides) != 2 or not all(side.isdigit() and int(side) > 0 for side in sides):
+        raise InputError(f"--size is {text!r}; wanted HEIGHTxWIDTH, such as 800x1216.")
+    return int(sides[0]), int(sides[1])
+
+
+def table(result: Dict[str, Any]) -> str:
+    """The numbers as text for a terminal: largest differences, AP where there is a COCO JSON."""
+    rows, width = result["rows"], max(len(row["artefact"]) for row in result["rows"])
+    title = f"{result['images']} images, {result['expected']} detections of {rows[0]['artefact']}"
+    columns = COLUMNS if "box_ap" in rows[0] else COLUMNS[:-2]
+    lines = [title, "", f"  {'':{width}}" + "".join(f"{name:>10}" for name in columns)]
+    for row in rows:
+        texts = [f"{row['found']}", f"{row['matched']}"]
+        texts += [f"{row[name]:.1e}" for name in ("box", "score", "mask")]
+        texts.append(f"{row['mask_iou']:.4f}")
+        texts += [f"{row[name]:.3f}" for name in ("box_ap", "mask_ap") if name in row]
+        lines.append(f"  {row['artefact']:{width}}" + "".join(f"{text:>10}" for text in texts))
+    return "\n".join(lines)
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Run the command line; 2 for something wrong with what was given."""
+    args = parser().parse_args(argv)
+    try:
+        result = measure(args)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(table(result))
+    if args.out:
+        with replaced(args.out, "w") as file:
+            json.dump(result, file, indent=2)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

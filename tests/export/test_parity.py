@@ -1,0 +1,123 @@
+"""`export/parity.py`: what is matched, what is counted, and what it says about wrong input."""
+
+import json
+import os
+import sys
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny import tiny_config, tiny_data
+
+import export.parity as parity
+import tfmaskrcnn as mr
+from tfmaskrcnn.config_files import save_config
+from tfmaskrcnn.instances import Instances
+from tfmaskrcnn.weights import save_weights
+
+
+def instances(boxes, classes=None, scores=None, mask=1.0):
+    count = len(boxes)
+    return Instances(
+        boxes=boxes,
+        scores=np.linspace(0.9, 0.5, count) if scores is None else scores,
+        classes=np.ones(count) if classes is None else classes,
+        size=(50, 60),
+        mask_probabilities=np.full([count, 28, 28], mask),
+    )
+
+
+@pytest.fixture(scope="module")
+def artefacts(tmp_path_factory):
+    """A run folder, the SavedModel of it, and data: (run, saved model, json, images)."""
+    folder = tmp_path_factory.mktemp("artefacts")
+    json_path, images = tiny_data(folder / "data", num_images=3)
+    labels = "class_names=[circle, square, triangle]"
+    config = tiny_config("box_head.score_threshold=0.01", labels, "input.fixed_size=[96, 128]")
+    run = folder / "run"
+    os.makedirs(run)
+    save_config(config, os.fspath(run / "config.json"))
+    model = mr.MaskRCNN(config.model)
+    save_weights(model, os.fspath(run / "weights.npz"))
+    exported = mr.export_saved_model(model, str(folder / "exported"))
+    return str(run), exported, json_path, images
+
+
+def test_an_artefact_is_equal_to_itself():
+    one = [instances([[0, 0, 10, 10], [5, 5, 30, 40]]), instances([])]
+    found = parity.compare(one, one)
+    assert (found.found, found.matched) == (2, 2)
+    assert (found.box, found.score, found.mask, found.mask_iou) == (0, 0, 0, 1)
+
+
+def test_the_largest_differences_are_reported():
+    one = [instances([[0, 0, 10, 10], [5, 5, 30, 40]], scores=[0.9, 0.5])]
+    other = [instances([[0, 0, 10, 11], [5, 5.5, 30, 40]], scores=[0.9, 0.4], mask=0.75)]
+    found = parity.compare(one, other)
+    assert found.matched == 2
+    assert found.box == pytest.approx(1.0) and found.score == pytest.approx(0.1)
+    assert found.mask == pytest.approx(0.25)
+    assert found.mask_iou < 0.95  # of the first, a column wider
+
+
+def test_each_detection_is_matched_once_and_within_its_class():
+    one = instances([[0, 0, 10, 10], [0, 0, 10, 10], [20, 20, 40, 40]], classes=[1, 1, 2])
+    other = instances([[0, 0, 10, 10], [20, 20, 40, 40]], classes=[1, 3])
+    assert parity.match(one, other) == ([0], [0])
+    assert parity.match(one, instances([])) == ([], [])
+
+
+def test_keras_and_saved_model_agree_and_the_numbers_are_written(artefacts, tmp_path, capsys):
+    run, exported, json_path, images = artefacts
+    out = tmp_path / "parity.json"
+    arguments = [run, exported, "--json", json_path, "--images", images, "--out", str(out)]
+    assert parity.main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "mask AP" in printed and exported in printed
+    result = json.loads(out.read_text())
+    first, second = result["rows"]
+    assert result["images"] == 3 and result["expected"] == first["found"] > 0
+    assert first["matched"] == first["found"] == second["matched"]
+    assert second["box"] < 1e-2 and second["score"] < 1e-4 and second["mask"] < 1e-3
+    assert first["box_ap"] == pytest.approx(second["box_ap"], abs=1e-6)
+
+
+def test_files_get_preprocessed_images_and_give_pixels(artefacts, monkeypatch, capsys):
+    # A reader as the one of ONNX, answered by the SavedModel's own network.
+    run, exported, _, images = artefacts
+    loaded = tf.saved_model.load(exported)
+
+    def predictor(path):
+        def network(images, sizes):
+            assert images.shape == (1, 96, 128, 3) and sizes.shape == (1, 2)
+            outputs = loaded.signatures["network"](
+                images=tf.constant(images), sizes=tf.constant(sizes)
+            )
+            return {name: value.numpy() for name, value in outputs.items()}
+
+        return network
+
+    module = types.SimpleNamespace(predictor=predictor)
+    monkeypatch.setitem(sys.modules, parity.READERS[".onnx"], module)
+    args = parity.parser().parse_args([run, "model.onnx", "--images", images, "--limit", "2"])
+    first, second = parity.measure(args)["rows"]
+    assert second["matched"] == first["found"] > 0 and second["box"] < 1e-2
+    assert "box_ap" not in first
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["model.onnx"], "model.onnx cannot be the measure"),
+        (["absent"], "There is no folder absent"),
+        (["{run}", "--size", "96"], "--size is '96'; wanted HEIGHTxWIDTH"),
+        (["{run}", "absent"], "There is no folder absent"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(artefacts, capsys, arguments, message):
+    run, _, _, images = artefacts
+    command = [a.format(run=run) for a in arguments]
+    assert parity.main([*command, "--images", images, "--limit", "1"]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err and not captured.out
