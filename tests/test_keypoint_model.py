@@ -179,7 +179,7 @@ def test_pictures_of_annotations_show_keypoints(arrows, config):
 def test_keypoints_of_a_few_images_are_learned(tmp_path):
     size = {"height": 64, "width": 64, "num_objects": (1, 1)}
     paths = write_shapes(str(tmp_path), num_images=4, classes=("arrow",), seed=1, **size)
-    steps = 300
+    steps = 500
     config = tiny_config(
         *KEYPOINTS[:2],
         "keypoint_head={enabled: true, channels: 32, num_convs: 2}",
