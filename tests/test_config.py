@@ -138,6 +138,7 @@ def test_the_message_names_the_file_and_all_that_is_wrong_in_it(tmp_path):
     [
         (["input.min_side=1400"], ["max_side 1333", "min_side 1400"]),
         (["input.fixed_size=[800, 1333]"], ["fixed_size", "1333", "32"]),
+        (["input.padding=centred"], ["max_side 1333", "centred", "32"]),
         (["anchors.sizes=[[32], [64]]"], ["5 lists"]),
         (["anchors.sizes=[[32], [64], [128], [256], [512, 600]]"], ["same"]),
         (["model.class_names=[a, b]"], ["class_names has 2", "num_classes is 80"]),

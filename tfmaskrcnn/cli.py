@@ -27,7 +27,7 @@ examples:
 
 `tfmaskrcnn COMMAND --help` tells more about each.
 """
-_SOURCES = ("torchvision", "detectron2")
+_SOURCES = ("torchvision", "detectron2", "matterport")
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
@@ -159,7 +159,7 @@ def _add_import(commands) -> None:
         "detections equal to that framework's.",
     )
     parser.add_argument("source", metavar="SOURCE", choices=_SOURCES, help=" or ".join(_SOURCES))
-    parser.add_argument("file", metavar="FILE", help="its checkpoint, such as a .pth")
+    parser.add_argument("file", metavar="FILE", help="its checkpoint: .pth, .pkl or .h5")
     parser.add_argument("out", metavar="FOLDER", help="new run folder")
     parser.add_argument(
         "--skip",

@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfmaskrcnn.model_config import BoxHeadConfig
 from tfmaskrcnn.ops.boxes import clip_boxes, decode_boxes, wider_than
 from tfmaskrcnn.ops.nms import Kept, class_aware_nms
+from tfmaskrcnn.ops.tensors import one_hot
 from tfmaskrcnn.structures import Proposals
 
 
@@ -24,7 +25,8 @@ def select_detections(
         logits: [B, R, K + 1] float32, 0 is background.
         deltas: [B, R, K, 4] float32.
         proposals: where the deltas start from; a row of padding is an empty box.
-        sizes: [B, 2] float32, (height, width) of the images without padding.
+        sizes: [B, 2] float32, (height, width) of the images without padding, or [B, 4] the windows
+            that they fill.
         config: counts and thresholds.
         score_threshold: instead of the configuration's.
 
@@ -33,7 +35,20 @@ def select_detections(
     """
     threshold = config.score_threshold if score_threshold is None else score_threshold
     rois = tf.expand_dims(proposals.boxes, 2)  # [B, R, 1, 4]
-    boxes = clip_boxes(decode_boxes(deltas, rois, config.delta_weights), sizes)  # [B, R, K, 4]
-    # A row of padding is an empty proposal, whose boxes are empty as well.
-    scores = tf.nn.softmax(logits)[:, :, 1:] * wider_than(boxes, config.min_side)  # [B, R, K]
+    boxes = decode_boxes(deltas, rois, config.delta_weights, config.clamp_deltas)
+    boxes = clip_boxes(boxes, sizes)  # [B, R, K, 4]
+    scores = _scores(logits, config.detection_rule)  # [B, R, K]
+    if config.min_side is None:
+        scores *= tf.where(proposals.valid, 1.0, 0.0)[:, :, tf.newaxis]
+    else:  # A row of padding is an empty proposal, whose boxes are empty as well.
+        scores *= wider_than(boxes, config.min_side)
     return class_aware_nms(boxes, scores, config.nms_iou, threshold, config.max_detections)
+
+
+def _scores(logits: tf.Tensor, rule: str) -> tf.Tensor:
+    """[B, R, K + 1] logits -> [B, R, K] scores of the classes that a RoI may be found as."""
+    scores = tf.nn.softmax(logits)
+    if rule == "argmax":
+        best = tf.cast(tf.argmax(logits, axis=-1, output_type=tf.int32), tf.float32)
+        scores *= one_hot(best, logits.shape[2])
+    return scores[:, :, 1:]

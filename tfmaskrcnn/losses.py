@@ -17,7 +17,6 @@ from tfmaskrcnn.ops.sampling import sample_rows
 from tfmaskrcnn.ops.tensors import own_channel
 from tfmaskrcnn.structures import (
     PYRAMID_LEVELS,
-    RPN_DELTA_WEIGHTS,
     GroundTruth,
     Proposals,
     RpnOutput,
@@ -64,7 +63,7 @@ def rpn_losses(
     )
     gt_index = tf.gather(match.gt_index, sample.index, batch_dims=1)  # [B, n]
     boxes = tf.gather(truth.boxes, gt_index, batch_dims=1)
-    targets = encode_boxes(boxes, tf.gather(anchors, sample.index), RPN_DELTA_WEIGHTS)
+    targets = encode_boxes(boxes, tf.gather(anchors, sample.index), config.delta_weights)
     logits = tf.gather(logits, sample.index, batch_dims=1)
     deltas = tf.gather(deltas, sample.index, batch_dims=1)
     count = tf.cast(config.samples_per_image * tf.shape(logits)[0], tf.float32)

@@ -19,7 +19,9 @@ from tfmaskrcnn.layers.rpn import RpnHead
 from tfmaskrcnn.losses import BOX_LOSS_NAMES, KEYPOINT_LOSS_NAMES, MASK_LOSS_NAMES, LossTerm
 from tfmaskrcnn.model_config import ModelConfig
 from tfmaskrcnn.ops.anchors import pyramid_anchors
+from tfmaskrcnn.ops.crop import pyramid_crop
 from tfmaskrcnn.ops.keypoints import decode_heatmaps
+from tfmaskrcnn.ops.placement import clip_sizes, in_image, inner_boxes, outer_boxes, points_in_image
 from tfmaskrcnn.ops.roi_align import Atlas, build_atlas, pyramid_roi_align
 from tfmaskrcnn.ops.tensors import side
 from tfmaskrcnn.prediction import Predictor
@@ -58,7 +60,7 @@ class MaskRCNN(TrainableModel):
         self.backbone = make_backbone(c.backbone)
         self.fpn = Fpn(c.fpn.channels, name="fpn")
         num_anchors = len(c.anchors.sizes[0]) * len(c.anchors.ratios)
-        self.rpn = RpnHead(num_anchors, c.fpn.channels, name="rpn")
+        self.rpn = RpnHead(num_anchors, c.rpn.channels or c.fpn.channels, name="rpn")
         self.box_head = BoxHead(c.num_classes, c.box_head.hidden, name="box_head")
         self.mask_head = _mask_head(c) if c.mask_head.enabled else None
         self.keypoint_head = _keypoint_head(c) if c.keypoint_head.enabled else None
@@ -91,31 +93,35 @@ class MaskRCNN(TrainableModel):
         """Objectness and deltas of all anchors."""
         c = self.config.anchors
         heads = {level: self.rpn(pyramid[level]) for level in PYRAMID_LEVELS}
+        anchors = pyramid_anchors(
+            pyramid, c.sizes, c.ratios, c.offset, c.whole_pixels, c.stride_from_size
+        )
         return RpnOutput(
             {level: head[0] for level, head in heads.items()},
             {level: head[1] for level, head in heads.items()},
-            pyramid_anchors(
-                pyramid, c.sizes, c.ratios, c.offset, c.whole_pixels, c.stride_from_size
-            ),
+            {level: inner_boxes(boxes, self.config) for level, boxes in anchors.items()},
         )
 
     def propose(self, rpn: RpnOutput, sizes: tf.Tensor, training: bool = False) -> Proposals:
-        """The RPN's best boxes in images of `sizes` [B, 2] (height, width) without padding."""
+        """The RPN's best boxes in images of `sizes` [B, 2] without padding; see `clip_sizes`."""
         with tf.name_scope("proposals"):
             return select_proposals(rpn, sizes, self.config.rpn, training)
 
     def roi_features(self, atlas: Atlas, boxes: tf.Tensor, roi_side: int) -> tf.Tensor:
-        """[B, R, 4] boxes -> [B, R, S, S, C] features by RoIAlign."""
-        c = self.config.roi
+        """[B, R, 4] boxes -> [B, R, S, S, C] features by `roi.method`."""
+        c, inclusive = self.config.roi, self.config.inclusive_boxes
         with tf.name_scope("roi_align"):  # names by which export/latency.py sums times
+            if c.method == "crop_and_resize":
+                return pyramid_crop(atlas, boxes, roi_side, c, inclusive)
             return pyramid_roi_align(
                 atlas,
-                boxes,
+                outer_boxes(boxes, self.config),
                 roi_side,
                 c.sampling_ratio,
                 c.aligned,
                 c.canonical_size,
                 c.canonical_level,
+                c.level_rounding,
             )
 
     def detect(
@@ -124,22 +130,25 @@ class MaskRCNN(TrainableModel):
         """Boxes, classes, scores, masks and keypoints of the objects in a batch.
 
         Args:
-            images: [B, H, W, 3] float32, normalised and zero-padded; H and W multiples of 32.
+            images: [B, H, W, 3] float32, normalised and padded; H and W multiples of 32.
             sizes: [B, 2] float32, (height, width) without padding.
             score_threshold: instead of the configuration's.
         """
         c = self.config.box_head
         pyramid = self.features(images)
-        proposals = self.propose(self.rpn_output(pyramid), sizes)
+        limits = clip_sizes(images, sizes, self.config)
+        proposals = self.propose(self.rpn_output(pyramid), limits.proposals)
         with tf.name_scope("roi_align"):
             atlas = build_atlas(pyramid, static_ops=True)
         logits, deltas = self.box_head(self.roi_features(atlas, proposals.boxes, c.roi_side))
-        kept = select_detections(logits, deltas, proposals, sizes, c, score_threshold)
+        kept = select_detections(logits, deltas, proposals, limits.detections, c, score_threshold)
         masks = self.masks_of(atlas, kept.boxes, kept.classes) if self.mask_head else None
         sides = side(images, 1), side(images, 2)
         keypoints = self.keypoints_of(atlas, kept.boxes, sides) if self.keypoint_head else None
+        keypoints = points_in_image(keypoints, images, sizes, self.config)
         classes = tf.where(kept.valid, kept.classes + 1.0, 0.0)
-        return Detections(kept.boxes, kept.scores, classes, kept.valid, masks, keypoints)
+        boxes = in_image(kept.boxes, images, sizes, self.config)
+        return Detections(boxes, kept.scores, classes, kept.valid, masks, keypoints)
 
     def masks_of(self, atlas: Atlas, boxes: tf.Tensor, class_index: tf.Tensor) -> tf.Tensor:
         """Mask probabilities [B, D, M, M] of boxes [B, D, 4] and 0-based classes [B, D]."""
@@ -150,6 +159,7 @@ class MaskRCNN(TrainableModel):
         """Keypoints [B, D, J, 3] (y, x, score) in boxes [B, D, 4] of images of (H, W) pixels."""
         c = self.config.keypoint_head
         logits = self.keypoint_head(self.roi_features(atlas, boxes, c.roi_side))
+        boxes = outer_boxes(boxes, self.config)
         return decode_heatmaps(logits, boxes, image_sides, c.score)
 
     def call(self, inputs, training=None):
@@ -163,22 +173,26 @@ class MaskRCNN(TrainableModel):
     def loss_terms(self, batch: Dict[str, tf.Tensor], training: bool) -> Dict[str, LossTerm]:
         """The losses of a batch as sums and counts (section 3: L_cls + L_box + L_mask)."""
         truth, seeds = ground_truth_of(batch), batch["seed"]
+        inner_truth = truth._replace(boxes=inner_boxes(truth.boxes, self.config))
         box_config = self.config.box_head
         pyramid = self.features(batch["image"], training)
         rpn = self.rpn_output(pyramid)
-        terms = losses.rpn_losses(rpn, truth, seeds, self.config.rpn)
-        proposals = self.propose(rpn, batch["size"], training=True)
-        rois = losses.sample_rois(proposals, truth, seeds, box_config)
+        terms = losses.rpn_losses(rpn, inner_truth, seeds, self.config.rpn)
+        limits = clip_sizes(batch["image"], batch["size"], self.config)
+        proposals = self.propose(rpn, limits.proposals, training=True)
+        rois = losses.sample_rois(proposals, inner_truth, seeds, box_config)
         atlas = build_atlas(pyramid)
         logits, deltas = self.box_head(self.roi_features(atlas, rois.boxes, box_config.roi_side))
-        terms.update(losses.box_losses(logits, deltas, rois, truth, box_config))
-        rois = losses.positives_only(rois, box_config)
+        terms.update(losses.box_losses(logits, deltas, rois, inner_truth, box_config))
+        inner = losses.positives_only(rois, box_config)
+        # Where a box ends must not move the mask within it.
+        rois = inner._replace(boxes=outer_boxes(inner.boxes, self.config))
         if self.mask_head:
-            features = self.roi_features(atlas, rois.boxes, self.config.mask_head.roi_side)
+            features = self.roi_features(atlas, inner.boxes, self.config.mask_head.roi_side)
             terms.update(losses.mask_losses(self.mask_head(features), rois, truth))
         if self.keypoint_head:
             c = self.config.keypoint_head
-            logits = self.keypoint_head(self.roi_features(atlas, rois.boxes, c.roi_side))
+            logits = self.keypoint_head(self.roi_features(atlas, inner.boxes, c.roi_side))
             terms.update(losses.keypoint_losses(logits, rois, truth, c))
         return terms
 

@@ -9,18 +9,11 @@ from typing import Annotated, Literal, Optional, Tuple, Union
 import pydantic
 from pydantic import Field
 
-from tfmaskrcnn import person_keypoints
+from tfmaskrcnn.keypoint_config import KeypointHeadConfig
+from tfmaskrcnn.section import Count, NotNegative, Positive, Section, Share
 
-Count = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]  # of a whole; also an IoU or a probability
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-class Section(pydantic.BaseModel):
-    """A frozen part of the configuration that refuses unknown keys."""
-
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", validate_default=True)
+FourFactors = Tuple[Positive, Positive, Positive, Positive]
+MAX_TOP_K = 3840  # of TensorRT
 
 
 class InputConfig(Section):
@@ -32,11 +25,16 @@ class InputConfig(Section):
     # and gives a network of static shape, which TensorRT wants.
     fixed_size: Optional[Tuple[Count, Count]] = None
     pad_multiple: int = Field(32, gt=0, multiple_of=32)  # p5 has stride 32
-    # Sides after resizing become whole by this; floor is torchvision's.
-    size_rounding: Literal["nearest", "floor"] = "nearest"
+    # Sides after resizing become whole by this; floor is torchvision's, "even" is nearest with
+    # halves to the even side (Python's round, Matterport).
+    size_rounding: Literal["nearest", "floor", "even"] = "nearest"
+    enlarge_only: bool = False  # min_side makes no image smaller, max_side alone does (Matterport)
+    # corner: the mean colour at the bottom and the right. centred: black on all sides of the image,
+    # up to max_side x max_side or fixed_size (Matterport).
+    padding: Literal["corner", "centred"] = "corner"
     # Whose bilinear filter: "torch" does not antialias (torchvision), "pillow" rounds as Pillow
     # does (Detectron2) and is several times slower. See `ops.resize`.
-    resize: Literal["tensorflow", "torch", "pillow"] = "tensorflow"
+    resize: Literal["tensorflow", "torch", "pillow", "skimage"] = "tensorflow"
     channels: Count = 3  # 1 grey, 3 colour, 4 with alpha; others come from .npy files
     order: Literal["rgb", "bgr"] = "rgb"  # of the channels that the network gets, and mean and std
     mean: Tuple[float, ...] = (123.675, 116.28, 103.53)  # a channel; RGB, ImageNet
@@ -46,6 +44,12 @@ class InputConfig(Section):
     # Microscopy: turn an image with a bright background into its negative.
     invert_bright: bool = False
 
+    @property
+    def static_size(self) -> Optional[Tuple[int, int]]:
+        """(height, width) of the padded input if it is the same for all images."""
+        square = (self.max_side, self.max_side) if self.padding == "centred" else None
+        return self.fixed_size or square
+
     @pydantic.model_validator(mode="after")
     def _sides_in_order(self):
         if self.max_side < self.min_side:
@@ -53,6 +57,11 @@ class InputConfig(Section):
         if self.fixed_size and any(s % self.pad_multiple for s in self.fixed_size):
             raise ValueError(
                 f"fixed_size {self.fixed_size} is no multiple of pad_multiple {self.pad_multiple}"
+            )
+        if self.static_size and any(s % self.pad_multiple for s in self.static_size):
+            raise ValueError(
+                f"max_side {self.max_side}, the side of the square that padding 'centred' fills, "
+                f"is no multiple of pad_multiple {self.pad_multiple}"
             )
         for key in ("mean", "std"):
             if len(getattr(self, key)) != self.channels:
@@ -90,6 +99,9 @@ class BackboneConfig(Section):
     # frozen_bn: fixed statistics and scale; bn: trained batch normalisation.
     norm: Literal["frozen_bn", "bn"] = "frozen_bn"
     stride_in_1x1: bool = True  # MSRA's ResNet has the stride in the 1x1, torchvision's in the 3x3
+    # Of the stem's max pooling: "same" is TensorFlow's, which pads an even map at the bottom and
+    # the right only (Matterport).
+    stem_pool: Literal["symmetric", "same"] = "symmetric"
     # Added to the variance; None is the family's own (ResNet 1e-5, EfficientNet-Lite 1e-3).
     norm_epsilon: Optional[NotNegative] = None
     # Stages that are not trained: 0 none, 1 the stem, 2 the stem and res2 (Detectron's choice).
@@ -137,17 +149,35 @@ class AnchorConfig(Section):
 class RpnConfig(Section):
     """Region proposal network (Faster R-CNN, section 3.1; numbers as in Detectron2)."""
 
+    channels: Optional[Count] = None  # of the 3x3 convolution; None is fpn.channels
     positive_iou: Share = 0.7
     negative_iou: Share = 0.3
     samples_per_image: Count = 256
     positive_fraction: Share = 0.5
-    pre_nms_top_k: int = Field(1000, gt=0, le=3840)  # a level; TensorRT's TopK takes 3840
+    delta_weights: FourFactors = (1.0, 1.0, 1.0, 1.0)  # dy, dx, dh, dw
+    clamp_deltas: bool = True  # a box grows to 1000/16 of its anchor at most; Matterport has no cap
+    # The counts and the NMS are of each level; or of all together, by scores, whose ties (an object
+    # beyond doubt has 1.0) go to the larger map and then by position (Matterport).
+    scope: Literal["level", "all"] = "level"
+    # TensorRT's TopK takes 3840 at most. Matterport's 6000 of all levels are allowed, but then that
+    # operation stays outside the engine.
+    pre_nms_top_k: Count = 1000
     pre_nms_top_k_training: Count = 2000
+    # Proposals end at the border of the image, or of the padded input (Matterport).
+    clip_to: Literal["image", "input"] = "image"
     post_nms_top_k: Count = 1000  # an image
     post_nms_top_k_training: Count = 1000
     nms_iou: Share = 0.7
-    min_side: NotNegative = 0.0  # proposals with a side up to this are left out, pixels
+    # Proposals with a side up to this are left out, pixels; None keeps even empty ones.
+    min_side: Optional[NotNegative] = 0.0
     smooth_l1_beta: NotNegative = 0.0  # 0 is the plain L1 loss
+
+    @pydantic.field_validator("pre_nms_top_k")
+    @classmethod
+    def _converts_to_tensorrt(cls, count, info):
+        if info.data.get("scope") == "level" and count > MAX_TOP_K:
+            raise ValueError(f"at most {MAX_TOP_K} a level, which is what TensorRT's TopK takes")
+        return count
 
     @pydantic.model_validator(mode="after")
     def _thresholds_in_order(self):
@@ -163,6 +193,9 @@ class RoiConfig(Section):
 
     canonical_size: Positive = 224.0  # a RoI of this side reads ...
     canonical_level: int = 4  # ... this level
+    level_rounding: Literal["floor", "round"] = "floor"  # of log2(side / canonical_size)
+    # crop_and_resize: one sample a bin, the first and last on the RoI's border (Matterport).
+    method: Literal["roi_align", "crop_and_resize"] = "roi_align"
     # Samples a bin and axis; 0 as many as a bin covers feature pixels (Detectron2; inference only).
     sampling_ratio: int = Field(2, ge=0)
     aligned: bool = True  # shift by half a feature pixel, so that samples lie at pixel centres
@@ -176,16 +209,16 @@ class BoxHeadConfig(Section):
     positive_iou: Share = 0.5
     samples_per_image: Count = 512
     positive_fraction: Share = 0.25
-    delta_weights: Tuple[Positive, Positive, Positive, Positive] = (
-        10.0,
-        10.0,
-        5.0,
-        5.0,
-    )  # dy, dx, dh, dw
+    delta_weights: FourFactors = (10.0, 10.0, 5.0, 5.0)  # dy, dx, dh, dw
+    clamp_deltas: bool = True  # as in rpn
     smooth_l1_beta: NotNegative = 0.0
     score_threshold: Share = 0.05
     nms_iou: Share = 0.5
-    min_side: NotNegative = 0.0  # boxes with a side up to this are left out before NMS, pixels
+    # Boxes with a side up to this are left out before NMS, pixels; None keeps even empty ones.
+    min_side: Optional[NotNegative] = 0.0
+    # A RoI may be found as several classes, or (argmax, Matterport) as its best class alone.
+    detection_rule: Literal["per_class", "argmax"] = "per_class"
+    whole_pixels: bool = False  # round boxes in the image as given (Matterport)
     max_detections: Count = 100
 
 
@@ -197,59 +230,7 @@ class MaskHeadConfig(Section):
     channels: Count = 256
     num_convs: Count = 4
     # How M x M probabilities become pixels, see `ops.paste`.
-    paste_rule: Literal["aligned", "torchvision"] = "aligned"
-
-
-Pair = Tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
-
-
-class KeypointHeadConfig(Section):
-    """Keypoints as one-hot heat maps (Mask R-CNN, section 5); the names are COCO's persons'.
-
-    With another `num_keypoints`, `names`, `flip_pairs` and `skeleton` are empty unless given.
-    """
-
-    enabled: bool = False
-    num_keypoints: Count = 17  # J
-    names: Tuple[str, ...] = person_keypoints.NAMES
-    # Keypoints, by index from 0, that change places in a mirrored image: left and right.
-    flip_pairs: Tuple[Pair, ...] = person_keypoints.mirror_pairs(person_keypoints.NAMES)
-    skeleton: Tuple[Pair, ...] = person_keypoints.SKELETON  # lines that pictures show
-    sigmas: Tuple[Positive, ...] = person_keypoints.SIGMAS  # of OKS, one a keypoint
-    roi_side: Count = 14  # a heat map has four times this side
-    channels: Count = 512
-    num_convs: Count = 8
-    loss_weight: Positive = 1.0
-    # Divide the loss by the number of visible keypoints; else by all that could be.
-    normalize_by_visible: bool = True
-    # A keypoint's score: its share of the heat map (Detectron2) or the logit itself (torchvision).
-    score: Literal["probability", "logit"] = "probability"
-    # COCO's keypoints name pixels. Added to get to their centres; 0 as torchvision trains.
-    pixel_offset: float = 0.5
-
-    @pydantic.model_validator(mode="before")
-    @classmethod
-    def _nothing_of_persons(cls, values):
-        """The defaults are for COCO's 17."""
-        number = values.get("num_keypoints", 17) if isinstance(values, dict) else 17
-        if isinstance(number, int) and number != 17:
-            sigmas = (person_keypoints.OTHER_SIGMA,) * number
-            values = {"names": (), "flip_pairs": (), "skeleton": (), "sigmas": sigmas, **values}
-        return values
-
-    @pydantic.model_validator(mode="after")
-    def _one_of_each(self):
-        number = self.num_keypoints
-        for key in ("names", "sigmas"):
-            found = len(getattr(self, key))
-            if found != number and (found or key == "sigmas"):
-                raise ValueError(f"{key} has {found} entries, num_keypoints is {number}")
-        for pair in self.flip_pairs + self.skeleton:
-            if max(pair) >= number:
-                raise ValueError(
-                    f"keypoint {max(pair)} of the pair {pair} is not in 0..{number - 1}"
-                )
-        return self
+    paste_rule: Literal["aligned", "torchvision", "matterport"] = "aligned"
 
 
 class ModelConfig(Section):
@@ -258,6 +239,9 @@ class ModelConfig(Section):
     num_classes: Count = 80  # K, foreground only
     class_names: Tuple[str, ...] = ()  # of classes 1..K
     category_ids: Tuple[int, ...] = ()  # the data set's ids of classes 1..K
+    # Inside the network a box ends at the index of its last pixel, y2 - 1, and an image of H pixels
+    # spans H - 1 (Matterport); results and ground truth are the usual boxes all the same.
+    inclusive_boxes: bool = False
     input: InputConfig = InputConfig()
     backbone: BackboneConfig = BackboneConfig()
     fpn: FpnConfig = FpnConfig()

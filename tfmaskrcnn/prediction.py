@@ -8,6 +8,7 @@ import tensorflow as tf
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.ops.images import pad_to, padded_size, preprocess
+from tfmaskrcnn.ops.placement import in_original
 from tfmaskrcnn.structures import Detections
 
 
@@ -41,14 +42,14 @@ class Predictor:
         threshold = config.box_head.score_threshold if score_threshold is None else score_threshold
         ready = [self._preprocess(image) for image in images]
         sizes = np.array([image.shape[:2] for image, _ in ready])  # [B, 2]
-        fixed = config.input.fixed_size
-        height, width = fixed or padded_size(*sizes.max(axis=0), config.input.pad_multiple)
-        batch = tf.stack([pad_to(image, int(height), int(width)) for image, _ in ready])
+        static = config.input.static_size
+        height, width = static or padded_size(*sizes.max(axis=0), config.input.pad_multiple)
+        goal = int(height), int(width)
+        batch = tf.stack([pad_to(image, *goal, config.input) for image, _ in ready])
         found = self._graph(float(threshold))(batch, tf.constant(sizes, tf.float32))
         found = Detections(*(None if part is None else part.numpy() for part in found))
-        scales = np.array([scale for _, scale in ready])
         return [
-            self._instances(_of_image(found, i), image.shape[:2], scales[i])
+            self._instances(_of_image(found, i), image.shape[:2], sizes[i])
             for i, image in enumerate(images)
         ]
 
@@ -56,7 +57,7 @@ class Predictor:
         """`detect` with this score threshold as a graph; the threshold is a constant in it."""
         if threshold not in self._graphs:
             c = self._model.config.input
-            shape = (None, *(c.fixed_size or (None, None)), c.channels)
+            shape = (None, *(c.static_size or (None, None)), c.channels)
             self._graphs[threshold] = tf.function(
                 lambda images, sizes: self._model.detect(images, sizes, threshold),
                 input_signature=[
@@ -66,15 +67,15 @@ class Predictor:
             )
         return self._graphs[threshold]
 
-    def _instances(self, found: Detections, size, scale) -> Instances:
-        """Detections of one image in pixels of the original of `size`; `scale` = resized / it."""
+    def _instances(self, found: Detections, size, resized) -> Instances:
+        """Detections of one image, `resized` (height, width), in pixels of the original `size`."""
         height, width = size
         config = self._model.config
-        boxes = found.boxes[found.valid] / np.tile(scale, 2)
+        boxes = in_original(found.boxes[found.valid], resized, size, config).numpy()
         boxes = np.clip(boxes, 0, [height, width, height, width]).astype(np.float32)
         keypoints = found.keypoints
         if keypoints is not None:
-            keypoints = keypoints[found.valid] / np.float32([*scale, 1.0])
+            keypoints = keypoints[found.valid] / np.float32([*np.divide(resized, size), 1.0])
         return Instances(
             boxes=boxes,
             scores=found.scores[found.valid],

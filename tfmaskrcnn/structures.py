@@ -21,8 +21,6 @@ import tensorflow as tf
 PYRAMID_LEVELS = ("p2", "p3", "p4", "p5", "p6")
 # Levels that RoIs are read from; p6 exists for the RPN alone (FPN paper, section 4.1).
 ROI_LEVELS = ("p2", "p3", "p4", "p5")
-# The RPN's deltas are not scaled (Detectron2, torchvision).
-RPN_DELTA_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 
 
 class GroundTruth(NamedTuple):
@@ -56,7 +54,7 @@ class Proposals(NamedTuple):
 class Detections(NamedTuple):
     """What the model found in a batch; rows where `valid` is False are padding."""
 
-    boxes: tf.Tensor  # [B, D, 4] float32, yxyx pixels of the padded input
+    boxes: tf.Tensor  # [B, D, 4] float32, yxyx pixels of the resized image without its padding
     scores: tf.Tensor  # [B, D] float32, descending; 0 on padding
     # [B, D] float32 whole numbers 1..K, 0 on padding; TensorRT converts no casts.
     classes: tf.Tensor

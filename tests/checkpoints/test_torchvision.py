@@ -51,7 +51,7 @@ def model(state_dict):
 @pytest.fixture(scope="module")
 def batch(model, images):
     ready = [preprocess(one, model.config.input)[0] for one in images]
-    return tf.stack([pad_to(one, 320, 320) for one in ready])
+    return tf.stack([pad_to(one, 320, 320, model.config.input) for one in ready])
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Weights of a PyTorch model and images that need no file: both are drawn from names and seeds.
+"""Weights of PyTorch and Keras models, and images, that need no file: drawn from names and seeds.
 
 The programs that made the golden files of whole models drew them by the same recipe.
 """
@@ -25,6 +25,17 @@ GAINS = {
     "kps_score_lowres": 6.0,
     "keypoint_head.score_lowres": 6.0,
 }
+# The same for Matterport's layers, by the beginning of their names.
+KERAS_GAINS = {
+    "fpn_c": 0.2,
+    "fpn_p": 0.5,
+    "rpn_bbox_pred": 0.02,
+    "rpn_class_raw": 0.5,
+    "mrcnn_class_logits": 1.2,
+    "mrcnn_bbox_fc": 0.06,
+    "conv1": 0.0004,
+    "mrcnn_mask": 2.0,
+}
 TRANSPOSED = ("conv5_mask", "mask_head.deconv", "score_lowres")
 NORMS = (".bn", ".norm.", "downsample.1")
 
@@ -49,6 +60,23 @@ def weight(name, shape):
     transposed = any(part in name for part in TRANSPOSED)
     fan_in = shape[0] if transposed else int(np.prod(shape[1:]))
     gain = next((gain for part, gain in GAINS.items() if part in name), 2.0)
+    return rng.normal(0, np.sqrt(gain / fan_in), shape).astype(np.float32)
+
+
+def keras_weight(name, shape, seed=0):
+    """The array of "<layer>/<variable>:0" of Matterport's model, in Keras's axis order."""
+    rng = np.random.default_rng(zlib.crc32(name.encode()) + seed)
+    layer, variable = name[: -len(":0")].split("/")
+    if variable in ("moving_mean", "moving_variance"):
+        return np.full(shape, float(variable == "moving_variance"), np.float32)
+    if variable == "gamma":
+        gain = 0.35 if layer.endswith("branch2c") else 1.0  # of the residual branch
+        return (rng.uniform(0.6, 1.4, shape) * gain).astype(np.float32)
+    if variable in ("beta", "bias"):
+        return rng.normal(0, 0.1 if variable == "beta" else 0.02, shape).astype(np.float32)
+    fan_in = shape[3] if layer == "mrcnn_mask_deconv" else int(np.prod(shape[:-1]))
+    gain = next((gain for part, gain in KERAS_GAINS.items() if layer.startswith(part)), 2.0)
+    gain = 3.0 if layer == "mrcnn_mask" else gain
     return rng.normal(0, np.sqrt(gain / fan_in), shape).astype(np.float32)
 
 

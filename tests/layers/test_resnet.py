@@ -66,8 +66,15 @@ def test_an_impulse_comes_out_where_symmetric_padding_puts_it():
     assert found.tolist() == [[2, 5]]
 
 
-def test_the_max_pool_window_is_centred():
-    layer = built(18)
+@pytest.mark.parametrize(
+    # Of width 3 and stride 2: symmetric padding has the windows 2i - 1 to 2i + 1, TensorFlow's
+    # 2i to 2i + 2 on even sides.
+    "stem_pool, sees",
+    [("symmetric", [[1, 0], [2, 0]]), ("same", [[1, 0]])],
+)
+def test_the_max_pool_window_is_centred_or_tensorflows(stem_pool, sees):
+    layer = ResNet(18, stem_pool=stem_pool)
+    layer.build((None, None, None, 3))
     kernel = np.zeros((7, 7, 3, 64), np.float32)
     kernel[3, 3, 0, 0] = 1.0
     layer.stem.kernel.assign(kernel)
@@ -76,7 +83,7 @@ def test_the_max_pool_window_is_centred():
     x = np.zeros((1, 32, 32, 3), np.float32)
     x[0, 6, 0, 0] = 1.0  # (3, 0) after the stem: between the windows of i = 1 and 2
     found = np.argwhere(layer(x)["c2"][0, ..., 0].numpy() > 0)
-    assert found.tolist() == [[1, 0], [2, 0]]
+    assert found.tolist() == sees
 
 
 @pytest.mark.parametrize("stride_in_1x1, sees", [(True, False), (False, True)])
@@ -177,6 +184,7 @@ def test_images_of_a_batch_do_not_touch_each_other():
                 "freeze_at": 3,
                 "norm": "bn",
                 "epsilon": 0.25,
+                "stem_pool": "same",
                 "name": "x",
             },
         ),

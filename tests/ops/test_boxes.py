@@ -184,3 +184,23 @@ def test_wider_than_wants_both_sides_strictly_wider():
     assert found.dtype == tf.float32
     np.testing.assert_array_equal(found, [1.0, 0.0, 0.0, 0.0])
     np.testing.assert_array_equal(wider_than(tf.zeros([2, 3, 4]), 0.0), np.zeros([2, 3]))
+
+
+def test_clipping_to_a_window_that_starts_off_the_corner():
+    boxes = tf.constant([[[-5.0, 2.0, 30.0, 9.0], [12.0, 30.0, 15.0, 40.0]]])
+    window = tf.constant([[10.0, 3.0, 20.0, 25.0]])
+    expected = [[[10.0, 3.0, 20.0, 9.0], [12.0, 25.0, 15.0, 25.0]]]
+    np.testing.assert_array_equal(clip_boxes(boxes, window), expected)
+    per_class = clip_boxes(tf.tile(boxes[:, :, tf.newaxis], [1, 1, 3, 1]), window)
+    np.testing.assert_array_equal(per_class[:, :, 1], expected)
+
+
+def test_without_the_clamp_a_box_grows_as_far_as_its_delta_says_and_stays_finite():
+    anchor = tf.constant([[10.0, 10.0, 20.0, 20.0]])
+    deltas = tf.constant([[0.0, 0.0, np.log(100.0), 300.0]])
+    clamped, free = (
+        decode_boxes(deltas, anchor, (1.0,) * 4, clamp).numpy()[0] for clamp in (True, False)
+    )
+    np.testing.assert_allclose(clamped, [-297.5, -297.5, 327.5, 327.5], rtol=1e-5)
+    np.testing.assert_allclose(free[[0, 2]], [-485.0, 515.0], rtol=1e-5)
+    assert np.isfinite(free).all()

@@ -9,6 +9,7 @@ from tfmaskrcnn.ops import images
 from tfmaskrcnn.ops.resize import resize
 
 SEEDS = range(20)
+RULES = ("nearest", "floor", "even")
 
 
 def noise(seed, height, width):
@@ -120,9 +121,37 @@ def test_other_numbers_of_channels_are_preprocessed(channels):
     np.testing.assert_allclose(images.preprocess(image, config)[0], np.full((20, 25, channels), 5))
 
 
+@pytest.mark.parametrize("mean", [(100.0, 50.0, 20.0), (0.0, 0.0, 0.0)])
+def test_centred_padding_is_black_on_all_sides(mean):
+    config = InputConfig(padding="centred", mean=mean, std=(2, 1, 1), max_side=1344)
+    image = np.random.default_rng(0).normal(size=(3, 5, 3)).astype(np.float32)
+    found = images.pad_to(image, 8, 8, config).numpy()
+    np.testing.assert_array_equal(found[2:5, 1:6], image)  # the odd pixel goes behind
+    outside = np.ones((8, 8), bool)
+    outside[2:5, 1:6] = False
+    np.testing.assert_array_equal(found[outside], np.tile(-np.float32(mean) / [2, 1, 1], (49, 1)))
+    whole = images.pad_to(image, 3, 5, config)
+    np.testing.assert_array_equal(whole, image)
+
+
+def test_an_image_that_is_large_enough_is_only_made_smaller_by_max_side():
+    def size(height, width):
+        found = images.fitted_size(height, width, 800, 1024, "even", enlarge_only=True)
+        return tuple(map(int, found))
+
+    assert size(900, 1000) == (900, 1000)
+    assert size(400, 500) == (800, 1000)
+    assert size(2000, 3000) == (683, 1024)
+
+
+def test_even_rounding_sends_halves_to_the_even_side():
+    sizes = [images.fitted_size(n, 200, 1000, 100, rule)[0] for rule in RULES for n in (65, 67)]
+    assert list(map(int, sizes)) == [33, 34, 32, 33, 32, 34]
+
+
 def test_padding_is_zero_at_the_bottom_and_the_right():
     image = np.ones((3, 5, 3), np.float32)
-    found = images.pad_to(image, *images.padded_size(3, 5, 4)).numpy()
+    found = images.pad_to(image, *images.padded_size(3, 5, 4), InputConfig()).numpy()
     assert found.shape == (4, 8, 3)
     np.testing.assert_array_equal(found[:3, :5], image)
     assert found.sum() == image.sum()

@@ -1,6 +1,7 @@
 """`ops/paste.py` against plain loops in float64 that follow each rule's own wording."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -204,3 +205,19 @@ def test_wrong_arguments_are_refused_by_name(change, message):
     arguments = {"probabilities": np.zeros((2, 28, 28), np.float32), "boxes": np.zeros((2, 4))}
     with pytest.raises(ValueError, match=message):
         paste_masks(**{**arguments, **change}, height=10, width=10)
+
+
+def test_matterports_rule_is_skimages_resize_to_the_rounded_box():
+    golden = np.load(Path(__file__).parent.parent / "golden" / "skimage.npz")
+    boxes, masks = golden["boxes"], golden["masks"]
+    expected = np.unpackbits(golden["pasted"])[: len(boxes) * 60 * 80].astype(bool)
+    found = paste_masks(masks, boxes, 60, 80, rule="matterport")
+    assert found.any() and (found != expected.reshape(found.shape)).sum() <= 2  # ties
+
+
+def test_matterports_rule_fills_a_box_whose_mask_is_on_everywhere():
+    # The aligned rule, with zeros around, rounds the corners off.
+    ones, box = np.ones((1, 2, 2), np.float32), np.array([[3.4, 3.6, 7.5, 8.5]], np.float32)
+    expected = np.zeros((12, 12), bool)
+    expected[3:8, 4:8] = True  # 7.5 and 8.5 are both rounded to 8
+    np.testing.assert_array_equal(paste_masks(ones, box, 12, 12, rule="matterport")[0], expected)

@@ -7,9 +7,10 @@ from typing import Dict, List, Mapping, Optional, Sequence, Union
 import numpy as np
 
 from tfmaskrcnn import person_keypoints
-from tfmaskrcnn.checkpoints import detectron2, torchvision
+from tfmaskrcnn.checkpoints import detectron2, matterport, torchvision
 from tfmaskrcnn.checkpoints.coco_classes import coco_labels
-from tfmaskrcnn.checkpoints.presets import DETECTRON2, KEYPOINTS, TORCHVISION
+from tfmaskrcnn.checkpoints.keras_h5 import read_keras_h5
+from tfmaskrcnn.checkpoints.presets import DETECTRON2, KEYPOINTS, MATTERPORT, TORCHVISION
 from tfmaskrcnn.checkpoints.reading import read_torch
 from tfmaskrcnn.checkpoints.table import Architecture, converted, with_channels
 from tfmaskrcnn.config import Config
@@ -21,8 +22,12 @@ from tfmaskrcnn.model_config import ModelConfig
 from tfmaskrcnn.weights import CLASS_LAYERS, load_weights, named_weights, save_weights
 
 _LOG = logging.getLogger(__name__)
-# Each source's table and dialect.
-SOURCES = {"torchvision": (torchvision, TORCHVISION), "detectron2": (detectron2, DETECTRON2)}
+# Each source's table, dialect and reader of files.
+SOURCES = {
+    "torchvision": (torchvision, TORCHVISION, read_torch),
+    "detectron2": (detectron2, DETECTRON2, read_torch),
+    "matterport": (matterport, MATTERPORT, read_keras_h5),
+}
 # For `skip`: all layers whose shape depends on the number of classes.
 HEADS = "heads"
 _STEM = "backbone/stem/kernel"
@@ -50,6 +55,8 @@ def from_checkpoint(
             "detectron2" for `mask_rcnn_R_50_FPN_3x`, `keypoint_rcnn_R_50_FPN_3x`,
             `faster_rcnn_R_50_FPN_3x` and their like with other plain ResNets. Class k is
             Detectron2's k - 1. To train on, set "roi.sampling_ratio=2".
+            "matterport" for `mask_rcnn_coco.h5` and its like; class k is Matterport's. What its
+            training set otherwise, such as image sizes and anchors, goes into `overrides`.
         num_classes: foreground classes of the model; None takes the checkpoint's. With another
             number than the checkpoint's, the layers that depend on it start at random.
         overrides: "key=value" changes of the configuration, such as "input.min_side=512". With
@@ -64,10 +71,10 @@ def from_checkpoint(
     """
     if source not in SOURCES:
         raise InputError(f"There is no source {source!r}; wanted one of {', '.join(SOURCES)}.")
-    theirs, preset = SOURCES[source]
+    theirs, preset, read = SOURCES[source]
     is_file = isinstance(checkpoint, (str, os.PathLike))
     what = os.fspath(checkpoint) if is_file else "The given dictionary"
-    tensors = theirs.weights_only(read_torch(checkpoint) if is_file else checkpoint)
+    tensors = theirs.weights_only(read(checkpoint) if is_file else checkpoint)
     found = theirs.architecture_of(tensors, what)
     kind = f"{what} is no Mask R-CNN with ResNet-{found.depth} and FPN of {source}"
     arrays = converted(tensors, theirs.table_of(found), kind)
@@ -75,6 +82,7 @@ def from_checkpoint(
         f"backbone.name=resnet{found.depth}",
         f"model.num_classes={found.num_classes if num_classes is None else num_classes}",
         *_head_facts(found, source),
+        *found.settings,
     ]
     config = parse_config({}, [*preset, *facts, *overrides], source).model
     model = MaskRCNN(_labelled(config, found.num_classes))

@@ -25,6 +25,42 @@ TORCHVISION = (
 # feature pixels, and that its ResNet from MSRA takes pixels with the mean subtracted alone.
 DETECTRON2 = ("input.std=[1, 1, 1]", "input.resize=pillow", "roi.sampling_ratio=0")
 
+# Of its `Config`, with which mask_rcnn_coco.h5 was trained.
+MATTERPORT = (
+    "input.max_side=1024",  # IMAGE_MIN_DIM 800 is the default
+    "input.enlarge_only=true",
+    "input.padding=centred",
+    "input.size_rounding=even",
+    "input.resize=skimage",
+    "input.mean=[123.7, 116.8, 103.9]",
+    "input.std=[1, 1, 1]",
+    "backbone.norm_epsilon=1.0e-3",
+    "backbone.stem_pool=same",
+    "model.inclusive_boxes=true",
+    "anchors.ratios=[2.0, 1.0, 0.5]",  # its ratios are width / height
+    "rpn.delta_weights=[10, 10, 5, 5]",  # 1 / RPN_BBOX_STD_DEV
+    "rpn.clamp_deltas=false",
+    "rpn.pre_nms_top_k=6000",
+    "rpn.pre_nms_top_k_training=6000",
+    "rpn.scope=all",
+    "rpn.clip_to=input",
+    "rpn.min_side=null",
+    "rpn.post_nms_top_k_training=2000",
+    "rpn.smooth_l1_beta=1",
+    "roi.method=crop_and_resize",
+    "roi.level_rounding=round",
+    "box_head.clamp_deltas=false",
+    "box_head.samples_per_image=200",  # TRAIN_ROIS_PER_IMAGE
+    "box_head.positive_fraction=0.33",
+    "box_head.smooth_l1_beta=1",
+    "box_head.min_side=null",
+    "box_head.detection_rule=argmax",
+    "box_head.score_threshold=0.7",
+    "box_head.nms_iou=0.3",
+    "box_head.whole_pixels=true",
+    "mask_head.paste_rule=matterport",
+)
+
 # What a keypoint model differs in besides, by source.
 KEYPOINTS = {
     "torchvision": ("keypoint_head.score=logit", "keypoint_head.pixel_offset=0"),

@@ -1,7 +1,7 @@
 """Tables from other frameworks' weight names to ours, and what their arrays need on the way."""
 
 import re
-from typing import Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple
+from typing import Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Tuple, Union
 
 import numpy as np
 
@@ -33,14 +33,20 @@ class Architecture(NamedTuple):
     num_mask_convs: int  # 0 without a mask head
     num_keypoint_convs: int = 0  # 0 without a keypoint head
     num_keypoints: int = 0  # J
+    settings: Tuple[str, ...] = ()  # further "key=value" of the configuration
 
 
 class Weight(NamedTuple):
     """One row of a table."""
 
     ours: str  # attribute path
-    theirs: str
-    convert: Callable[[np.ndarray], np.ndarray]
+    theirs: Union[str, Tuple[str, ...]]  # the arrays that it is made of
+    convert: Callable[..., np.ndarray]
+
+    @property
+    def names(self) -> Tuple[str, ...]:
+        """`theirs` as a tuple."""
+        return (self.theirs,) if isinstance(self.theirs, str) else self.theirs
 
 
 def converted(
@@ -49,7 +55,7 @@ def converted(
     """Weights by our attribute paths, in TensorFlow's axis order.
 
     Args:
-        tensors: a state dict in PyTorch's axis order.
+        tensors: the checkpoint's arrays by name.
         table: a row for each weight of the model.
         what: the file, and what it should be, for messages.
 
@@ -57,12 +63,12 @@ def converted(
         InputError: weights are missing or there are others; they are listed.
     """
     table = list(table)
-    used = {row.theirs for row in table}
-    missing = [row.theirs for row in table if row.theirs not in tensors]
+    used = dict.fromkeys(name for row in table for name in row.names)
+    missing = [name for name in used if name not in tensors]
     unused = [name for name in tensors if name not in used]
     if missing or unused:
         raise InputError(f"{what}: {_listed('missing', missing)}; {_listed('not used', unused)}.")
-    return {row.ours: row.convert(np.asarray(tensors[row.theirs])) for row in table}
+    return {row.ours: row.convert(*(np.asarray(tensors[n]) for n in row.names)) for row in table}
 
 
 def count(tensors: Mapping[str, np.ndarray], pattern: str) -> int:

@@ -21,6 +21,7 @@ from tfmaskrcnn.data.transforms import (
 )
 from tfmaskrcnn.errors import InputError, marked
 from tfmaskrcnn.ops import images
+from tfmaskrcnn.ops.placement import image_offset
 
 _LOG = logging.getLogger(__name__)
 # Batches kept ready: one in use by the model, this many made ahead of it.
@@ -49,7 +50,7 @@ def from_records(
 ) -> tf.data.Dataset:
     """Batches of dictionaries; every element a pure function of the seed, epoch and position.
 
-    Keys: "image" [B, H, W, 3] float32 normalised RGB, zeros at the bottom and right; "size" [B, 2]
+    Keys: "image" [B, H, W, 3] float32 normalised RGB, padded; "size" [B, 2]
     float32 (height, width) without that padding; "scale" [B, 2] float32 resized / original size
     along the output's axes; "image_id" [B] int64; "seed" [B, 2] int32 for what the model
     draws; "gt_boxes" [B, G, 4] float32 yxyx pixels of the
@@ -130,13 +131,15 @@ def _check_training(data: CocoData, config: Config) -> None:
     if not any((~r.crowd).any() for r in data.records):
         raise InputError(f"{data.json_path} has no annotated object to train on.")
     augment, fixed = config.data.augment, config.model.input.fixed_size
+    static = config.model.input.static_size
     if fixed and augment.min_sides:
         raise InputError(
             f"augment.min_sides {augment.min_sides} has no effect with input.fixed_size {fixed}; "
             "use augment.scale."
         )
-    if fixed and augment.crop and (augment.crop[0] > fixed[0] or augment.crop[1] > fixed[1]):
-        raise InputError(f"augment.crop {augment.crop} is larger than input.fixed_size {fixed}.")
+    if static and augment.crop and (augment.crop[0] > static[0] or augment.crop[1] > static[1]):
+        name = "input.fixed_size" if fixed else "the square of input.max_side,"
+        raise InputError(f"augment.crop {augment.crop} is larger than {name} {static}.")
 
 
 def _shuffled(count: int, seed: int, start_epoch: int, skipped: int) -> tf.data.Dataset:
@@ -203,13 +206,15 @@ def _sample_function(data: CocoData, config: Config, training: bool) -> Callable
         padded = static or images.padded_size(*tf.unstack(geometry.size), input.pad_multiple)
         order = tf.argsort(tf.random.stateless_uniform(tf.shape(crowd), seeds[2]))
         found = _call(rasterise, [index, geometry.matrix, geometry.size, order], dtypes)
+        truth = _shaped(dict(zip(dtypes, found)), config)
+        truth = _shifted(truth, image_offset(geometry.size, tf.stack(padded), input))
         return {
-            "image": images.pad_to(image, *padded),
+            "image": images.pad_to(image, *padded, input),
             "size": tf.cast(geometry.size, tf.float32),
             "scale": geometry.scale,
             "image_id": tf.ensure_shape(image_id, []),
             "seed": seeds[3],
-            **_shaped(dict(zip(dtypes, found)), config),
+            **truth,
         }
 
     return sample
@@ -218,9 +223,22 @@ def _sample_function(data: CocoData, config: Config, training: bool) -> Callable
 def _static_size(config: Config, training: bool) -> Optional[Tuple[int, int]]:
     """(height, width) of the padded input if it is the same for all images."""
     input, crop = config.model.input, config.data.augment.crop
-    if input.fixed_size:
-        return input.fixed_size
+    if input.static_size:
+        return input.static_size
     return images.padded_size(*crop, input.pad_multiple) if training and crop else None
+
+
+def _shifted(truth: Dict[str, tf.Tensor], offset: tf.Tensor) -> Dict[str, tf.Tensor]:
+    """`truth` with its boxes and keypoints moved by `offset` [2]; zeros stay zeros."""
+    truth = dict(truth)
+    boxes = truth["gt_boxes"] + tf.concat([offset, offset], axis=0)
+    truth["gt_boxes"] = tf.where(truth["gt_valid"][:, tf.newaxis], boxes, 0.0)
+    if "gt_keypoints" in truth:
+        points = truth["gt_keypoints"]
+        truth["gt_keypoints"] = tf.where(
+            points[..., 2:] > 0, points + tf.pad(offset, [[0, 1]]), 0.0
+        )
+    return truth
 
 
 def _gt_dtypes(config: Config) -> Dict[str, tf.DType]:

@@ -67,7 +67,7 @@ def random_geometry(
     transpose, flip = _random_orientation(seeds[0], augment)
     turned = tf.where(transpose, original[::-1], original)
     resized = _random_size(seeds[1], turned, input, augment)
-    window = augment.crop or input.fixed_size
+    window = augment.crop or input.static_size
     whole = make_geometry(original, transpose, flip, resized, tf.zeros([2], tf.int32), resized)
     if window is None:
         return whole
@@ -163,7 +163,7 @@ def _flipped(image, axis: int, flip) -> tf.Tensor:
 
 def _resized_window(image, geometry: Geometry, rule: str) -> tf.Tensor:
     """The window alone of the resized image: the same values as resizing all and slicing."""
-    if rule == "pillow":
+    if rule in ("pillow", "skimage"):
         top, left = tf.unstack(geometry.offset)
         height, width = tf.unstack(geometry.size)
         return resize(image, geometry.resized, rule)[top : top + height, left : left + width]

@@ -24,6 +24,7 @@ def make_backbone(config: BackboneConfig, name: str = "backbone") -> keras.layer
     family = config.name.rstrip("0123456789")
     number = int(config.name[len(family) :])
     if family == "resnet":
+        common["stem_pool"] = config.stem_pool
         return ResNet(number, stride_in_1x1=config.stride_in_1x1, **common)
     return EfficientNetLite(number, **common)
 

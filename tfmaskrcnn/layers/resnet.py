@@ -129,6 +129,7 @@ class ResNet(keras.layers.Layer):
             rather than in the 3x3 (torchvision); without effect on 18 and 34 layers.
         freeze_at: stages that are not trained: 0 none, 1 the stem, 2 the stem and res2, ...
         epsilon: of the norms.
+        stem_pool: "symmetric", or "same" for TensorFlow's padding of the stem's max pooling.
     """
 
     def __init__(
@@ -138,13 +139,14 @@ class ResNet(keras.layers.Layer):
         stride_in_1x1: bool = True,
         freeze_at: int = 0,
         epsilon: float = 1e-5,
+        stem_pool: str = "symmetric",
         **kwargs,
     ):
         super().__init__(**kwargs)
         if depth not in _BLOCKS:
             raise ValueError(f"depth is {depth}; it must be one of {sorted(_BLOCKS)}")
         self.depth, self.norm, self.stride_in_1x1 = depth, norm, stride_in_1x1
-        self.freeze_at, self.epsilon = freeze_at, epsilon
+        self.freeze_at, self.epsilon, self.stem_pool = freeze_at, epsilon, stem_pool
         self.stem = ConvNorm(
             _STEM_CHANNELS, 7, 2, norm=norm, epsilon=epsilon, activation="relu", name="stem"
         )
@@ -189,9 +191,10 @@ class ResNet(keras.layers.Layer):
     def call(self, images, training=None):
         """[B, H, W, 3] normalised images -> {"c2": [B, ceil(H / 4), ceil(W / 4), C2], ...}."""
         x = self.stem(images, training=training)
-        # Zero padding is as good as minus infinity after a ReLU; SAME would shift even sizes.
-        x = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])
-        x = tf.nn.max_pool2d(x, 3, 2, "VALID")
+        if self.stem_pool == "symmetric":
+            # Zero padding is as good as minus infinity after a ReLU; SAME would shift even sizes.
+            x = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])
+        x = tf.nn.max_pool2d(x, 3, 2, "VALID" if self.stem_pool == "symmetric" else "SAME")
         outputs = {}
         for name in _STAGES:
             for block in getattr(self, name):
@@ -208,4 +211,5 @@ class ResNet(keras.layers.Layer):
             "stride_in_1x1": self.stride_in_1x1,
             "freeze_at": self.freeze_at,
             "epsilon": self.epsilon,
+            "stem_pool": self.stem_pool,
         }

@@ -8,6 +8,9 @@ import tensorflow as tf
 # Caps growth at 1000/16, so that exp() of an untrained head cannot overflow (Detectron).
 MAX_LOG_SCALE = math.log(1000.0 / 16.0)
 
+# Where there is no such cap: exp() of it times any image's size is finite still.
+FINITE_LOG_SCALE = 60.0
+
 # A ground-truth row of padding has size 0; its logarithm must stay finite.
 MIN_SIDE = 1e-6
 
@@ -63,13 +66,16 @@ def encode_boxes(boxes: tf.Tensor, anchors: tf.Tensor, weights: Sequence[float])
     return tf.concat([shift, tf.math.log(size / anchor_size)], axis=-1) * tf.constant(weights)
 
 
-def decode_boxes(deltas: tf.Tensor, anchors: tf.Tensor, weights: Sequence[float]) -> tf.Tensor:
+def decode_boxes(
+    deltas: tf.Tensor, anchors: tf.Tensor, weights: Sequence[float], clamp: bool = True
+) -> tf.Tensor:
     """Shift and scale `anchors` by predicted `deltas`; the inverse of `encode_boxes`.
 
     Args:
         deltas: [..., 4] float32 (dy, dx, dh, dw), unitless, multiplied by `weights`.
         anchors: [..., 4] float32 yxyx pixels, broadcast against `deltas`.
         weights: the four factors used when encoding.
+        clamp: let no box grow more than `MAX_LOG_SCALE` allows.
 
     Returns:
         [..., 4] float32 yxyx pixels, not clipped to the image.
@@ -77,7 +83,8 @@ def decode_boxes(deltas: tf.Tensor, anchors: tf.Tensor, weights: Sequence[float]
     center, size = center_size(anchors)
     deltas = deltas / tf.constant(weights)
     center = center + deltas[..., :2] * size
-    size = size * tf.exp(tf.minimum(deltas[..., 2:], MAX_LOG_SCALE))
+    limit = MAX_LOG_SCALE if clamp else FINITE_LOG_SCALE
+    size = size * tf.exp(tf.minimum(deltas[..., 2:], limit))
     return tf.concat([center - 0.5 * size, center + 0.5 * size], axis=-1)
 
 
@@ -86,12 +93,15 @@ def clip_boxes(boxes: tf.Tensor, sizes: tf.Tensor) -> tf.Tensor:
 
     Args:
         boxes: [B, ..., 4] float32 yxyx pixels.
-        sizes: [B, 2] float32 (height, width) of each image without its padding, pixels.
+        sizes: [B, 2] float32 (height, width) of each image without its padding, pixels; or [B, 4]
+            the yxyx window that it fills, where it does not start at (0, 0).
     """
-    limits = tf.concat([sizes, sizes], axis=-1)  # [B, 4]
+    low = tf.concat([sizes[:, :2]] * 2, axis=-1) if sizes.shape[-1] == 4 else 0.0
+    limits = tf.concat([sizes[:, -2:]] * 2, axis=-1)  # [B, 4]
     for _ in range(boxes.shape.rank - 2):
         limits = tf.expand_dims(limits, 1)
-    return tf.minimum(tf.maximum(boxes, 0.0), limits)
+        low = tf.expand_dims(low, 1) if sizes.shape[-1] == 4 else low
+    return tf.minimum(tf.maximum(boxes, low), limits)
 
 
 def wider_than(boxes: tf.Tensor, min_side: float) -> tf.Tensor:

@@ -19,13 +19,15 @@ BRIGHT_MEDIAN = 127
 
 
 def fitted_size(
-    height, width, min_side, max_side, rounding: str = "nearest"
+    height, width, min_side, max_side, rounding: str = "nearest", enlarge_only: bool = False
 ) -> Tuple[tf.Tensor, tf.Tensor]:
     """Size after resizing to the short side `min_side`, the long side at most `max_side`.
 
     Args:
         height, width, min_side, max_side: integers or scalar integer tensors, pixels.
-        rounding: "nearest" as Detectron2's ResizeShortestEdge, "floor" as torchvision.
+        rounding: "nearest" as Detectron2's ResizeShortestEdge, "floor" as torchvision, "even" as
+            Python's round.
+        enlarge_only: `min_side` makes no image smaller, `max_side` alone does.
 
     Returns:
         (height, width), scalar int32 tensors, each at least 1.
@@ -33,6 +35,7 @@ def fitted_size(
     # float64 as in both: in float32 some sizes round to the other side of x.5.
     height, width = tf.cast(height, tf.float64), tf.cast(width, tf.float64)
     scale = tf.cast(min_side, tf.float64) / tf.minimum(height, width)
+    scale = tf.maximum(scale, 1.0) if enlarge_only else scale
     limit = tf.cast(max_side, tf.float64) / tf.maximum(height, width)
     return _scaled(height, width, tf.minimum(scale, limit), rounding)
 
@@ -63,7 +66,8 @@ def target_size(height, width, input: InputConfig, min_side=None) -> Tuple[tf.Te
     if input.fixed_size:
         return fitted_in(height, width, *input.fixed_size)
     min_side = input.min_side if min_side is None else min_side
-    return fitted_size(height, width, min_side, input.max_side, input.size_rounding)
+    rule = input.size_rounding, input.enlarge_only
+    return fitted_size(height, width, min_side, input.max_side, *rule)
 
 
 def stretch_contrast(image) -> tf.Tensor:
@@ -107,10 +111,18 @@ def normalize(image, input: InputConfig) -> tf.Tensor:
     return (image - tf.constant(input.mean, tf.float32)) / tf.constant(input.std, tf.float32)
 
 
-def pad_to(image, height, width) -> tf.Tensor:
-    """`image` [h, w, C] with zeros added at the bottom and the right, to [height, width, C]."""
+def pad_to(image, height, width, input: InputConfig) -> tf.Tensor:
+    """`image` [h, w, C], normalised, inside [height, width, C] as `input.padding` says."""
     shape = tf.shape(image)
-    padded = tf.pad(image, [[0, height - shape[0]], [0, width - shape[1]], [0, 0]])
+    room = tf.stack([height - shape[0], width - shape[1]])
+    if input.padding == "corner":
+        padded = tf.pad(image, [[0, room[0]], [0, room[1]], [0, 0]])
+    else:
+        before = room // 2
+        paddings = tf.concat([tf.stack([before, room - before], axis=1), [[0, 0]]], axis=0)
+        black = normalize(tf.zeros([input.channels]), input)
+        outside = 1.0 - tf.pad(tf.ones_like(image[..., :1]), paddings)
+        padded = tf.pad(image, paddings) + outside * black
     sides = [side if isinstance(side, int) else None for side in (height, width)]
     return tf.ensure_shape(padded, [*sides, image.shape[-1]])
 
@@ -124,7 +136,7 @@ def preprocess(image, input: InputConfig) -> Tuple[tf.Tensor, tf.Tensor]:
     """The network's input for one image, before padding.
 
     Contrast and inversion at the original resolution, then resizing, then normalisation. Pad the
-    result with zeros (`pad_to`), which stand for the mean colour.
+    result by `pad_to`.
 
     Args:
         image: [H, W, C] uint8.
@@ -142,7 +154,10 @@ def preprocess(image, input: InputConfig) -> Tuple[tf.Tensor, tf.Tensor]:
 
 def _scaled(height, width, scale, rounding: str = "nearest") -> Tuple[tf.Tensor, tf.Tensor]:
     half = 0.5 if rounding == "nearest" else 0.0  # the cast truncates
-    sides = (tf.cast(side * scale + half, tf.int32) for side in (height, width))
+    sides = (side * scale + half for side in (height, width))
+    if rounding == "even":
+        sides = (tf.round(side) for side in sides)
+    sides = (tf.cast(side, tf.int32) for side in sides)
     return tuple(tf.maximum(side, 1) for side in sides)
 
 

@@ -8,7 +8,7 @@ from typing import Dict, Iterator, List, NamedTuple, Tuple
 
 import numpy as np
 
-PASTE_RULES = ("aligned", "torchvision")
+PASTE_RULES = ("aligned", "torchvision", "matterport")
 
 
 class Window(NamedTuple):
@@ -39,7 +39,9 @@ def paste_masks(
         rule: `"aligned"` (Detectron2) stretches the mask over exactly the float box and takes
             zeros outside it; an empty box gives an empty mask. `"torchvision"` pads the mask by
             one zero, scales the box by (M + 2) / M, truncates it to integers and keeps the old
-            `+ 1` in its size, which is at least 1.
+            `+ 1` in its size, which is at least 1. `"matterport"` is the aligned rule on the box
+            rounded to integers, halves to even, within the mask's range and nothing outside the
+            box.
 
     Returns:
         [D, H, W] bool.
@@ -121,11 +123,12 @@ def rle_to_masks(rles: List[Dict], height: int, width: int) -> np.ndarray:
 
 def _windows(probabilities, boxes, size, threshold, rule) -> Iterator[Window]:
     side = probabilities.shape[-1]
+    boxes = np.round(boxes) if rule == "matterport" else boxes
     starts, stops = _torchvision_boxes(boxes, side) if rule == "torchvision" else _edges(boxes)
     lengths = stops - starts  # [D, 2] float64, as all of these: (height, width)
     whole = np.all(np.isfinite(lengths) & (lengths > 0), axis=-1, keepdims=True)
     # Interpolation reaches half a mask cell beyond the box before it is down to zero.
-    reach = lengths / (2 * side)
+    reach = 0.0 if rule == "matterport" else lengths / (2 * side)
     first = np.where(whole, np.clip(np.ceil(starts - reach - 0.5), 0, size), 0).astype(int)
     last = np.where(whole, np.clip(np.floor(stops + reach + 0.5), 0, size), 0).astype(int)
     last = np.maximum(first, last)
@@ -135,7 +138,10 @@ def _windows(probabilities, boxes, size, threshold, rule) -> Iterator[Window]:
             continue
         rows = _tent_weights(low[0], high[0], start[0], length[0], side)  # [h, M]
         columns = _tent_weights(low[1], high[1], start[1], length[1], side)  # [w, M]
-        yield Window(low[0], low[1], rows @ mask @ columns.T >= threshold)
+        values = rows @ mask @ columns.T
+        if rule == "matterport":
+            values = np.clip(values, mask.min(), mask.max())  # as skimage does
+        yield Window(low[0], low[1], values >= threshold)
 
 
 def _edges(boxes: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:

@@ -89,10 +89,11 @@ def paste_window(mask, box, size, rule: str = "aligned") -> Tuple[tf.Tensor, tf.
         bitmap: [h, w] bool, h or w 0 when nothing of the mask is in the image.
     """
     side = mask.shape[-1]
+    box = tf.round(box) if rule == "matterport" else box
     starts, stops = _torchvision_box(box, side) if rule == "torchvision" else _edges(box)
     lengths = stops - starts  # [2] float64
     whole = tf.reduce_all(tf.math.is_finite(lengths) & (lengths > 0))
-    reach = lengths / (2 * side)
+    reach = 0.0 if rule == "matterport" else lengths / (2 * side)
     limit = tf.cast(size, tf.float64)
     first = tf.clip_by_value(tf.math.ceil(starts - reach - 0.5), 0.0, limit)
     last = tf.clip_by_value(tf.floor(stops + reach + 0.5), 0.0, limit)
@@ -100,7 +101,10 @@ def paste_window(mask, box, size, rule: str = "aligned") -> Tuple[tf.Tensor, tf.
     last = tf.maximum(first, last)
     rows = _tent_weights(first[0], last[0], starts[0], lengths[0], side)  # [h, M]
     columns = _tent_weights(first[1], last[1], starts[1], lengths[1], side)  # [w, M]
-    return first, tf.matmul(rows @ mask, columns, transpose_b=True) >= THRESHOLD
+    values = tf.matmul(rows @ mask, columns, transpose_b=True)
+    if rule == "matterport":
+        values = tf.clip_by_value(values, tf.reduce_min(mask), tf.reduce_max(mask))
+    return first, values >= THRESHOLD
 
 
 def window_rle(first, bitmap, size) -> tf.Tensor:

@@ -1,9 +1,11 @@
-"""Bilinear resizing by the rules of the three libraries that detectors were trained with."""
+"""Bilinear resizing by the rules of the libraries that detectors were trained with."""
 
 import tensorflow as tf
 
 # Pillow's fixed-point weights have this many bits behind the point (Resample.c: 32 - 8 - 2).
 PILLOW_BITS = 22
+# What a float32 sum that should be whole may lack of it.
+WHOLE = 1e-4
 
 
 def resize(image, size, rule: str = "tensorflow") -> tf.Tensor:
@@ -14,14 +16,17 @@ def resize(image, size, rule: str = "tensorflow") -> tf.Tensor:
         size: (height, width) integers or [2] int32.
         rule: "tensorflow" filters an axis that shrinks, so that thin structures do not vanish
             between the samples; "torch" does not, as torchvision's detectors; "pillow" is Pillow's
-            own filter of uint8 images, equal to it in every pixel (Detectron2's input).
+            own filter of uint8 images, equal to it in every pixel (Detectron2's input); "skimage"
+            does not filter, has black around the image, and cuts decimals off (Matterport's).
 
     Returns:
-        [height, width, C] float32; whole numbers by the rule "pillow".
+        [height, width, C] float32; whole numbers by the rules "pillow" and "skimage".
     """
     size = tf.convert_to_tensor(size, tf.int32)
     if rule == "pillow":
         resized = resize_as_pillow(image, size)
+    elif rule == "skimage":
+        resized = resize_as_skimage(image, size)
     elif rule == "torch":
         resized = tf.image.resize(tf.cast(image, tf.float32), size)
     else:
@@ -42,6 +47,26 @@ def resize_as_pillow(image, size) -> tf.Tensor:
     for axis in (1, 0):  # Pillow's order; the first pass is rounded to whole levels
         image = _filtered(image, size[axis], axis)
     return tf.cast(image, tf.float32)
+
+
+def resize_as_skimage(image, size) -> tf.Tensor:
+    """`skimage.transform.resize(order=1, preserve_range=True)` of [H, W, C] uint8, cast to uint8.
+
+    Its arguments are Matterport's: zeros outside, no antialiasing, clipped to the image's range.
+    Of the pixels whose exact value is whole some are one less there, by rounding errors.
+    """
+    image = tf.cast(image, tf.float32)
+    scale = tf.cast(size, tf.float32) / tf.cast(tf.shape(image)[:2], tf.float32)
+    resized = tf.raw_ops.ScaleAndTranslate(
+        images=tf.pad(image, [[1, 1], [1, 1], [0, 0]])[tf.newaxis],
+        size=size,
+        scale=scale,
+        translation=-scale,  # of the border of zeros
+        kernel_type="triangle",
+        antialias=False,
+    )[0]
+    resized = tf.clip_by_value(resized, tf.reduce_min(image), tf.reduce_max(image))
+    return tf.floor(resized + WHOLE)
 
 
 def _filtered(image, length, axis: int) -> tf.Tensor:

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.ops.anchors import level_stride
-from tfmaskrcnn.ops.boxes import area
+from tfmaskrcnn.ops.roi_levels import roi_levels
 from tfmaskrcnn.ops.tensors import one_hot
 from tfmaskrcnn.ops.tensors import side as length
 from tfmaskrcnn.structures import ROI_LEVELS
@@ -73,6 +73,7 @@ def pyramid_roi_align(
     aligned: bool = True,
     canonical_size: float = 224.0,
     canonical_level: int = 4,
+    level_rounding: str = "floor",
 ) -> tf.Tensor:
     """Features of RoIs, each read from the level that fits its size (FPN, equation 1).
 
@@ -84,16 +85,13 @@ def pyramid_roi_align(
             which has no gradient, is slower, and does not convert to TensorRT.
         aligned: shift by half a feature pixel, so that pixel centres are sampled right; False
             (torchvision's detectors) also makes RoIs at least one feature pixel large.
-        canonical_size: side in input pixels of a RoI that reads level `canonical_level`.
+        canonical_size, canonical_level, level_rounding: see `roi_levels`.
 
     Returns:
         [B, R, S, S, C] float32.
     """
     boxes = tf.stop_gradient(boxes)
-    level = tf.math.log(tf.sqrt(area(boxes)) / canonical_size + 1e-8) / tf.math.log(2.0)
-    level = tf.floor(canonical_level + level)  # [B, R] float32: no casts, for TensorRT
-    first, last = int(ROI_LEVELS[0][1:]), int(ROI_LEVELS[-1][1:])
-    level = tf.clip_by_value(level, first, last) - first
+    level = roi_levels(boxes, canonical_size, canonical_level, level_rounding)
     return _align(atlas, boxes, level, side, sampling_ratio, aligned)
 
 
@@ -148,7 +146,7 @@ def _align(atlas, boxes, level, side, ratio, aligned):
     corners = tf.reshape(corners, [-1, 4])
     inside = tf.reshape(inside, [-1, 2, count])
     image_index = tf.repeat(tf.range(batch), rois)
-    pooled = _pool_samples(canvas, corners, inside, image_index, count, ratio)
+    pooled = pool_samples(canvas, corners, inside, image_index, count, ratio)
     return tf.reshape(pooled, [-1, rois, side, side, canvas.shape[3]])
 
 
@@ -199,7 +197,7 @@ def _align_adaptively(canvas, low, extent, origin, size, side):
     return tf.reshape(pool(canvas), shape)
 
 
-def _pool_samples(canvas, corners, inside, image_index, count, ratio):
+def pool_samples(canvas, corners, inside, image_index, count, ratio):
     """Average of `ratio` x `ratio` bilinear samples: [B*R, count/ratio, count/ratio, C] float32.
 
     Args:

@@ -31,7 +31,7 @@ def adapted(model: MaskRCNN, options: ExportOptions) -> Tuple[MaskRCNN, ModelCon
     config = override(Config(model=model.config), options.overrides()).model
     if options.masks != "roi" and model.mask_head is None:
         raise InputError(f"masks is {options.masks!r}, but the model has no mask head.")
-    if options.network_batch and not config.input.fixed_size:
+    if options.network_batch and not config.input.static_size:
         raise InputError("network_batch wants a fixed input size; give fixed_size too.")
     chosen = chosen_classes(config, options.classes)
     described = labelled(config, chosen, options.names)

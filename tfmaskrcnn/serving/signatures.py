@@ -13,8 +13,10 @@ from tfmaskrcnn.model import MaskRCNN
 from tfmaskrcnn.ops.decoding import CHANNELS, attempted, decode_image, too_large
 from tfmaskrcnn.ops.images import pad_to, padded_size, preprocess
 from tfmaskrcnn.ops.paste_graph import masks_to_bitmaps, masks_to_rle
+from tfmaskrcnn.ops.placement import in_original
 from tfmaskrcnn.ops.tensors import side
 from tfmaskrcnn.serving.options import ExportOptions
+from tfmaskrcnn.structures import Detections
 from tfmaskrcnn.weights import named_weights
 
 # Images that are decoded and resized at the same time; each may take 15 bytes a pixel.
@@ -50,7 +52,7 @@ class Servable(tf.Module):
         # tf.Module does not see through Keras 3's wrappers, and must not see Keras's layers.
         self.weights = [compat.tensor_variable(v) for v in named_weights(model).values()]
         c, batch = model.config.input, self._options.it.network_batch
-        image = (*(c.fixed_size or (None, None)), c.channels)
+        image = (*(c.static_size or (None, None)), c.channels)
         raw = (None, None, None, c.channels)
         self.functions = {
             "serving_default": self._signature(
@@ -107,7 +109,10 @@ class Servable(tf.Module):
 
     def serve_network(self, images: tf.Tensor, sizes: tf.Tensor) -> Dict[str, tf.Tensor]:
         """Detections in preprocessed images [B, H, W, C] of real `sizes` [B, 2]."""
-        found = self._model.it.detect(images, sizes)
+        return self._outputs(self._model.it.detect(images, sizes), sizes)
+
+    def _outputs(self, found: Detections, sizes: tf.Tensor) -> Dict[str, tf.Tensor]:
+        """Detections with boxes relative to `sizes` [B, 2] float32."""
         scale = tf.expand_dims(tf.concat([sizes, sizes], axis=-1), 1)  # [B, 1, 4]
         outputs = {
             "detection_boxes": found.boxes / scale,
@@ -135,7 +140,9 @@ class Servable(tf.Module):
         good = tf.equal(problems, "")
         if self._options.it.on_error == "fail":
             images = _all_good(images, problems)
-        outputs = self.serve_network(images, sizes)
+        found = self._model.it.detect(images, sizes)
+        boxes = in_original(found.boxes, sizes, originals, self._model.it.config)
+        outputs = self._outputs(found._replace(boxes=boxes), tf.cast(originals, tf.float32))
         outputs["image_size"] = originals
         outputs = self._with_masks(outputs, good)
         if self._options.it.on_error == "report":
@@ -152,7 +159,8 @@ class Servable(tf.Module):
         """
         config = self._model.it.config.input
         channels = config.channels
-        padded = tf.TensorSpec([*config.fixed_size, channels]) if config.fixed_size else None
+        static = config.static_size
+        padded = tf.TensorSpec([*static, channels]) if static else None
 
         def ready(source):
             image, problem = decode(source)
@@ -163,7 +171,7 @@ class Servable(tf.Module):
             image, _ = preprocess(image, config)
             size = tf.cast(tf.shape(image)[:2], tf.float32)
             if padded is not None:
-                return pad_to(image, *config.fixed_size), size, original, problem
+                return pad_to(image, *static, config), size, original, problem
             # Sizes may differ within the batch.
             return tf.RaggedTensor.from_tensor(image), size, original, problem
 
