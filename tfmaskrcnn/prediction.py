@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.ops.images import pad_to, padded_size, preprocess
-from tfmaskrcnn.ops.placement import in_original
+from tfmaskrcnn.ops.placement import in_original, points_in_original
 from tfmaskrcnn.structures import Detections
 
 
@@ -73,9 +73,9 @@ class Predictor:
         config = self._model.config
         boxes = in_original(found.boxes[found.valid], resized, size, config).numpy()
         boxes = np.clip(boxes, 0, [height, width, height, width]).astype(np.float32)
-        keypoints = found.keypoints
-        if keypoints is not None:
-            keypoints = keypoints[found.valid] / np.float32([*np.divide(resized, size), 1.0])
+        keypoints = None
+        if found.keypoints is not None:
+            keypoints = points_in_original(found.keypoints[found.valid], resized, size).numpy()
         return Instances(
             boxes=boxes,
             scores=found.scores[found.valid],

@@ -48,13 +48,11 @@ def from_checkpoint(
     Args:
         checkpoint: a file, which is read without PyTorch and without running what it asks for, or
             its arrays by name.
-        source: "torchvision" for `maskrcnn_resnet50_fpn`, `keypointrcnn_resnet50_fpn`,
-            `fasterrcnn_resnet50_fpn` and their like with other plain ResNets. Class k is
-            torchvision's label k. Its COCO_V1 weights want the override
-            "backbone.norm_epsilon=0", which torchvision sets when it loads them itself.
-            "detectron2" for `mask_rcnn_R_50_FPN_3x`, `keypoint_rcnn_R_50_FPN_3x`,
-            `faster_rcnn_R_50_FPN_3x` and their like with other plain ResNets. Class k is
-            Detectron2's k - 1. To train on, set "roi.sampling_ratio=2".
+        source: "torchvision" for `maskrcnn_`, `keypointrcnn_`, `fasterrcnn_resnet50_fpn` and their
+            like with other plain ResNets. Class k is its label k. Its COCO_V1 weights want the
+            override "backbone.norm_epsilon=0", which torchvision sets when it loads them itself.
+            "detectron2" for `mask_rcnn_`, `keypoint_rcnn_`, `faster_rcnn_R_50_FPN_3x` and their
+            like with other ResNets. Class k is its k - 1. To train, set "roi.sampling_ratio=2".
             "matterport" for `mask_rcnn_coco.h5` and its like; class k is Matterport's. What its
             training set otherwise, such as image sizes and anchors, goes into `overrides`.
         num_classes: foreground classes of the model; None takes the checkpoint's. With another

@@ -104,6 +104,21 @@ def in_original(boxes, size, original, config: ModelConfig) -> tf.Tensor:
     return tf.round(boxes) if config.box_head.whole_pixels else boxes
 
 
+def points_in_original(points, size, original):
+    """Keypoints in the resized image as keypoints in the image as given; None stays None.
+
+    Args:
+        points: [..., n, J, 3] float32 (y, x, score), pixels of the resized image.
+        size: [..., 2] (height, width) of the resized image.
+        original: [..., 2] (height, width) of the image as given.
+    """
+    if points is None:
+        return None
+    factor = tf.cast(size, tf.float32) / tf.cast(original, tf.float32)
+    factor = tf.concat([factor, tf.ones_like(factor[..., :1])], axis=-1)
+    return points / tf.expand_dims(tf.expand_dims(factor, -2), -2)
+
+
 def _size_of(images: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.stack([side(images, 1), side(images, 2)]), tf.float32)
 

@@ -13,7 +13,7 @@ from tfmaskrcnn.model import MaskRCNN
 from tfmaskrcnn.ops.decoding import CHANNELS, attempted, decode_image, too_large
 from tfmaskrcnn.ops.images import pad_to, padded_size, preprocess
 from tfmaskrcnn.ops.paste_graph import masks_to_bitmaps, masks_to_rle
-from tfmaskrcnn.ops.placement import in_original
+from tfmaskrcnn.ops.placement import in_original, points_in_original
 from tfmaskrcnn.ops.tensors import side
 from tfmaskrcnn.serving.options import ExportOptions
 from tfmaskrcnn.structures import Detections
@@ -142,7 +142,9 @@ class Servable(tf.Module):
             images = _all_good(images, problems)
         found = self._model.it.detect(images, sizes)
         boxes = in_original(found.boxes, sizes, originals, self._model.it.config)
-        outputs = self._outputs(found._replace(boxes=boxes), tf.cast(originals, tf.float32))
+        keypoints = points_in_original(found.keypoints, sizes, originals)
+        found = found._replace(boxes=boxes, keypoints=keypoints)
+        outputs = self._outputs(found, tf.cast(originals, tf.float32))
         outputs["image_size"] = originals
         outputs = self._with_masks(outputs, good)
         if self._options.it.on_error == "report":
