@@ -13,12 +13,13 @@ SOURCES = sorted([*(ROOT / PACKAGE).rglob("*.py"), *(ROOT / "export").rglob("*.p
 # Ranks by the first part of the name below the package; `export` is the folder beside it.
 RANKS = {
     **dict.fromkeys(["config", "model_config", "config_files", "structures", "compat"], 0),
+    **dict.fromkeys(["section", "keypoint_config", "person_keypoints"], 0),
     **dict.fromkeys(["errors", "files", "quiet", "versions"], 0),
     "ops": 1,
     **dict.fromkeys(["layers", "losses", "instances", "prediction", "weights", "gradients"], 2),
     **dict.fromkeys(["proposals", "detections", "served"], 2),
     **dict.fromkeys(["training", "model"], 3),
-    **dict.fromkeys(["data", "evaluation", "drawing", "visualize"], 4),
+    **dict.fromkeys(["data", "evaluation", "strokes", "drawing", "visualize"], 4),
     **dict.fromkeys(["train", "checkpoints", "serving", "portable"], 5),
     **dict.fromkeys(["cli", "cli_arguments", "cli_export", "cli_portable", "command"], 6),
     **dict.fromkeys(["__main__", "sources", "export"], 6),
@@ -27,7 +28,8 @@ RANKS = {
 APART_FROM_THE_MODEL = {
     "data": {"instances"},
     "evaluation": {"instances", "served", "data"},
-    "drawing": set(),
+    "strokes": set(),
+    "drawing": {"strokes"},
     "visualize": {"instances", "data", "drawing"},
 }
 # These are copied to the machine that measures, alone.

@@ -64,8 +64,7 @@ def _add_train(commands) -> None:
         "train",
         _train,
         "Train a model. CONFIG is a YAML file; the folder gets config.json, weights.npz (the best "
-        "epoch by mask AP, or box AP without masks), states/ (to resume), history.csv and "
-        "curves.png.",
+        "epoch by AP), states/ (to resume), history.csv and curves.png.",
     )
     parser.add_argument("config", metavar="CONFIG", help="YAML file, see configs/")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="the run's folder")
@@ -78,8 +77,8 @@ def _add_evaluate(commands) -> None:
         commands,
         "evaluate",
         _evaluate,
-        "Box and mask AP of a model. MODEL is a run folder or an exported SavedModel; without "
-        "--json and --images a run's own val split is taken.",
+        "Box, mask and keypoint AP of a model. MODEL is a run folder or an exported SavedModel; "
+        "without --json and --images a run's own val split is taken.",
     )
     parser.add_argument("model", metavar="MODEL", help="run folder or SavedModel folder")
     parser.add_argument("--json", metavar="FILE", help="COCO instance annotations")
@@ -163,6 +162,7 @@ def _evaluate(options) -> None:
             limit=options.limit,
             progress=progress,
             channels=source.channels,
+            keypoint_sigmas=source.keypoint_sigmas,
         )
     print(result.table())
     if options.results:

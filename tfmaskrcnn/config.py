@@ -71,7 +71,7 @@ class TrainConfig(Section):
     weight_decay: NotNegative = 1e-4  # L2 on kernels only
     clip_norm: Optional[Positive] = None  # of all gradients together
     evaluate_every: Count = 1  # epochs between evaluations on the val split
-    early_stop: Optional[Count] = None  # epochs without a better mask AP (or box AP)
+    early_stop: Optional[Count] = None  # epochs without a better AP
     save_every: Optional[Count] = None  # steps between saved states, besides those of each epoch
     keep_states: Count = 2  # the last so many; a damaged one makes way for the one before
     schedule: ScheduleConfig = ScheduleConfig()

@@ -1,4 +1,4 @@
-"""How instances are painted: fills, contours, boxes, labels, colours; `visualize` is the front."""
+"""How instances are painted: fills, contours, boxes, keypoints, labels. See `visualize`."""
 
 import functools
 import os
@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from tfmaskrcnn.ops.paste import Window
+from tfmaskrcnn.strokes import strokes
 
 Color = Tuple[int, int, int]
 
@@ -28,6 +29,7 @@ PALETTE: Tuple[Color, ...] = (
     (205, 133, 85),
 )
 CROWD_COLOR: Color = (190, 190, 190)
+SEAM_COLOR: Color = (25, 25, 25)  # around the lines of a skeleton
 FILL_OPACITY = 0.4
 BOX_OPACITY = 0.75
 SMALL_SIDE = 1000  # images with a longer side under this are enlarged by a whole factor
@@ -42,6 +44,9 @@ class DrawnObject(NamedTuple):
     box: np.ndarray  # [4] yxyx pixels of the original image
     color: Color
     label: str  # empty for none
+    # [J, 3] (y, x, score or visibility), pixels of the original image; above 0 is drawn.
+    keypoints: Optional[np.ndarray] = None
+    skeleton: Sequence[Tuple[int, int]] = ()  # keypoints joined by lines
 
 
 def paint(
@@ -79,6 +84,9 @@ def paint(
         # Boxes help to tell what a label belongs to; around unlabelled masks they are clutter.
         if has_labels or not windows:
             overlay.box(boxes[i], objects[i].color, max(1.0, line / 2))
+    for i in order:
+        if objects[i].keypoints is not None:
+            overlay.keypoints(objects[i], scale, line)
     picture = Image.fromarray(overlay.on(base))
     _write_labels(picture, boxes, objects)
     return np.asarray(picture)
@@ -118,6 +126,24 @@ class _Overlay:
         ):
             self.color[y, x] = color
             self.opacity[y, x] = np.maximum(self.opacity[y, x], BOX_OPACITY)
+
+    def keypoints(self, item: DrawnObject, scale: int, line: float) -> None:
+        """Lines of the object's colour in a dark seam, and dots with a white rim over them."""
+        drawn = item.keypoints[:, 2] > 0
+        places = item.keypoints[:, 1::-1] * (scale * self.factor)  # (x, y)
+        lines = [(places[a], places[b]) for a, b in item.skeleton if drawn[a] and drawn[b]]
+        dots = places[drawn]
+        unit = line * self.factor
+        for width, radius, color in (
+            (1.8 * unit, 2.2 * unit, SEAM_COLOR),
+            (1.0 * unit, 0.0, item.color),
+            (0.0, 1.8 * unit, (255, 255, 255)),
+            (0.0, 1.2 * unit, item.color),
+        ):
+            shown = (lines if width else [], dots if radius else [])
+            part, bitmap = strokes(self.opacity.shape, *shown, width, radius)
+            self.color[part][bitmap] = color
+            self.opacity[part][bitmap] = 1.0
 
     def on(self, base: np.ndarray) -> np.ndarray:
         """The uint8 picture of `base` under the overlay."""

@@ -26,6 +26,10 @@ class Instances:
     # D COCO compressed RLE dicts, where the masks are known to the pixel (annotations, results of
     # another program); used instead of `mask_probabilities`.
     exact_rle: Optional[List[Dict]] = None
+    # [D, J, 3] float32 (y, x, score), pixels of the image as given.
+    keypoints: Optional[np.ndarray] = None
+    skeleton: Sequence[Tuple[int, int]] = ()  # pairs of keypoints, by index from 0, to draw lines
+    keypoint_offset: float = 0.5  # what COCO's keypoints, which name pixels, are short of these
 
     def __post_init__(self):
         """Take anything array-like, check that the lengths agree."""
@@ -37,6 +41,10 @@ class Instances:
             shape = np.shape(self.mask_probabilities)
             side = shape[2] if len(shape) == 3 else 0
             self._take("mask_probabilities", np.float32, (count, side, side))
+        if self.keypoints is not None:
+            shape = np.shape(self.keypoints)
+            joints = shape[1] if len(shape) == 3 else 0
+            self._take("keypoints", np.float32, (count, joints, 3))
         if self.exact_rle is not None and len(self.exact_rle) != count:
             raise ValueError(f"exact_rle has {len(self.exact_rle)} entries, wanted {count}.")
         height, width = self.size
@@ -58,6 +66,7 @@ class Instances:
             classes=self.classes[rows],
             mask_probabilities=None if probabilities is None else probabilities[rows],
             exact_rle=None if rle is None else [rle[i] for i in rows],
+            keypoints=None if self.keypoints is None else self.keypoints[rows],
         )
         if "masks" in self.__dict__:  # pasted already
             chosen.__dict__["masks"] = self.masks[rows]
@@ -119,6 +128,11 @@ class Instances:
         if self.has_masks:
             for entry, rle in zip(results, self.rle()):
                 entry["segmentation"] = rle
+        if self.keypoints is not None:
+            for entry, points in zip(results, self.keypoints.astype(np.float64)):
+                # Nothing is said of visibility; COCO's results have a number in its place.
+                y, x = (points[:, i] - self.keypoint_offset for i in range(2))
+                entry["keypoints"] = np.stack([x, y, points[:, 2]], axis=1).reshape(-1).tolist()
         return [entry for entry in results if entry["category_id"] is not None]
 
     def _take(self, name: str, dtype, shape: Tuple[int, ...]) -> None:

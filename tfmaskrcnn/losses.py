@@ -8,8 +8,9 @@ from typing import Dict, NamedTuple
 
 import tensorflow as tf
 
-from tfmaskrcnn.model_config import BoxHeadConfig, MaskHeadConfig, RpnConfig
+from tfmaskrcnn.model_config import BoxHeadConfig, KeypointHeadConfig, MaskHeadConfig, RpnConfig
 from tfmaskrcnn.ops.boxes import encode_boxes
+from tfmaskrcnn.ops.keypoints import keypoint_targets
 from tfmaskrcnn.ops.masks import mask_targets
 from tfmaskrcnn.ops.matching import match_boxes
 from tfmaskrcnn.ops.sampling import sample_rows
@@ -23,7 +24,8 @@ from tfmaskrcnn.structures import (
 
 BOX_LOSS_NAMES = ("rpn_cls_loss", "rpn_box_loss", "cls_loss", "box_loss")
 MASK_LOSS_NAMES = ("mask_loss",)
-LOSS_NAMES = BOX_LOSS_NAMES + MASK_LOSS_NAMES
+KEYPOINT_LOSS_NAMES = ("keypoint_loss",)
+LOSS_NAMES = BOX_LOSS_NAMES + MASK_LOSS_NAMES + KEYPOINT_LOSS_NAMES
 
 
 class LossTerm(NamedTuple):
@@ -132,6 +134,28 @@ def mask_losses(
     if config.loss == "softmax":
         return {"mask_loss": softmax_mask_loss(logits, targets, classes, rois.positive)}
     return {"mask_loss": mask_loss(own_channel(logits, classes - 1), targets, rois.positive)}
+
+
+def keypoint_losses(
+    logits: tf.Tensor, rois: RoiSample, truth: GroundTruth, config: KeypointHeadConfig
+) -> Dict[str, LossTerm]:
+    """Cross-entropy over the positions of each heat map (Mask R-CNN, section 5).
+
+    Only visible keypoints inside their positive RoI count.
+
+    Args:
+        logits: [B, R, J, M, M] float32.
+        rois: as many as can be positive.
+        truth: with keypoints.
+        config: weight of the loss and what it is divided by.
+    """
+    target = keypoint_targets(rois.boxes, truth.keypoints, rois.gt_index, logits.shape[3])
+    seen = target.visible & rois.positive[..., tf.newaxis]  # [B, R, J]
+    flat = tf.reshape(logits, tf.concat([tf.shape(seen), [-1]], axis=0))  # [B, R, J, M * M]
+    each = tf.nn.sparse_softmax_cross_entropy_with_logits(target.position, flat)
+    total = config.loss_weight * tf.reduce_sum(tf.where(seen, each, 0.0))
+    count = number_of(seen if config.normalize_by_visible else tf.ones_like(seen))
+    return {"keypoint_loss": LossTerm(total, count)}
 
 
 def positives_only(rois: RoiSample, config: BoxHeadConfig) -> RoiSample:

@@ -13,16 +13,19 @@ from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.layers.backbones import make_backbone
 from tfmaskrcnn.layers.box_head import BoxHead
 from tfmaskrcnn.layers.fpn import Fpn
+from tfmaskrcnn.layers.keypoint_head import KeypointHead
 from tfmaskrcnn.layers.mask_head import MaskHead
 from tfmaskrcnn.layers.rpn import RpnHead
-from tfmaskrcnn.losses import BOX_LOSS_NAMES, MASK_LOSS_NAMES, LossTerm
+from tfmaskrcnn.losses import BOX_LOSS_NAMES, KEYPOINT_LOSS_NAMES, MASK_LOSS_NAMES, LossTerm
 from tfmaskrcnn.model_config import ModelConfig, mask_channels
 from tfmaskrcnn.ops.anchors import pyramid_anchors
 from tfmaskrcnn.ops.atlas import Atlas, build_atlas
 from tfmaskrcnn.ops.crop import pyramid_crop
-from tfmaskrcnn.ops.placement import clip_sizes, in_image, inner_boxes, outer_boxes
+from tfmaskrcnn.ops.keypoints import decode_heatmaps
+from tfmaskrcnn.ops.placement import clip_sizes, in_image, inner_boxes, outer_boxes, points_in_image
 from tfmaskrcnn.ops.roi_align import pyramid_roi_align
 from tfmaskrcnn.ops.roi_pool import pyramid_roi_pool
+from tfmaskrcnn.ops.tensors import side
 from tfmaskrcnn.prediction import Predictor
 from tfmaskrcnn.proposals import select_proposals
 from tfmaskrcnn.structures import (
@@ -42,7 +45,8 @@ class MaskRCNN(TrainableModel):
     A training batch is a dict as `tfmaskrcnn.data.from_coco` makes it: `image` [B, H, W, 3]
     float32, normalised and zero-padded; `size` [B, 2] float32, height and width without padding;
     `image_id` [B] int64; `seed` [B, 2] int32; and `gt_boxes`, `gt_classes`, `gt_masks`, `gt_valid`,
-    `gt_crowd` as in `structures.GroundTruth`. Without a mask branch `gt_masks` is not looked at.
+    `gt_crowd`, with a keypoint head `gt_keypoints`, as in `structures.GroundTruth`. Without a mask
+    branch `gt_masks` is not looked at.
 
     Args:
         config: a `ModelConfig`, a whole `Config`, or either as a dict.
@@ -64,7 +68,9 @@ class MaskRCNN(TrainableModel):
         )
         self.box_head = _box_head(c)
         self.mask_head = _mask_head(c) if c.mask_head.enabled else None
-        self.track_losses(BOX_LOSS_NAMES + (MASK_LOSS_NAMES if self.mask_head else ()))
+        self.keypoint_head = _keypoint_head(c) if c.keypoint_head.enabled else None
+        names = BOX_LOSS_NAMES + (MASK_LOSS_NAMES if self.mask_head else ())
+        self.track_losses(names + (KEYPOINT_LOSS_NAMES if self.keypoint_head else ()))
         self._predictor = Predictor(self)
         self.build()
 
@@ -76,11 +82,10 @@ class MaskRCNN(TrainableModel):
         self.backbone.build((None, None, None, self.config.input.channels))
         self.fpn.build({k: (None, None, None, n) for k, n in self.backbone.out_channels.items()})
         self.rpn.build((None, None, None, channels))
-        side = self.config.box_head.roi_side
-        self.box_head.build((None, None, side, side, channels))
-        if self.mask_head:
-            side = self.config.mask_head.roi_side
-            self.mask_head.build((None, None, side, side, channels))
+        heads = (self.box_head, self.config.box_head), (self.mask_head, self.config.mask_head)
+        for head, c in (*heads, (self.keypoint_head, self.config.keypoint_head)):
+            if head:
+                head.build((None, None, c.roi_side, c.roi_side, channels))
         self.built = True
 
     # The network, in the order of the paper.
@@ -122,7 +127,7 @@ class MaskRCNN(TrainableModel):
     def detect(
         self, images: tf.Tensor, sizes: tf.Tensor, score_threshold: Optional[float] = None
     ) -> Detections:
-        """Boxes, classes, scores and masks of the objects in a batch.
+        """Boxes, classes, scores, masks and keypoints of the objects in a batch.
 
         Args:
             images: [B, H, W, 3] float32, normalised and padded; H and W multiples of 32.
@@ -138,14 +143,24 @@ class MaskRCNN(TrainableModel):
         logits, deltas = self.box_head(self.roi_features(atlas, proposals.boxes, c.roi_side))
         kept = select_detections(logits, deltas, proposals, limits.detections, c, score_threshold)
         masks = self.masks_of(atlas, kept.boxes, kept.classes) if self.mask_head else None
+        sides = side(images, 1), side(images, 2)
+        keypoints = self.keypoints_of(atlas, kept.boxes, sides) if self.keypoint_head else None
+        keypoints = points_in_image(keypoints, images, sizes, self.config)
         classes = tf.where(kept.valid, kept.classes + 1.0, 0.0)
         boxes = in_image(kept.boxes, images, sizes, self.config)
-        return Detections(boxes, kept.scores, classes, kept.valid, masks)
+        return Detections(boxes, kept.scores, classes, kept.valid, masks, keypoints)
 
     def masks_of(self, atlas: Atlas, boxes: tf.Tensor, class_index: tf.Tensor) -> tf.Tensor:
         """Mask probabilities [B, D, M, M] of boxes [B, D, 4] and 0-based classes [B, D]."""
         features = self.roi_features(atlas, boxes, self.config.mask_head.roi_side)
         return mask_probabilities(self.mask_head, features, class_index, self.config.mask_head)
+
+    def keypoints_of(self, atlas: Atlas, boxes: tf.Tensor, image_sides) -> tf.Tensor:
+        """Keypoints [B, D, J, 3] (y, x, score) in boxes [B, D, 4] of images of (H, W) pixels."""
+        c = self.config.keypoint_head
+        logits = self.keypoint_head(self.roi_features(atlas, boxes, c.roi_side))
+        boxes = outer_boxes(boxes, self.config)
+        return decode_heatmaps(logits, boxes, image_sides, c.score)
 
     def call(self, inputs, training=None):
         """A batch's `image` and `size` -> `Detections` as a dict, for `keras.Model.predict`."""
@@ -156,7 +171,7 @@ class MaskRCNN(TrainableModel):
     # Training.
 
     def loss_terms(self, batch: Dict[str, tf.Tensor], training: bool) -> Dict[str, LossTerm]:
-        """The five losses of a batch as sums and counts (section 3: L_cls + L_box + L_mask)."""
+        """The losses of a batch as sums and counts (section 3: L_cls + L_box + L_mask)."""
         truth, seeds = ground_truth_of(batch), batch["seed"]
         inner_truth = truth._replace(boxes=inner_boxes(truth.boxes, self.config))
         box_config = self.config.box_head
@@ -170,14 +185,18 @@ class MaskRCNN(TrainableModel):
         features = self.roi_features(atlas, rois.boxes, box_config.roi_side)
         logits, deltas = self.box_head(features, training=training, valid=rois.valid)
         terms.update(losses.box_losses(logits, deltas, rois, inner_truth, box_config))
-        if not self.mask_head:
-            return terms
-        rois = losses.positives_only(rois, box_config)
-        features = self.roi_features(atlas, rois.boxes, self.config.mask_head.roi_side)
-        logits = self.mask_head(features, training=training, valid=rois.positive)
+        inner = losses.positives_only(rois, box_config)
         # Where a box ends must not move the mask within it.
-        rois = rois._replace(boxes=outer_boxes(rois.boxes, self.config))
-        terms.update(losses.mask_losses(logits, rois, truth, self.config.mask_head))
+        rois = inner._replace(boxes=outer_boxes(inner.boxes, self.config))
+        if self.mask_head:
+            c = self.config.mask_head
+            features = self.roi_features(atlas, inner.boxes, c.roi_side)
+            logits = self.mask_head(features, training=training, valid=rois.positive)
+            terms.update(losses.mask_losses(logits, rois, truth, c))
+        if self.keypoint_head:
+            c = self.config.keypoint_head
+            logits = self.keypoint_head(self.roi_features(atlas, inner.boxes, c.roi_side))
+            terms.update(losses.keypoint_losses(logits, rois, truth, c))
         return terms
 
     # Prediction.
@@ -228,6 +247,11 @@ def _mask_head(config: ModelConfig) -> MaskHead:
     c = config.mask_head
     masks = mask_channels(c, config.num_classes)
     return MaskHead(masks, c.channels, c.num_convs, c.norm, name="mask_head")
+
+
+def _keypoint_head(config: ModelConfig) -> KeypointHead:
+    c = config.keypoint_head
+    return KeypointHead(c.num_keypoints, c.channels, c.num_convs, name="keypoint_head")
 
 
 def _model_config(config) -> ModelConfig:

@@ -9,18 +9,11 @@ from typing import Annotated, Literal, Optional, Tuple, Union
 import pydantic
 from pydantic import Field
 
-Count = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]  # of a whole; also an IoU or a probability
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+from tfmaskrcnn.keypoint_config import KeypointHeadConfig
+from tfmaskrcnn.section import Count, NotNegative, Positive, Section, Share
+
 FourFactors = Tuple[Positive, Positive, Positive, Positive]
 MAX_TOP_K = 3840  # of TensorRT
-
-
-class Section(pydantic.BaseModel):
-    """A frozen part of the configuration that refuses unknown keys."""
-
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
 class InputConfig(Section):
@@ -288,6 +281,7 @@ class ModelConfig(Section):
     roi: RoiConfig = RoiConfig()
     box_head: BoxHeadConfig = BoxHeadConfig()
     mask_head: MaskHeadConfig = MaskHeadConfig()
+    keypoint_head: KeypointHeadConfig = KeypointHeadConfig()
 
     @pydantic.model_validator(mode="after")
     def _groups_fit_the_channels(self):

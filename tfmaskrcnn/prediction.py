@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.ops.images import pad_to, padded_size, preprocess
-from tfmaskrcnn.ops.placement import in_original
+from tfmaskrcnn.ops.placement import in_original, points_in_original
 from tfmaskrcnn.structures import Detections
 
 
@@ -49,7 +49,7 @@ class Predictor:
         found = self._graph(float(threshold))(batch, tf.constant(sizes, tf.float32))
         found = Detections(*(None if part is None else part.numpy() for part in found))
         return [
-            self._instances(_image(found, i), image.shape[:2], sizes[i])
+            self._instances(_of_image(found, i), image.shape[:2], sizes[i])
             for i, image in enumerate(images)
         ]
 
@@ -70,21 +70,27 @@ class Predictor:
     def _instances(self, found: Detections, size, resized) -> Instances:
         """Detections of one image, `resized` (height, width), in pixels of the original `size`."""
         height, width = size
-        boxes = in_original(found.boxes[found.valid], resized, size, self._model.config).numpy()
+        config = self._model.config
+        boxes = in_original(found.boxes[found.valid], resized, size, config).numpy()
         boxes = np.clip(boxes, 0, [height, width, height, width]).astype(np.float32)
+        keypoints = None
+        if found.keypoints is not None:
+            keypoints = points_in_original(found.keypoints[found.valid], resized, size).numpy()
         return Instances(
             boxes=boxes,
             scores=found.scores[found.valid],
             classes=found.classes[found.valid].astype(np.int32),
             size=(height, width),
             mask_probabilities=None if found.masks is None else found.masks[found.valid],
-            class_names=self._model.config.class_names,
-            paste_rule=self._model.config.mask_head.paste_rule,
+            class_names=config.class_names,
+            paste_rule=config.mask_head.paste_rule,
+            keypoints=keypoints,
+            skeleton=config.keypoint_head.skeleton,
+            keypoint_offset=config.keypoint_head.pixel_offset,
         )
 
 
-def _image(found: Detections, i: int) -> Detections:
-    """Row `i` of all that was found in a batch."""
+def _of_image(found: Detections, i: int) -> Detections:
     return Detections(*(None if part is None else part[i] for part in found))
 
 

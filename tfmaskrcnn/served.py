@@ -21,7 +21,8 @@ def served_instances(
         outputs: `detection_boxes` [B, D, 4] normalised yxyx, `detection_scores` [B, D],
             `detection_classes` [B, D], `num_detections` [B]; and for masks one of
             `detection_masks` [B, D, M, M], `detection_masks_rle` [B, D] of str or bytes, and
-            `detection_masks_reframed` [B, D, H, W].
+            `detection_masks_reframed` [B, D, H, W]; and for keypoints `detection_keypoints`
+            [B, D, J, 2] normalised yx with `detection_keypoint_scores` [B, D, J].
         i: which image.
         size: its (height, width); None takes the output `image_size` [B, 2].
         class_names: of classes 1..K.
@@ -47,7 +48,17 @@ def served_instances(
         class_names=class_names,
         paste_rule=paste_rule,
         exact_rle=exact,
+        keypoints=_keypoints(outputs, i, count, size),
     )
+
+
+def _keypoints(outputs: Mapping[str, np.ndarray], i: int, count: int, size):
+    """[D, J, 3] float32 (y, x, score) in pixels, if the model gives keypoints."""
+    if "detection_keypoints" not in outputs:
+        return None
+    points = np.asarray(outputs["detection_keypoints"][i], np.float32)[:count] * np.float32(size)
+    scores = np.asarray(outputs["detection_keypoint_scores"][i], np.float32)[:count, :, None]
+    return np.concatenate([points, scores], axis=-1)
 
 
 def image_errors(outputs: Mapping[str, np.ndarray]) -> Sequence[str]:

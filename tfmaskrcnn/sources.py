@@ -37,6 +37,7 @@ class Source(NamedTuple):
     val_images: Optional[str] = None
     max_detections: Tuple[int, ...] = (1, 10, 100)
     channels: int = 3  # of the images that `predict` takes
+    keypoint_sigmas: Tuple[float, ...] = ()
 
 
 def is_saved_model(folder: str) -> bool:
@@ -74,6 +75,7 @@ def open_source(folder: str, needs_data: bool = False) -> Source:
         config.data.val_images,
         config.evaluation.max_detections,
         config.model.input.channels,
+        config.model.keypoint_head.sigmas,
     )
 
 
@@ -105,11 +107,15 @@ def _open_saved_model(folder: str) -> Source:
     model, predict = exported_config(folder), saved_model_predictor(folder)
     names, ids = tuple(model.get("class_names", ())), tuple(model.get("category_ids", ()))
 
+    head = model.get("keypoint_head", {})
+    labels = {"class_names": names, "skeleton": head.get("skeleton", ())}
+
     def named(images):
-        return [dataclasses.replace(found, class_names=names) for found in predict(images)]
+        return [dataclasses.replace(found, **labels) for found in predict(images)]
 
     channels = model.get("input", {}).get("channels", 3)
-    return Source(named, names, ids, channels=channels)
+    sigmas = tuple(head.get("sigmas", ()))
+    return Source(named, names, ids, channels=channels, keypoint_sigmas=sigmas)
 
 
 def predict_files(

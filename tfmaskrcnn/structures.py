@@ -8,6 +8,7 @@
 | `N`    | anchors of an image, in all  | `S`    | side of a RoI's sampling grid  |
 | `R`    | RoIs an image                | `M`    | side of a predicted mask       |
 | `G`    | ground-truth objects         | `L`    | pyramid levels                 |
+| `J`    | keypoints of an object       |        |                                |
 
 Boxes are (y1, x1, y2, x2) float32 pixels of the padded input, continuous, without a legacy +1.
 """
@@ -32,6 +33,8 @@ class GroundTruth(NamedTuple):
     masks: Optional[tf.Tensor]
     valid: tf.Tensor  # [B, G] bool
     crowd: tf.Tensor  # [B, G] bool: a region of many objects, never a target (COCO's iscrowd)
+    # [B, G, J, 3] float32 (y, x, visibility), pixels; seen above 0. None without a keypoint head.
+    keypoints: Optional[tf.Tensor] = None
 
 
 class RpnOutput(NamedTuple):
@@ -61,9 +64,12 @@ class Detections(NamedTuple):
     # [B, D, M, M] float32, probabilities of the detected class inside the box; None without a
     # mask branch.
     masks: Optional[tf.Tensor] = None
+    # [B, D, J, 3] float32 (y, x, score), pixels of the padded input; None without a keypoint head.
+    keypoints: Optional[tf.Tensor] = None
 
 
 def ground_truth_of(batch: Dict[str, tf.Tensor]) -> GroundTruth:
     """The `GroundTruth` of a training batch: its keys `gt_boxes`, `gt_classes`, ... by name."""
-    parts = {name: batch[f"gt_{name}"] for name in GroundTruth._fields if name != "masks"}
-    return GroundTruth(masks=batch.get("gt_masks"), **parts)
+    keys = {name: f"gt_{name}" for name in GroundTruth._fields}
+    optional = {name: batch.get(keys.pop(name)) for name in ("masks", "keypoints")}
+    return GroundTruth(**optional, **{name: batch[key] for name, key in keys.items()})

@@ -1,7 +1,7 @@
 """Images with their instances drawn in, images side by side, curves of a training run."""
 
 import os
-from typing import Dict, Iterator, Optional, Sequence
+from typing import Dict, Iterator, Optional, Sequence, Tuple
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -20,6 +20,8 @@ from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.ops.paste import Window, paste_windows, rle_to_masks
 
 MAX_LABELS = 40  # with more objects labels hide more than they tell
+# A keypoint of a lower score is not drawn; Detectron's choice for the probability of a pixel.
+MIN_KEYPOINT_SCORE = 0.05
 
 
 def draw(
@@ -29,7 +31,7 @@ def draw(
     max_instances: int = 1000,
     labels: Optional[bool] = None,
 ) -> np.ndarray:
-    """The image with masks, boxes and labels of its instances; small images are enlarged.
+    """The image with masks, boxes, keypoints and labels of its instances; small ones are enlarged.
 
     Colours tell classes apart; instances, where there is only one class.
 
@@ -54,16 +56,26 @@ def draw(
         labels = len(found) <= MAX_LABELS and not one_class
     texts = [f"{n} {s:.2f}" if labels else "" for n, s in zip(found.names, found.scores)]
     colors = choose_colors(found.boxes, found.classes, one_class)
-    objects = [DrawnObject(*parts) for parts in zip(found.boxes, colors, texts)]
+    points = [None] * len(found)
+    if found.keypoints is not None:
+        points = found.keypoints - np.float32([0, 0, MIN_KEYPOINT_SCORE])
+    objects = [
+        DrawnObject(*parts, found.skeleton) for parts in zip(found.boxes, colors, texts, points)
+    ]
     return paint(image, objects, lambda scale: _instance_windows(found, scale))
 
 
 def draw_ground_truth(
-    image: np.ndarray, record, class_names: Sequence[str] = (), labels: Optional[bool] = None
+    image: np.ndarray,
+    record,
+    class_names: Sequence[str] = (),
+    labels: Optional[bool] = None,
+    skeleton: Sequence[Tuple[int, int]] = (),
 ) -> np.ndarray:
     """The image with the annotated objects of its `data.coco.Record`, drawn like `draw` does.
 
     Crowd regions are grey. If an annotation has no segmentation, all are drawn as boxes.
+    `skeleton` are pairs of keypoints to join by lines.
     """
     count = len(record.classes)
     one_class = len(class_names) == 1 or (not class_names and np.all(record.classes == 1))
@@ -78,7 +90,8 @@ def draw_ground_truth(
     size = record.height, record.width
     boxes_alone = any(s is None for s in record.segmentations)
     masks = (decode(s, *size) for s in ([] if boxes_alone else record.segmentations))
-    objects = [DrawnObject(*parts) for parts in zip(record.boxes, colors, texts)]
+    points = [None] * count if record.keypoints is None else record.keypoints
+    objects = [DrawnObject(*parts, skeleton) for parts in zip(record.boxes, colors, texts, points)]
     return paint(image, objects, lambda scale: (smooth_window(m, scale) for m in masks))
 
 
@@ -147,10 +160,10 @@ def _plot_losses(axes, losses: Dict[str, Sequence[float]]) -> None:
 
 
 def _plot_precisions(axes, precisions: Dict[str, Sequence[float]]) -> None:
-    """Masks and boxes by colour, AP thick, AP50 and AP75 by line style."""
+    """Masks, boxes and keypoints by colour, AP thick, AP50 and AP75 by line style."""
     for name in sorted(precisions, key=lambda n: ("mask" not in n, n)):
         kind, measure = name.split("_")[-2:]
-        color = {"mask": "#1f6fd6", "box": "#e8710a"}.get(kind, "#555555")
+        color = {"mask": "#1f6fd6", "box": "#e8710a", "keypoint": "#1b9e4b"}.get(kind, "#555555")
         style = {"ap": "-", "ap50": "--", "ap75": ":"}[measure]
         values = [v if v >= 0 else np.nan for v in precisions[name]]  # -1 is COCO's "absent"
         label = f"{kind} {measure.upper()}"

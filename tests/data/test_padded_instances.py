@@ -63,6 +63,7 @@ def test_whole_objects_keep_their_boxes_and_padding_is_zero():
         "masks": "uint8",
         "valid": "bool",
         "crowd": "bool",
+        "index": "int32",
     }
 
 

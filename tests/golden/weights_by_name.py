@@ -22,6 +22,8 @@ GAINS = {
     "anchor_deltas": 0.02,
     "objectness_logits": 0.6,
     "mask_head.predictor": 6.0,
+    "kps_score_lowres": 6.0,
+    "keypoint_head.score_lowres": 6.0,
 }
 # The same for Matterport's layers, by the beginning of their names.
 KERAS_GAINS = {
@@ -34,7 +36,7 @@ KERAS_GAINS = {
     "conv1": 0.0004,
     "mrcnn_mask": 2.0,
 }
-TRANSPOSED = ("conv5_mask", "mask_head.deconv")
+TRANSPOSED = ("conv5_mask", "mask_head.deconv", "score_lowres")
 NORMS = (".bn", ".norm.", "downsample.1")
 
 
@@ -122,3 +124,22 @@ def image(height, width, seed):
         canvas += colour * inside[..., None]
     canvas = 0.5 + 0.18 * canvas + rng.normal(0, 0.03, canvas.shape)
     return (np.clip(canvas, 0, 1).astype(np.float32) * 255).round().astype(np.uint8)
+
+
+def heat_maps(number, joints, seed):
+    """([number, joints, 56, 56] float32 logits, [number, 4] float32 xyxy boxes).
+
+    The first half are peaks, with and without a little noise, the others noise alone; the boxes'
+    sides go from half a pixel to 600.
+    """
+    rng = np.random.default_rng(seed)
+    maps = rng.normal(0, 1, (number, joints, 56, 56))
+    y, x = np.mgrid[:56, :56]
+    for i, k in np.ndindex(number // 2, joints):
+        (center_y, center_x), width = rng.uniform(-2, 58, 2), rng.uniform(1, 12)
+        distance = ((y - center_y) ** 2 + (x - center_x) ** 2) / width**2
+        maps[i, k] = maps[i, k] * (0.05 if i % 2 else 0) + 8 * np.exp(-distance)
+    sides = np.exp(rng.uniform(np.log(0.5), np.log(600), (number, 2)))
+    corner = rng.uniform(0, 300, (number, 2))
+    boxes = np.concatenate([corner, corner + sides], axis=1)
+    return maps.astype(np.float32), boxes.astype(np.float32)

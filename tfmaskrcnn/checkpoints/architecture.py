@@ -8,7 +8,7 @@ from tfmaskrcnn.checkpoints.resnet import Backbone
 
 
 class Architecture(NamedTuple):
-    """A Mask R-CNN or Faster R-CNN with a pyramid. Norms are "none", "bn" or "gn"."""
+    """A Mask, Faster or Keypoint R-CNN with a pyramid. Norms are "none", "bn" or "gn"."""
 
     backbone: Backbone
     num_classes: int  # K, foreground only
@@ -20,6 +20,9 @@ class Architecture(NamedTuple):
     box_norm: str = "none"
     num_box_fcs: int = 2
     class_agnostic: bool = False  # boxes
+    class_agnostic_masks: bool = False
+    num_keypoint_convs: int = 0
+    num_keypoints: int = 0  # J, 0 without a keypoint head
     # Further overrides of the configuration: channels, and what the dialect makes of all this.
     settings: Tuple[str, ...] = ()
 
@@ -46,6 +49,11 @@ class Architecture(NamedTuple):
         if self.num_mask_convs:
             masks = f"num_convs={self.num_mask_convs}", f"norm={kinds[self.mask_norm]}"
             found[-1:] = [f"mask_head.{key}" for key in masks]
+            found.append(f"mask_head.class_agnostic={str(self.class_agnostic_masks).lower()}")
+        if self.num_keypoints:
+            found.append("keypoint_head.enabled=true")
+            found.append(f"keypoint_head.num_keypoints={self.num_keypoints}")
+            found.append(f"keypoint_head.num_convs={self.num_keypoint_convs}")
         return [*found, *self.settings]
 
 

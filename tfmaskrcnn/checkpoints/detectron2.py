@@ -1,4 +1,4 @@
-"""Weights of Detectron2's Mask R-CNN and Faster R-CNN with ResNet or ResNeXt and FPN.
+"""Weights of Detectron2's Mask, Faster and Keypoint R-CNN with ResNet or ResNeXt and FPN.
 
 `mask_rcnn_R_50_FPN_3x`, `mask_rcnn_X_101_32x8d_FPN_3x`, `mask_rcnn_R_50_FPN_3x_gn`,
 `faster_rcnn_R_101_FPN_3x` and their like.
@@ -27,6 +27,7 @@ _BODY = "backbone.bottom_up"
 _STEM = f"{_BODY}.stem.conv1"
 _RPN, _HEADS = "proposal_generator.rpn_head", "roi_heads"
 _BOX_HEAD, _MASK_HEAD = f"{_HEADS}.box_head", f"{_HEADS}.mask_head"
+_KEYPOINT_HEAD = f"{_HEADS}.keypoint_head"
 # Constants of the model that some versions save with its weights.
 _PIXELS = ("pixel_mean", "pixel_std")
 _CONSTANTS = (*_PIXELS, "proposal_generator.anchor_generator.")
@@ -67,7 +68,9 @@ def architecture_of(tensors: Mapping[str, np.ndarray], what: str) -> Architectur
         "box_head.conv_channels": f"{_BOX_HEAD}.conv1.weight",
         "box_head.hidden": f"{_BOX_HEAD}.fc1.weight",
         "mask_head.channels": f"{_MASK_HEAD}.mask_fcn1.weight",
+        "keypoint_head.channels": f"{_KEYPOINT_HEAD}.conv_fcn1.weight",
     }
+    masks = np.shape(tensors.get(f"{_MASK_HEAD}.predictor.weight", (0,)))[0]
     return Architecture(
         backbone,
         num_classes=classes[0] - 1,
@@ -79,6 +82,9 @@ def architecture_of(tensors: Mapping[str, np.ndarray], what: str) -> Architectur
         box_norm=norm_of(tensors, f"{_BOX_HEAD}.conv1.norm."),
         num_box_fcs=count(tensors, r"roi_heads\.box_head\.fc(\d+)\."),
         class_agnostic=boxes == 4 and classes[0] > 2,
+        class_agnostic_masks=masks == 1 and classes[0] > 2,
+        num_keypoint_convs=count(tensors, r"roi_heads\.keypoint_head\.conv_fcn(\d+)\."),
+        num_keypoints=np.shape(tensors.get(f"{_KEYPOINT_HEAD}.score_lowres.weight", (0, 0)))[1],
         settings=(*channels_of(tensors, channels), *_dialect(backbone), *_pixels(tensors)),
     )
 
@@ -105,6 +111,15 @@ def table_of(found: Architecture) -> Iterator[Weight]:
     yield from biased("box_head/box_deltas", f"{box}.bbox_pred", np.transpose, yxhw_rows)
     if found.num_mask_convs:
         yield from _mask_head(found)
+    if found.num_keypoints:
+        yield from _keypoint_head(found.num_keypoint_convs)
+
+
+def _keypoint_head(num_convs: int) -> Iterator[Weight]:
+    for i in range(num_convs):
+        theirs = f"{_KEYPOINT_HEAD}.conv_fcn{i + 1}"
+        yield from biased(f"keypoint_head/convs/{i}", theirs, kernel_of_conv)
+    yield from biased("keypoint_head/logits", f"{_KEYPOINT_HEAD}.score_lowres", kernel_of_conv)
 
 
 def _mask_head(found: Architecture) -> Iterator[Weight]:

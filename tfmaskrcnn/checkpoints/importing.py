@@ -6,10 +6,17 @@ from typing import Dict, List, Mapping, Optional, Sequence, Union
 
 import numpy as np
 
+from tfmaskrcnn import person_keypoints
 from tfmaskrcnn.checkpoints import detectron2, matterport, torchvision
 from tfmaskrcnn.checkpoints.coco_classes import coco_labels
 from tfmaskrcnn.checkpoints.keras_h5 import read_keras_h5
-from tfmaskrcnn.checkpoints.presets import DETECTRON2, MATTERPORT, TORCHVISION, TRAINED_BN
+from tfmaskrcnn.checkpoints.presets import (
+    DETECTRON2,
+    KEYPOINTS,
+    MATTERPORT,
+    TORCHVISION,
+    TRAINED_BN,
+)
 from tfmaskrcnn.checkpoints.reading import read_torch
 from tfmaskrcnn.checkpoints.table import converted, with_channels
 from tfmaskrcnn.config import Config
@@ -45,15 +52,15 @@ def from_checkpoint(
     loaded and what was not is logged.
 
     Args:
-        checkpoint: a file, which is read without PyTorch and without running what it asks for, or
-            its arrays by name.
-        source: "torchvision" for `maskrcnn_resnet50_fpn`, `fasterrcnn_resnet50_fpn`, their `_v2`
-            and their like with other ResNets and ResNeXts. Class k is torchvision's label k. Its
-            COCO_V1 weights want the override "backbone.norm_epsilon=0", which torchvision sets
-            when it loads them itself.
+        checkpoint: a file, read without PyTorch and without running what it asks for, or its
+            arrays by name.
+        source: "torchvision" for `maskrcnn_resnet50_fpn`, `fasterrcnn_resnet50_fpn`, their `_v2`,
+            `keypointrcnn_resnet50_fpn` and their like with other ResNets and ResNeXts. Class k is
+            torchvision's label k. Its COCO_V1 weights want the override
+            "backbone.norm_epsilon=0", which torchvision sets when it loads them itself.
             "detectron2" for `mask_rcnn_R_50_FPN_3x`, `mask_rcnn_X_101_32x8d_FPN_3x`, those named
-            `_gn` and `_syncbn`, Faster R-CNN and their like. Class k is Detectron2's k - 1. To
-            train on, set "roi.sampling_ratio=2".
+            `_gn` and `_syncbn`, Faster and Keypoint R-CNN and their like. Class k is Detectron2's
+            k - 1. To train on, set "roi.sampling_ratio=2".
             "matterport" for `mask_rcnn_coco.h5` and its like; class k is Matterport's. What its
             training set otherwise, such as image sizes and anchors, goes into `overrides`.
         num_classes: foreground classes of the model; None takes the checkpoint's. With another
@@ -80,14 +87,15 @@ def from_checkpoint(
     facts = [
         *found.overrides(TRAINED_BN.get(source, "bn")),
         f"model.num_classes={found.num_classes if num_classes is None else num_classes}",
+        *(KEYPOINTS[source] if found.num_keypoints else ()),
     ]
     config = parse_config({}, [*preset, *facts, *overrides], source).model
     model = MaskRCNN(_labelled(config, found.num_classes))
     skip = _skipped(skip, model)
-    if num_classes not in (None, found.num_classes):
-        skip += [layer for layer in CLASS_LAYERS if layer not in skip]
-    elif model.config.num_classes != found.num_classes and HEADS not in skip:
-        _refuse_classes(what, found.num_classes, model.config.num_classes, skip)
+    if model.config.num_classes != found.num_classes and not set(CLASS_LAYERS) <= set(skip):
+        if num_classes is None:
+            raise _other_classes(what, found.num_classes, model.config.num_classes)
+        skip += CLASS_LAYERS
     arrays[_STEM] = with_channels(arrays[_STEM], model.config.input.channels)
     load_weights(model, arrays, skip)
     _report(what, arrays, skip, model)
@@ -124,6 +132,9 @@ def _labelled(config: ModelConfig, num_classes: int) -> ModelConfig:
     if config.class_names or config.num_classes != num_classes:
         return config
     names, ids = coco_labels(num_classes)
+    head = config.keypoint_head
+    if head.enabled and head.names == person_keypoints.NAMES and num_classes == 1:
+        names, ids = ("person",), (1,)
     return config.model_copy(update={"class_names": names, "category_ids": ids})
 
 
@@ -144,12 +155,11 @@ def _skipped(skip: Sequence[str], model: MaskRCNN) -> List[str]:
     return layers
 
 
-def _refuse_classes(what: str, found: int, wanted: int, skip: Sequence[str]) -> None:
-    if not set(CLASS_LAYERS) <= set(skip):
-        raise InputError(
-            f"{what} has {found} classes, num_classes is {wanted}; skip {HEADS!r} to leave the "
-            "layers that depend on it at random."
-        )
+def _other_classes(what: str, found: int, wanted: int) -> InputError:
+    return InputError(
+        f"{what} has {found} classes, num_classes is {wanted}; skip {HEADS!r} to leave the layers "
+        "that depend on it at random."
+    )
 
 
 def _report(what: str, arrays: Dict[str, np.ndarray], skip: Sequence[str], model: MaskRCNN) -> None:

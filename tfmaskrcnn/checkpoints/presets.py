@@ -66,3 +66,10 @@ MATTERPORT = (
     "box_head.nms_iou=0.3",
     "mask_head.paste_rule=matterport",  # rounds a mask's box; box_head.whole_pixels all boxes
 )
+
+# What a keypoint model differs in besides, by source.
+KEYPOINTS = {
+    "torchvision": ("keypoint_head.score=logit", "keypoint_head.pixel_offset=0"),
+    # In boxes of persons Detectron2 has a smooth L1 loss and more proposals to train on.
+    "detectron2": ("rpn.post_nms_top_k_training=1500", "box_head.smooth_l1_beta=0.5"),
+}

@@ -1,7 +1,8 @@
 """Weights of torchvision's Mask R-CNN and Faster R-CNN with ResNet or ResNeXt and FPN.
 
 `maskrcnn_resnet50_fpn`, `maskrcnn_resnet50_fpn_v2`, `fasterrcnn_resnet50_fpn`,
-`fasterrcnn_resnet50_fpn_v2` and what `resnet_fpn_backbone` makes of the other depths.
+`fasterrcnn_resnet50_fpn_v2`, `keypointrcnn_resnet50_fpn` and what `resnet_fpn_backbone` makes of
+the other depths.
 """
 
 import re
@@ -30,6 +31,7 @@ _OLD_NAMES = (
     *((rf"^(roi_heads\.mask_head)\.mask_fcn{i + 1}\.", rf"\1.{i}.0.") for i in range(8)),
 )
 _FPN, _BOX_HEAD, _MASK_HEAD = "backbone.fpn", "roi_heads.box_head", "roi_heads.mask_head"
+_KEYPOINT_LOGITS = "roi_heads.keypoint_predictor.kps_score_lowres"
 _COUNTER = ".num_batches_tracked"  # PyTorch's own
 
 
@@ -71,6 +73,8 @@ def architecture_of(tensors: Mapping[str, np.ndarray], what: str) -> Architectur
         num_box_convs=convs,
         box_norm=norm_of(tensors, f"{_BOX_HEAD}.0.1."),
         num_box_fcs=sum(f"{name}.weight" in tensors for name in _fcs(convs)) or 2,
+        num_keypoint_convs=count(tensors, r"roi_heads\.keypoint_head\.(\d+)\."),
+        num_keypoints=np.shape(tensors.get(f"{_KEYPOINT_LOGITS}.weight", (0, 0)))[1],
         settings=channels_of(
             tensors,
             {
@@ -79,6 +83,7 @@ def architecture_of(tensors: Mapping[str, np.ndarray], what: str) -> Architectur
                 "box_head.conv_channels": f"{_BOX_HEAD}.0.0.weight",
                 "box_head.hidden": f"{_fcs(convs)[0]}.weight",
                 "mask_head.channels": f"{_MASK_HEAD}.0.0.weight",
+                "keypoint_head.channels": "roi_heads.keypoint_head.0.weight",
             },
         ),
     )
@@ -106,6 +111,15 @@ def table_of(found: Architecture) -> Iterator[Weight]:
     yield from biased("box_head/box_deltas", f"{box}.bbox_pred", np.transpose, _box_rows)
     if found.num_mask_convs:
         yield from _mask_head(found)
+    if found.num_keypoints:
+        yield from _keypoint_head(found.num_keypoint_convs)
+
+
+def _keypoint_head(num_convs: int) -> Iterator[Weight]:
+    for i in range(num_convs):  # every second layer is a ReLU
+        theirs = f"roi_heads.keypoint_head.{2 * i}"
+        yield from biased(f"keypoint_head/convs/{i}", theirs, kernel_of_conv)
+    yield from biased("keypoint_head/logits", _KEYPOINT_LOGITS, kernel_of_conv)
 
 
 def _mask_head(found: Architecture) -> Iterator[Weight]:

@@ -9,7 +9,9 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 import numpy as np
 
 from tfmaskrcnn.data.annotations import Segmentation, checked_box, checked_segmentation
+from tfmaskrcnn.data.keypoints import KeypointNames, checked_keypoints, keypoint_names
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.model_config import KeypointHeadConfig
 
 _LOG = logging.getLogger(__name__)
 _INT64_MAX = 2**63 - 1
@@ -29,6 +31,8 @@ class Record(NamedTuple):
     # n times flat xy polygons, or an RLE dict; None where an annotation is a box alone.
     segmentations: List[Optional[Segmentation]]
     annotation_ids: List[int]
+    # [n, J, 3] float32 (y, x, visibility 0, 1 or 2), pixels as the boxes'; None if not read.
+    keypoints: Optional[np.ndarray] = None
 
 
 class CocoData(NamedTuple):
@@ -38,10 +42,23 @@ class CocoData(NamedTuple):
     class_names: Tuple[str, ...]  # of classes 1..K
     category_ids: Tuple[int, ...]  # of classes 1..K, ascending
     json_path: str
+    keypoints: Optional[KeypointNames] = None  # None if not read
+
+
+class _Reader(NamedTuple):
+    """What of an annotation is read besides its box and class."""
+
+    masks: bool  # every annotation must have a segmentation
+    keypoint_names: Tuple[str, ...] = ()  # empty without a keypoint head
+    keypoint_offset: float = 0.0
 
 
 def load_coco(
-    json_path: str, image_dir: str, skip_invalid: bool = False, masks: bool = True
+    json_path: str,
+    image_dir: str,
+    skip_invalid: bool = False,
+    masks: bool = True,
+    keypoint_head: Optional[KeypointHeadConfig] = None,
 ) -> CocoData:
     """Read and check a COCO instance JSON; the image files' contents are not read.
 
@@ -54,6 +71,8 @@ def load_coco(
         skip_invalid: leave wrong annotations out and log their number, instead of stopping. Wrong
             images and categories always stop.
         masks: False takes annotations without a segmentation too.
+        keypoint_head: if it is enabled, keypoints are read as well; their number and names are
+            those of the JSON's categories. An object may have none.
 
     Raises:
         InputError: one sentence that names the file, the id, the value found and the value wanted.
@@ -64,14 +83,16 @@ def load_coco(
     class_of = {category_id: k for k, category_id in enumerate(names, start=1)}
     images = _images(raw["images"], json_path, image_dir)
     _check_kind(raw["annotations"], json_path, masks)
-
-    def read(entry, image, where):
-        return _object(entry, image, class_of, where, masks)
-
-    objects, skipped = _objects(raw["annotations"], images, read, json_path, skip_invalid)
-    records = [_record(image, objects.get(i, []), image_dir) for i, image in images.items()]
+    keypoints, reader = None, _Reader(masks)
+    if keypoint_head is not None and keypoint_head.enabled:
+        keypoints = keypoint_names(raw["categories"], json_path)
+        reader = _Reader(masks, keypoints.names, keypoint_head.pixel_offset)
+    objects, skipped = _objects(
+        raw["annotations"], images, class_of, json_path, skip_invalid, reader
+    )
+    records = [_record(image, objects.get(i, []), image_dir, reader) for i, image in images.items()]
     _report(json_path, records, skipped)
-    return CocoData(records, tuple(names.values()), tuple(names), json_path)
+    return CocoData(records, tuple(names.values()), tuple(names), json_path, keypoints)
 
 
 def _read_json(path: str) -> Dict[str, Any]:
@@ -145,8 +166,8 @@ def _check_kind(annotations: List[Any], json_path: str, masks: bool) -> None:
             )
 
 
-def _objects(annotations, images, read, json_path, skip_invalid):
-    """Image id -> [(box, class, crowd, segmentation, annotation id)], and the errors skipped."""
+def _objects(annotations, images, class_of, json_path, skip_invalid, reader):
+    """Image id -> [(box, class, crowd, segmentation, keypoints, annotation id)], errors skipped."""
     objects: Dict[int, List[Tuple]] = {}
     skipped: List[str] = []
     seen = set()
@@ -161,7 +182,7 @@ def _objects(annotations, images, read, json_path, skip_invalid):
             seen.add(annotation_id)
             if image_id not in images:
                 raise InputError(f"{where}: there is no image {image_id} in 'images'.")
-            found = read(entry, images[image_id], where)
+            found = _object(entry, images[image_id], class_of, where, reader)
         except InputError as error:
             if not skip_invalid:
                 raise
@@ -173,8 +194,8 @@ def _objects(annotations, images, read, json_path, skip_invalid):
     return objects, skipped
 
 
-def _object(entry: Dict[str, Any], image: Dict[str, Any], class_of, where: str, masks: bool):
-    """Box, class, crowd and segmentation of an annotation."""
+def _object(entry: Dict, image: Dict, class_of: Dict[int, int], where: str, reader: _Reader):
+    """Box, class, crowd, segmentation and keypoints of an annotation."""
     category_id = _field(entry, "category_id", int, where)
     if category_id not in class_of:
         known = ", ".join(map(str, list(class_of)[:10])) + (", ..." if len(class_of) > 10 else "")
@@ -185,14 +206,18 @@ def _object(entry: Dict[str, Any], image: Dict[str, Any], class_of, where: str, 
     size, shape = (image["height"], image["width"]), entry.get("segmentation")
     try:
         box = checked_box(entry.get("bbox"), *size)
-        shape = checked_segmentation(shape, *size) if masks or shape else None
+        shape = checked_segmentation(shape, *size) if reader.masks or shape else None
+        names, offset, points = reader.keypoint_names, reader.keypoint_offset, None
+        if names:
+            points = checked_keypoints(entry.get("keypoints"), names, offset, *size)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
-    return box, class_of[category_id], bool(crowd), shape
+    return box, class_of[category_id], bool(crowd), shape, points
 
 
-def _record(image: Dict[str, Any], objects: List[Tuple], image_dir: str) -> Record:
-    boxes, classes, crowd, segmentations, ids = zip(*objects) if objects else ((),) * 5
+def _record(image: Dict[str, Any], objects: List[Tuple], image_dir: str, reader) -> Record:
+    boxes, classes, crowd, segmentations, points, ids = zip(*objects) if objects else ((),) * 6
+    names = reader.keypoint_names
     return Record(
         image_id=image["id"],
         path=os.path.join(image_dir, image["file_name"]),
@@ -204,6 +229,7 @@ def _record(image: Dict[str, Any], objects: List[Tuple], image_dir: str) -> Reco
         crowd=np.array(crowd, bool),
         segmentations=list(segmentations),
         annotation_ids=list(ids),
+        keypoints=np.reshape(points, (-1, len(names), 3)) if names else None,
     )
 
 

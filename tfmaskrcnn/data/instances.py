@@ -40,7 +40,8 @@ def padded_instances(
 
     Returns:
         "boxes" [G, 4] float32 yxyx pixels of the output, "classes" [G] int32, "masks"
-        [G, 112, 112] uint8 in {0, 1}, "valid" and "crowd" [G] bool; zeros on padding.
+        [G, 112, 112] uint8 in {0, 1}, "valid" and "crowd" [G] bool, "index" [G] int32, which of
+        the record's objects; zeros on padding.
 
     Raises:
         InputError: an RLE that cannot be decoded.
@@ -61,12 +62,13 @@ def padded_instances(
         "classes": np.zeros(max_instances, np.int32),
         "valid": np.arange(max_instances) < len(kept),
         "crowd": np.zeros(max_instances, bool),
+        "index": np.zeros(max_instances, np.int32),
     }
     if masks:
         out["masks"] = np.zeros((max_instances, MASK_SIDE, MASK_SIDE), np.uint8)
     for row, (i, box) in enumerate(kept):
         out["boxes"][row], out["classes"][row] = box, record.classes[i]
-        out["crowd"][row] = record.crowd[i]
+        out["crowd"][row], out["index"][row] = record.crowd[i], i
         if masks:
             out["masks"][row] = _box_mask(record, i, matrix, box)
     return out

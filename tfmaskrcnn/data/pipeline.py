@@ -10,6 +10,8 @@ import tensorflow as tf
 from tfmaskrcnn.config import Config
 from tfmaskrcnn.data.coco import CocoData, load_coco
 from tfmaskrcnn.data.instances import padded_instances
+from tfmaskrcnn.data.keypoints import check_keypoint_names, moved_keypoints, padded_rows
+from tfmaskrcnn.data.order import int32, shuffled
 from tfmaskrcnn.data.reading import read_image
 from tfmaskrcnn.data.segmentation import MASK_SIDE
 from tfmaskrcnn.data.transforms import (
@@ -31,6 +33,7 @@ _GT_DTYPES = {
     "masks": tf.uint8,
     "valid": tf.bool,
     "crowd": tf.bool,
+    "keypoints": tf.float32,
 }
 
 
@@ -38,8 +41,11 @@ def from_coco(
     json_path: str, image_dir: str, config: Config, training: bool, start_epoch: int = 0
 ) -> tf.data.Dataset:
     """`from_records` of a COCO instance JSON and the folder that its file names start from."""
-    masks = config.model.mask_head.enabled
-    data = load_coco(json_path, image_dir, config.data.skip_invalid, masks)
+    model = config.model
+    data = load_coco(
+        *(json_path, image_dir, config.data.skip_invalid),
+        *(model.mask_head.enabled, model.keypoint_head),
+    )
     return from_records(data, config, training, start_epoch)
 
 
@@ -53,8 +59,9 @@ def from_records(
     along the output's axes; "image_id" [B] int64; "seed" [B, 2] int32 for what the model
     draws; "gt_boxes" [B, G, 4] float32 yxyx pixels of the
     padded input; "gt_classes" [B, G] int32, 1..K; "gt_masks" [B, G, 112, 112] uint8 in {0, 1};
-    "gt_valid" and "gt_crowd" [B, G] bool (crowd rows are valid rows). Without a mask branch there
-    is no "gt_masks".
+    "gt_valid" and "gt_crowd" [B, G] bool (crowd rows are valid rows); with a keypoint head
+    "gt_keypoints" [B, G, J, 3] float32 (y, x, visibility). Without a mask branch there is no
+    "gt_masks".
 
     Args:
         data: the records; its number of classes must be the model's.
@@ -75,7 +82,7 @@ def from_records(
     _check(data, config, training)
     count = len(data.records)
     if training:
-        positions = _shuffled(count, config.train.seed, start_epoch, start_step * batch_size)
+        positions = shuffled(count, config.train.seed, start_epoch, start_step * batch_size)
     else:
         positions = tf.data.Dataset.range(count).map(lambda p: (tf.constant(0), p, p))
     samples = positions.map(
@@ -107,6 +114,7 @@ def _check(data: CocoData, config: Config, training: bool) -> None:
             f"{data.json_path}: class {k + 1} is {names[k]!r}, but model.class_names says "
             f"{model.class_names[k]!r}."
         )
+    check_keypoint_names(data.keypoints, model.keypoint_head, data.json_path)
     most = config.data.max_instances
     crowded = sum(len(r.classes) > most for r in data.records)
     if crowded:
@@ -139,37 +147,6 @@ def _check_training(data: CocoData, config: Config) -> None:
         raise InputError(f"augment.crop {augment.crop} is larger than {name} {static}.")
 
 
-def _shuffled(count: int, seed: int, start_epoch: int, skipped: int) -> tf.data.Dataset:
-    """(epoch, position, index) of each image in a new order at every iteration.
-
-    The first `skipped` positions are left out.
-    """
-    counter = _EpochCounter(start_epoch)
-    epochs = tf.data.Dataset.from_generator(
-        counter, output_signature=tf.TensorSpec([], tf.int32, "epoch")
-    )
-
-    def order(epoch):
-        key = tf.stack([_int32(seed), epoch])
-        return tf.data.Dataset.range(skipped, count).map(
-            lambda p: (epoch, p, tf.random.experimental.index_shuffle(p, key, count - 1))
-        )
-
-    return epochs.flat_map(order)
-
-
-class _EpochCounter:
-    """A generator function of one number, which is one higher each time it is called."""
-
-    def __init__(self, start: int):
-        self.next_epoch = start
-
-    def __call__(self):
-        epoch = self.next_epoch
-        self.next_epoch += 1
-        yield epoch
-
-
 def _sample_function(data: CocoData, config: Config, training: bool) -> Callable:
     """(epoch, position, index) -> the dictionary of one unbatched sample."""
     input, augment = config.model.input, config.data.augment
@@ -180,7 +157,7 @@ def _sample_function(data: CocoData, config: Config, training: bool) -> Callable
 
     def sample(epoch, position, index):
         seed = tf.random.fold_in(
-            tf.stack([_int32(config.train.seed), epoch]), tf.cast(position, tf.int32)
+            tf.stack([int32(config.train.seed), epoch]), tf.cast(position, tf.int32)
         )
         seeds = tf.unstack(tf.random.split(seed, 4), num=4)
         image, image_id, boxes, crowd = _call(
@@ -203,10 +180,8 @@ def _sample_function(data: CocoData, config: Config, training: bool) -> Callable
         padded = static or images.padded_size(*tf.unstack(geometry.size), input.pad_multiple)
         order = tf.argsort(tf.random.stateless_uniform(tf.shape(crowd), seeds[2]))
         found = _call(rasterise, [index, geometry.matrix, geometry.size, order], dtypes)
-        truth = _shaped(dict(zip(dtypes, found)), config.data.max_instances)
-        offset = image_offset(geometry.size, tf.stack(padded), input)
-        moved = truth["gt_boxes"] + tf.concat([offset, offset], axis=0)
-        truth["gt_boxes"] = tf.where(truth["gt_valid"][:, tf.newaxis], moved, 0.0)
+        truth = _shaped(dict(zip(dtypes, found)), config)
+        truth = _shifted(truth, image_offset(geometry.size, tf.stack(padded), input))
         return {
             "image": images.pad_to(image, *padded, input),
             "size": tf.cast(geometry.size, tf.float32),
@@ -227,14 +202,33 @@ def _static_size(config: Config, training: bool) -> Optional[Tuple[int, int]]:
     return images.padded_size(*crop, input.pad_multiple) if training and crop else None
 
 
+def _shifted(truth: Dict[str, tf.Tensor], offset: tf.Tensor) -> Dict[str, tf.Tensor]:
+    """`truth` with its boxes and keypoints moved by `offset` [2]; zeros stay zeros."""
+    truth = dict(truth)
+    boxes = truth["gt_boxes"] + tf.concat([offset, offset], axis=0)
+    truth["gt_boxes"] = tf.where(truth["gt_valid"][:, tf.newaxis], boxes, 0.0)
+    if "gt_keypoints" in truth:
+        points = truth["gt_keypoints"]
+        truth["gt_keypoints"] = tf.where(
+            points[..., 2:] > 0, points + tf.pad(offset, [[0, 1]]), 0.0
+        )
+    return truth
+
+
 def _gt_dtypes(config: Config) -> Dict[str, tf.DType]:
     """What of `_GT_DTYPES` the model learns from."""
-    masks = config.model.mask_head.enabled
-    return {name: dtype for name, dtype in _GT_DTYPES.items() if masks or name != "masks"}
+    model = config.model
+    heads = {"masks": model.mask_head.enabled, "keypoints": model.keypoint_head.enabled}
+    return {name: dtype for name, dtype in _GT_DTYPES.items() if heads.get(name, True)}
 
 
-def _shaped(found: Dict[str, tf.Tensor], rows: int) -> Dict[str, tf.Tensor]:
-    shapes = {"boxes": [rows, 4], "masks": [rows, MASK_SIDE, MASK_SIDE]}
+def _shaped(found: Dict[str, tf.Tensor], config: Config) -> Dict[str, tf.Tensor]:
+    rows = config.data.max_instances
+    shapes = {
+        "boxes": [rows, 4],
+        "masks": [rows, MASK_SIDE, MASK_SIDE],
+        "keypoints": [rows, config.model.keypoint_head.num_keypoints, 3],
+    }
     return {
         f"gt_{name}": tf.ensure_shape(tensor, shapes.get(name, [rows]))
         for name, tensor in found.items()
@@ -248,15 +242,20 @@ def _read(data: CocoData, channels: int, index) -> Tuple[np.ndarray, ...]:
 
 
 def _instances(data: CocoData, config: Config, index, matrix, size, order):
+    record, window = data.records[index], (int(size[0]), int(size[1]))
     found = padded_instances(
-        data.records[index],
+        record,
         matrix,
-        (int(size[0]), int(size[1])),
+        window,
         order,
         config.data.max_instances,
         config.data.augment.min_visible,
         config.model.mask_head.enabled,
     )
+    head = config.model.keypoint_head
+    if head.enabled:
+        moved = moved_keypoints(record.keypoints, matrix, window, head.flip_pairs)
+        found["keypoints"] = padded_rows(moved, found["index"], found["valid"])
     return tuple(found[name] for name in _gt_dtypes(config))
 
 
@@ -270,7 +269,3 @@ def _call(function: Callable, inputs, dtypes: Dict[str, tf.DType]) -> Tuple[tf.T
             raise marked(error) from None
 
     return tf.numpy_function(guarded, inputs, list(dtypes.values()), stateful=False)
-
-
-def _int32(value: int) -> int:
-    return int(value) & 0x7FFFFFFF

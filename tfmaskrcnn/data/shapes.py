@@ -1,4 +1,4 @@
-"""A synthetic data set: textured circles, squares, triangles and stars that hide one another.
+"""A synthetic data set: textured circles, squares, triangles, stars and arrows, hiding one another.
 
 It needs no download, every mask is exact, and a small network learns it in minutes: for tests,
 smoke runs and benchmarks.
@@ -14,9 +14,15 @@ from pycocotools import mask as coco_mask
 
 from tfmaskrcnn.errors import InputError
 
-SHAPES = ("circle", "square", "triangle", "star")
+SHAPES = ("circle", "square", "triangle", "star", "arrow")
 # Corners of each outline; a circle needs many, and no outline passes the limit of a COCO polygon.
-_CORNERS = {"circle": 48, "square": 4, "triangle": 3, "star": 10}
+_CORNERS = {"circle": 48, "square": 4, "triangle": 3, "star": 10, "arrow": 4}
+# Arrows carry keypoints, of which two change places in a mirrored image: one at each corner of the
+# outline, in its order, this far from the middle. Farther out, boxes would cut them off.
+ARROW_KEYPOINTS = ("tip", "left", "tail", "right")
+_SKELETON = ((1, 2), (2, 3), (3, 4), (4, 1))  # COCO counts from 1
+_KEYPOINT_RADIUS = 0.7
+_LABELLED_HIDDEN, _VISIBLE = 1, 2  # COCO's words for visibility
 # A shape of which others leave less than this many pixels is not annotated.
 _MIN_PIXELS = 16
 
@@ -39,7 +45,7 @@ def make_shapes(
         height, width: of each image, pixels.
         num_objects: least and most objects drawn on an image, both included.
         seed: of all random choices; image i does not depend on `num_images`.
-        classes: a choice of `SHAPES`, category ids 1, 2, ... in this order.
+        classes: a choice of `SHAPES`, category ids 1, 2, ... in this order. "arrow" has keypoints.
 
     Returns:
         A list of [height, width, 3] uint8 RGB images, and a COCO instance dictionary.
@@ -59,7 +65,7 @@ def make_shapes(
         )
         for found in objects:
             annotations.append({"id": len(annotations) + 1, "image_id": i + 1, **found})
-    categories = [{"id": k, "name": name} for k, name in enumerate(classes, start=1)]
+    categories = [_category(k, name) for k, name in enumerate(classes, start=1)]
     return drawn, {"images": entries, "annotations": annotations, "categories": categories}
 
 
@@ -79,6 +85,13 @@ def write_shapes(folder: str, num_images: int, **options) -> Tuple[str, str]:
     return json_path, image_dir
 
 
+def _category(k: int, name: str) -> Dict[str, Any]:
+    category = {"id": k, "name": name}
+    if name == "arrow":
+        category.update(keypoints=list(ARROW_KEYPOINTS), skeleton=[list(p) for p in _SKELETON])
+    return category
+
+
 def _draw_image(rng, height: int, width: int, num_objects: Tuple[int, int], classes):
     """One image, and its objects as partial COCO annotations."""
     image = _texture(rng, height, width, contrast=18.0)
@@ -94,7 +107,12 @@ def _draw_image(rng, height: int, width: int, num_objects: Tuple[int, int], clas
             earlier &= ~mask
         outlines.append((k, outline, np.count_nonzero(mask)))
         masks.append(mask)
-    objects = [_annotation(*o, m) for o, m in zip(outlines, masks) if m.sum() >= _MIN_PIXELS]
+    objects = []
+    for (k, outline, drawn), mask in zip(outlines, masks):
+        if mask.sum() >= _MIN_PIXELS:
+            objects.append(_annotation(k, outline, drawn, mask))
+            if classes[k] == "arrow":
+                objects[-1].update(_keypoints(outline, mask))
     return np.clip(image, 0, 255).astype(np.uint8), objects
 
 
@@ -119,6 +137,18 @@ def _annotation(k: int, outline: np.ndarray, drawn: int, mask: np.ndarray) -> Di
     }
 
 
+def _keypoints(outline: np.ndarray, mask: np.ndarray) -> Dict[str, Any]:
+    """COCO's `keypoints` and `num_keypoints` of an arrow of which `mask` is to be seen."""
+    middle = outline.mean(axis=0)
+    points = middle + _KEYPOINT_RADIUS * (outline - middle)
+    numbers: List[float] = []
+    for x, y in points:
+        seen = mask[int(y), int(x)]
+        # COCO's coordinates name a pixel; the continuous point is half a pixel farther.
+        numbers += [x - 0.5, y - 0.5, _VISIBLE if seen else _LABELLED_HIDDEN]
+    return {"keypoints": [float(v) for v in numbers], "num_keypoints": len(points)}
+
+
 def _outline(rng, name: str, height: int, width: int) -> np.ndarray:
     """[n, 2] (x, y) corners of a turned shape that lies inside the image."""
     count = _CORNERS[name]
@@ -127,6 +157,9 @@ def _outline(rng, name: str, height: int, width: int) -> np.ndarray:
     radii = np.full(count, radius)
     if name == "star":
         radii[1::2] *= 0.45
+    if name == "arrow":  # slim, with a notch at its tail
+        angles = angles[0] + np.array([0.0, -2.4, np.pi, 2.4])  # y runs down: left is negative
+        radii = radius * np.array([1.0, 0.9, 0.45, 0.9])
     corners = np.stack([np.cos(angles), np.sin(angles)], axis=1) * radii[:, None]
     low, high = -corners.min(axis=0), np.array([width, height]) - corners.max(axis=0)
     corners += rng.uniform(low, np.maximum(high, low))

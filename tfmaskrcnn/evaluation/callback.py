@@ -18,8 +18,8 @@ _LOGGED = ("ap", "ap50", "ap75")  # more would drown the loss on Keras' line
 class CocoCallback(keras.callbacks.Callback):
     """Evaluates `model.predict_images` on a data set at the end of epochs.
 
-    The logs get `val_mask_ap`, `val_mask_ap50`, `val_mask_ap75` and the same for `box` (for `box`
-    alone, if the model has no mask branch), so that callbacks after this one can use them:
+    The logs get `val_mask_ap`, `val_mask_ap50`, `val_mask_ap75` and the same for `box` and
+    `keypoint`, by the heads that the model has, so that callbacks after this one can use them:
     `ModelCheckpoint(..., monitor="val_mask_ap", mode="max", save_best_only=True)`, `EarlyStopping`,
     `CSVLogger`. An epoch without evaluation has the last evaluation's numbers again (0 before the
     first one), because a key that comes and goes breaks `CSVLogger` and a NaN breaks comparisons; a
@@ -39,7 +39,7 @@ class CocoCallback(keras.callbacks.Callback):
         Args:
             json_path: COCO instance JSON.
             image_dir: the folder that its file names start from.
-            config: its `evaluation` section and class names are used.
+            config: its `evaluation` section, heads and class names are used.
             prefix: of the keys in the logs.
             every: evaluate after each so many epochs, and after the last.
 
@@ -55,7 +55,8 @@ class CocoCallback(keras.callbacks.Callback):
         masks = config is not None and config.model.mask_head.enabled  # then boxes do not suffice
         self._records = load_coco(json_path, image_dir, skip_invalid=True, masks=masks).records
         limits, names = self.config.evaluation.max_detections, self.config.model.class_names
-        self._evaluator = CocoEvaluator(json_path, limits, names)
+        sigmas = self.config.model.keypoint_head.sigmas
+        self._evaluator = CocoEvaluator(json_path, limits, names, sigmas)
         self._logged: Dict[str, float] = {}
 
     def on_epoch_end(self, epoch, logs=None):
@@ -67,7 +68,8 @@ class CocoCallback(keras.callbacks.Callback):
             result = self.evaluate()
             self.results[epoch] = result
             numbers = result.as_logs(self.prefix)
-            self._logged = {key: numbers[key] for key in self._logged}
+            # A model that found nothing at all found no keypoints either.
+            self._logged = {key: numbers.get(key, 0.0) for key in self._logged}
             _LOG.debug("Epoch %d: %s", epoch, self._logged)
         if logs is not None:
             logs.update(self._logged)
@@ -85,4 +87,5 @@ class CocoCallback(keras.callbacks.Callback):
         """The names of what is logged."""
         has_masks = getattr(self.model, "mask_head", True) is not None
         kinds = ("mask", "box") if has_masks else ("box",)
+        kinds += ("keypoint",) if self.config.model.keypoint_head.enabled else ()
         return [f"{self.prefix}{kind}_{name}" for kind in kinds for name in _LOGGED]

@@ -1,4 +1,4 @@
-"""COCO average precision of masks and boxes by pycocotools, with any number of detections."""
+"""COCO average precision of masks, boxes and keypoints by pycocotools."""
 
 import contextlib
 import io
@@ -10,6 +10,7 @@ from pycocotools.cocoeval import COCOeval
 
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation.annotations import GroundTruthFile, coco_index
+from tfmaskrcnn.evaluation.keypoints import keypoint_numbers
 from tfmaskrcnn.evaluation.result import CocoResult
 from tfmaskrcnn.instances import Instances
 
@@ -29,6 +30,7 @@ class CocoEvaluator:
         json_path: str,
         max_detections: Sequence[int] = (1, 10, 100),
         class_names: Sequence[str] = (),
+        keypoint_sigmas: Sequence[float] = (),
     ):
         """Read the ground truth.
 
@@ -37,6 +39,7 @@ class CocoEvaluator:
                 without class names are the category ids in ascending order.
             max_detections: ascending; recall is reported at each, everything else at the last.
             class_names: of the model's classes 1..K, to be compared with the JSON's.
+            keypoint_sigmas: of OKS, one a keypoint; none for the defaults of `KeypointHeadConfig`.
 
         Raises:
             InputError: the file is no COCO set, or has a category that `class_names` lacks.
@@ -45,6 +48,7 @@ class CocoEvaluator:
         if not wanted or wanted[0] < 1 or list(max_detections) != wanted:
             raise InputError(f"max_detections is {max_detections}, wanted ascending whole numbers.")
         self.max_detections = tuple(wanted)
+        self.keypoint_sigmas = tuple(keypoint_sigmas)
         self.truth = GroundTruthFile(json_path)
         self._ids: Dict[Tuple[str, ...], Tuple[Optional[int], ...]] = {}
         self.reset()
@@ -54,6 +58,7 @@ class CocoEvaluator:
         """Forget all that was added."""
         self._results: Dict[int, List[Dict]] = {}
         self._without_masks = False
+        self._num_keypoints: Optional[int] = None
 
     def add(self, image_id: int, instances: Instances) -> None:
         """Take what was found in one image; also when that is nothing.
@@ -81,6 +86,8 @@ class CocoEvaluator:
         # Stop at wrong annotations now, not after the last image.
         self.truth.annotations(image_id, masks=self.truth.has_masks and instances.has_masks)
         self._without_masks |= len(instances) > 0 and not instances.has_masks
+        if instances.keypoints is not None and len(instances):
+            self._num_keypoints = instances.keypoints.shape[1]
         self._results[image_id] = results
 
     def add_many(self, image_ids: Sequence[int], found: Sequence[Instances]) -> None:
@@ -94,6 +101,11 @@ class CocoEvaluator:
         """COCO's numbers over the images added so far."""
         boxes, box_classes = self._numbers("bbox")
         masks, mask_classes = self._numbers("segm")
+        keypoints = None
+        if self._num_keypoints is not None:
+            keypoints = keypoint_numbers(
+                self.truth, self._results, self._num_keypoints, self.keypoint_sigmas
+            )
         return CocoResult(
             boxes=boxes,
             masks=masks,
@@ -102,6 +114,7 @@ class CocoEvaluator:
             num_images=len(self._results),
             num_objects=sum(len(self.truth.annotations(i)) for i in self._results),
             num_detections=sum(map(len, self._results.values())),
+            keypoints=keypoints,
         )
 
     def _numbers(self, kind: str) -> Tuple[Dict[str, float], Dict[str, float]]:

@@ -3,7 +3,7 @@
 import dataclasses
 import io
 import json
-from typing import Dict, Sequence, Tuple
+from typing import Dict, Optional, Sequence, Tuple
 
 _MEANING = {
     "AP": "IoU 0.50 to 0.95",
@@ -35,6 +35,9 @@ class CocoResult:
     num_images: int
     num_objects: int
     num_detections: int
+    # AP, AP50, AP75, APm, APl, then AR, AR50, ... by object keypoint similarity, of the best 20
+    # detections of an image; None for a model without keypoints.
+    keypoints: Optional[Dict[str, float]] = None
 
     @property
     def has_masks(self) -> bool:
@@ -42,8 +45,11 @@ class CocoResult:
         return any(value >= 0 for value in self.masks.values())
 
     def as_logs(self, prefix: str = "val_") -> Dict[str, float]:
-        """A flat dict: val_mask_ap, val_mask_ap50, ..., val_box_ap, ...; -1 for absent numbers."""
-        kinds = (("mask", self.masks), ("box", self.boxes))
+        """A flat dict: val_mask_ap, val_mask_ap50, ..., val_box_ap, ..., and with keypoints
+        val_keypoint_ap, ...; -1 for absent numbers.
+        """
+        kinds = [("mask", self.masks), ("box", self.boxes)]
+        kinds += [] if self.keypoints is None else [("keypoint", self.keypoints)]
         return {f"{prefix}{kind}_{n.lower()}": v for kind, d in kinds for n, v in d.items()}
 
     def to_json(self) -> str:
@@ -69,6 +75,8 @@ class CocoResult:
 
         title = f"{self.num_images:,} images, {self.num_objects:,} objects, "
         parts = [self._summary_table(f"{title}{self.num_detections:,} detections")]
+        if self.keypoints is not None:
+            parts.append(self._keypoint_table())
         if len(self.mask_ap_per_class) > 1:
             parts.append(self._class_table())
         return Group(*parts)
@@ -81,6 +89,14 @@ class CocoResult:
             style = "bold" if name == "AP" else None
             numbers = [_shown(getattr(self, kind)[name]) for kind in kinds]
             table.add_row(name, meaning, *numbers, style=style, end_section=name == "APl")
+        return table
+
+    def _keypoint_table(self):
+        table = _table("Object keypoint similarity (OKS)", ["COCO", ""], ["keypoints"])
+        for name, value in self.keypoints.items():
+            meaning = _MEANING.get(name.replace("AR", "AP"), "").replace("IoU", "OKS")
+            style = "bold" if name == "AP" else None
+            table.add_row(name, meaning, _shown(value), style=style, end_section=name == "APl")
         return table
 
     def _class_table(self):

@@ -1,6 +1,7 @@
 """Evaluate anything that finds instances: a model, a function, an exported SavedModel."""
 
 import contextlib
+import dataclasses
 import inspect
 import json
 import os
@@ -32,6 +33,7 @@ def evaluate(
     limit: Optional[int] = None,
     progress: Optional[Progress] = None,
     channels: int = 3,
+    keypoint_sigmas: Sequence[float] = (),
 ) -> CocoResult:
     """COCO's numbers of `source` on a data set.
 
@@ -46,6 +48,7 @@ def evaluate(
         limit: evaluate the first so many images only.
         progress: called with (images done, images in all).
         channels: C, the model's `input.channels`.
+        keypoint_sigmas: of OKS, the model's `keypoint_head.sigmas`; none for the defaults.
 
     Raises:
         InputError: a file is missing or wrong, or the classes differ from the data set's.
@@ -53,7 +56,7 @@ def evaluate(
     predict = as_predictor(source)
     # Annotations that training refuses are left to pycocotools, which counts all of them.
     records = load_coco(json_path, image_dir, skip_invalid=True, masks=False).records[:limit]
-    evaluator = CocoEvaluator(json_path, max_detections)
+    evaluator = CocoEvaluator(json_path, max_detections, keypoint_sigmas=keypoint_sigmas)
     add_predictions(evaluator, predict, records, batch_size, progress, channels)
     return evaluator.result()
 
@@ -123,7 +126,8 @@ def saved_model_predictor(path: str, paste_rule: Optional[str] = None) -> Predic
     missing = [name for name in _OUTPUTS if name not in signature.structured_outputs]
     if missing:
         raise InputError(f"{path}: the signature serving_default gives no {missing[0]!r}.")
-    rule = paste_rule or _exported_paste_rule(path)
+    rule = paste_rule or _exported_value(path, "mask_head", "paste_rule", "aligned")
+    offset = _exported_value(path, "keypoint_head", "pixel_offset", 0.5)
     fixed_batch = inputs["images"].shape[0]  # None when it takes any number
 
     def predict(images: List[np.ndarray]) -> List[Instances]:
@@ -139,10 +143,9 @@ def saved_model_predictor(path: str, paste_rule: Optional[str] = None) -> Predic
             errors = image_errors(outputs)
             if errors:
                 raise InputError(f"{path}: {errors[0]}")
-            found += [
-                served_instances(outputs, i, image.shape[:2], paste_rule=rule)
-                for i, image in enumerate(part)
-            ]
+            for i, image in enumerate(part):
+                instances = served_instances(outputs, i, image.shape[:2], paste_rule=rule)
+                found.append(dataclasses.replace(instances, keypoint_offset=offset))
         return found
 
     return predict
@@ -165,12 +168,12 @@ def exported_json(folder: str, name: str) -> Dict[str, Any]:
         raise InputError(f"{path} is not valid JSON: {error}.") from None
 
 
-def _exported_paste_rule(folder: str) -> str:
-    """The rule that `export_saved_model` left beside the graph."""
+def _exported_value(folder: str, section: str, key: str, default):
+    """What `export_saved_model` left beside the graph."""
     try:
-        return exported_config(folder)["mask_head"]["paste_rule"]
+        return exported_config(folder)[section][key]
     except (OSError, ValueError, KeyError, TypeError):  # of another program or version
-        return "aligned"
+        return default
 
 
 @contextlib.contextmanager

@@ -73,6 +73,17 @@ def in_image(boxes: tf.Tensor, images: tf.Tensor, sizes: tf.Tensor, config: Mode
     return boxes - tf.expand_dims(_twice(offset), 1)
 
 
+def points_in_image(points, images: tf.Tensor, sizes: tf.Tensor, config: ModelConfig):
+    """Keypoints [B, n, J, 3] (y, x, score) of padded `images`, from the image's first pixel on.
+
+    None stays None.
+    """
+    if points is None or config.input.padding == "corner":
+        return points
+    offset = tf.pad(image_offset(sizes, _size_of(images), config.input), [[0, 0], [0, 1]])
+    return points - tf.expand_dims(tf.expand_dims(offset, 1), 1)
+
+
 def in_original(boxes, size, original, config: ModelConfig) -> tf.Tensor:
     """Boxes in the resized image as boxes in the image as given.
 
@@ -91,6 +102,21 @@ def in_original(boxes, size, original, config: ModelConfig) -> tf.Tensor:
         size, original = tf.maximum(size - 1.0, 1.0), tf.maximum(original - 1.0, 1.0)
     boxes = outer_boxes(boxes / tf.expand_dims(_twice(size / original), -2), config)
     return tf.round(boxes) if config.box_head.whole_pixels else boxes
+
+
+def points_in_original(points, size, original):
+    """Keypoints in the resized image as keypoints in the image as given; None stays None.
+
+    Args:
+        points: [..., n, J, 3] float32 (y, x, score), pixels of the resized image.
+        size: [..., 2] (height, width) of the resized image.
+        original: [..., 2] (height, width) of the image as given.
+    """
+    if points is None:
+        return None
+    factor = tf.cast(size, tf.float32) / tf.cast(original, tf.float32)
+    factor = tf.concat([factor, tf.ones_like(factor[..., :1])], axis=-1)
+    return points / tf.expand_dims(tf.expand_dims(factor, -2), -2)
 
 
 def _size_of(images: tf.Tensor) -> tf.Tensor:

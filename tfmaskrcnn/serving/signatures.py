@@ -13,7 +13,7 @@ from tfmaskrcnn.model import MaskRCNN
 from tfmaskrcnn.ops.decoding import CHANNELS, attempted, decode_image, too_large
 from tfmaskrcnn.ops.images import pad_to, padded_size, preprocess
 from tfmaskrcnn.ops.paste_graph import masks_to_bitmaps, masks_to_rle
-from tfmaskrcnn.ops.placement import in_original
+from tfmaskrcnn.ops.placement import in_original, points_in_original
 from tfmaskrcnn.ops.tensors import side
 from tfmaskrcnn.serving.options import ExportOptions
 from tfmaskrcnn.structures import Detections
@@ -38,10 +38,12 @@ class Servable(tf.Module):
 
     The first four give `detection_boxes` [B, D, 4] float32 yxyx in 0..1 of the image,
     `detection_scores` [B, D] float32, `detection_classes` [B, D] float32 (1..K), `num_detections`
-    [B] float32 and `detection_masks` [B, D, M, M] float32 probabilities inside the box. The first
-    three also give `image_size` [B, 2] int32 (height, width); by option `detection_masks_rle`
-    [B, D] string or `detection_masks_reframed` [B, D, H, W] uint8 (H and W of the largest image of
-    the batch) instead of `detection_masks`; and `image_errors` [B] string.
+    [B] float32 and, by the heads that there are, `detection_masks` [B, D, M, M] float32
+    probabilities inside the box, `detection_keypoints` [B, D, J, 2] float32 (y, x) like the boxes
+    and `detection_keypoint_scores` [B, D, J] float32. The first three also give `image_size`
+    [B, 2] int32 (height, width); by option `detection_masks_rle` [B, D] string or
+    `detection_masks_reframed` [B, D, H, W] uint8 (H and W of the largest image of the batch)
+    instead of `detection_masks`; and `image_errors` [B] string.
     """
 
     def __init__(self, model: MaskRCNN, options: Optional[ExportOptions] = None):
@@ -121,6 +123,10 @@ class Servable(tf.Module):
         }
         if found.masks is not None:
             outputs["detection_masks"] = found.masks
+        if found.keypoints is not None:
+            per_point = tf.expand_dims(scale[..., :2], 1)  # [B, 1, 1, 2]
+            outputs["detection_keypoints"] = found.keypoints[..., :2] / per_point
+            outputs["detection_keypoint_scores"] = found.keypoints[..., 2]
         return {name: tf.identity(value, name=name) for name, value in outputs.items()}
 
     def _decode(self, encoded):
@@ -136,7 +142,9 @@ class Servable(tf.Module):
             images = _all_good(images, problems)
         found = self._model.it.detect(images, sizes)
         boxes = in_original(found.boxes, sizes, originals, self._model.it.config)
-        outputs = self._outputs(found._replace(boxes=boxes), tf.cast(originals, tf.float32))
+        keypoints = points_in_original(found.keypoints, sizes, originals)
+        found = found._replace(boxes=boxes, keypoints=keypoints)
+        outputs = self._outputs(found, tf.cast(originals, tf.float32))
         outputs["image_size"] = originals
         outputs = self._with_masks(outputs, good)
         if self._options.it.on_error == "report":

@@ -15,6 +15,7 @@ from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation import CocoCallback
 from tfmaskrcnn.files import writable_folder
 from tfmaskrcnn.model import MaskRCNN
+from tfmaskrcnn.train.labels import with_classes_of
 from tfmaskrcnn.train.optimizers import make_optimizer
 from tfmaskrcnn.train.recorder import ProgressLines, RunRecorder
 from tfmaskrcnn.train.saving import StateKeeper, states_in
@@ -35,7 +36,10 @@ class Run(NamedTuple):
 
     @property
     def weights(self) -> str:
-        """Weights of the best epoch by mask AP (without masks box AP); unevaluated, of the last."""
+        """Model weights of the best epoch by AP (of keypoints, else masks, else boxes).
+
+        Of the last epoch where nothing is evaluated.
+        """
         return os.path.join(self.folder, "weights.npz")
 
     @property
@@ -140,6 +144,15 @@ def _finish_epoch(model, data, config: Config, callbacks, keeper: StateKeeper) -
     callbacks.on_epoch_end(epoch, logs)
 
 
+def _training_data(config: Config) -> CocoData:
+    return load_coco(
+        _given(config.data.train_json, "data.train_json"),
+        _given(config.data.train_images, "data.train_images"),
+        config.data.skip_invalid,
+        config.model.keypoint_head,
+    )
+
+
 def _check_folder(run: Run, resume: bool) -> None:
     if states_in(run.states) and not resume:
         raise InputError(
@@ -174,23 +187,6 @@ def _callbacks(
     recorder = RunRecorder(run, config, evaluation, keeper, progress)
     lines = ProgressLines(recorder, keeper, config.train.batch_size)
     return [c for c in (keeper, evaluation, recorder, lines) if c is not None]
-
-
-def with_classes_of(data: CocoData, config: Config) -> Config:
-    """`config` with the data set's classes, if it names none and gives no number of its own."""
-    model = config.model
-    if model.class_names or ("num_classes" in model.model_fields_set and not _fits(data, model)):
-        return config  # the data pipeline checks that they agree
-    labels = {
-        "num_classes": len(data.class_names),
-        "class_names": data.class_names,
-        "category_ids": data.category_ids,
-    }
-    return config.model_copy(update={"model": model.model_copy(update=labels)})
-
-
-def _fits(data: CocoData, model) -> bool:
-    return model.num_classes == len(data.class_names)
 
 
 def start_weights(model: MaskRCNN, config: Config) -> None:

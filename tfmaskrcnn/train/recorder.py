@@ -25,9 +25,9 @@ _SECONDS_BETWEEN_LINES = 30.0
 class RunRecorder(keras.callbacks.Callback):
     """Writes history, curves, the best weights and the state; stops when AP no longer improves.
 
-    Goes after the `CocoCallback`, whose mask AP decides which weights are the best; its box AP, if
-    there is no mask branch. The state is written last, so that a run killed in between evaluates
-    its last epoch again.
+    Goes after the `CocoCallback`, whose AP decides which weights are the best: that of keypoints,
+    else of masks, else of boxes, by what the model has. The state is written last, so that a run
+    killed in between evaluates its last epoch again.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class RunRecorder(keras.callbacks.Callback):
         super().__init__()
         self.run, self.config, self.evaluation, self._keeper = run, config, evaluation, keeper
         self.kind = "mask" if config.model.mask_head.enabled else "box"  # of AP that decides
+        self.kind = "keypoint" if config.model.keypoint_head.enabled else self.kind
         keeper.recorded = self._progress
         progress = progress or {"best": None, "best_epoch": 0, "stopped": False, "history": []}
         self.best, self.best_epoch = progress["best"], progress["best_epoch"]
