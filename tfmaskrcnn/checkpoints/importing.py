@@ -48,8 +48,7 @@ def from_checkpoint(
 ) -> MaskRCNN:
     """A model with the weights of another framework, which gives that framework's detections.
 
-    Classes of a checkpoint with COCO's number of them get COCO's names and category ids. What was
-    loaded and what was not is logged.
+    COCO's number of classes gets COCO's names and category ids. What was loaded is logged.
 
     Args:
         checkpoint: a file, read without PyTorch and without running what it asks for, or its
