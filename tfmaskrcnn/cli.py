@@ -92,6 +92,14 @@ def _add_evaluate(commands) -> None:
         metavar="N",
         help="COCO's maxDets (default: the run's, else 1 10 100); AP uses the last",
     )
+    parser.add_argument(
+        "--kaggle",
+        type=share,
+        nargs="?",
+        const=0.5,
+        metavar="P",
+        help="also the Data Science Bowl's score, of detections with a score from P (0.5) on",
+    )
 
 
 def _add_predict(commands) -> None:
@@ -163,6 +171,7 @@ def _evaluate(options) -> None:
             progress=progress,
             channels=source.channels,
             keypoint_sigmas=source.keypoint_sigmas,
+            kaggle_threshold=options.kaggle,
         )
     print(result.table())
     if options.results:

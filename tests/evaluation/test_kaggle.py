@@ -1,11 +1,12 @@
 """The Data Science Bowl's score on hand cases."""
 
+import json
+
 import numpy as np
 import pytest
 
-from tfmaskrcnn.evaluation.annotations import GroundTruthFile
-from tfmaskrcnn.evaluation.kaggle import THRESHOLDS, KaggleScore
-from tfmaskrcnn.instances import Instances
+from tfmaskrcnn.evaluation import evaluate
+from tfmaskrcnn.evaluation.kaggle import THRESHOLDS, kaggle_score
 from tfmaskrcnn.ops.paste import masks_to_rle
 
 SIZE = (20, 40)
@@ -21,32 +22,26 @@ class Truth:
     """Annotations of images by id: lists of (mask, category id, crowd)."""
 
     def __init__(self, images):
-        self.images = images
+        self.contents = images
+        self.images = {i: {"height": SIZE[0], "width": SIZE[1]} for i in images}
 
     def annotations(self, image_id):
         return [
             {"segmentation": masks_to_rle(m[None])[0], "category_id": k, "iscrowd": crowd}
-            for m, k, crowd in self.images[image_id]
+            for m, k, crowd in self.contents[image_id]
         ]
 
 
-def found(masks, scores, classes=None):
-    boxes = np.zeros((len(masks), 4)) + [0, 0, 1, 1]
-    classes = [1] * len(masks) if classes is None else classes
-    return Instances(
-        boxes=boxes,
-        scores=scores,
-        classes=classes,
-        size=SIZE,
-        exact_rle=masks_to_rle(np.array(masks).reshape(-1, *SIZE)),
-    )
+def found(masks, scores, categories=None):
+    categories = [7] * len(masks) if categories is None else categories
+    return [
+        {"segmentation": masks_to_rle(mask[None])[0], "score": score, "category_id": k}
+        for mask, score, k in zip(masks, scores, categories)
+    ]
 
 
-def judged(truth, *detections, threshold=0.5, ids=(7, 3)):
-    score = KaggleScore(Truth(truth), threshold)
-    for image_id, instances in zip(truth, detections):
-        score.add(image_id, instances, ids)
-    return score.result()
+def judged(truth, *detections, threshold=0.5):
+    return kaggle_score(Truth(truth), dict(zip(truth, detections)), threshold)
 
 
 def test_the_hand_case_of_a_shifted_mask():
@@ -94,12 +89,10 @@ def test_an_object_is_found_once():
     assert judged(overlapping, found([bar(0, 10)], [0.9])).recall == 0.5
 
 
-def test_classes_have_to_be_right_and_unknown_ones_are_left_out():
+def test_classes_have_to_be_right():
     truth = {1: [(bar(0, 10), 3, 0)]}
-    assert judged(truth, found([bar(0, 10)], [0.9], [2])).score == 1.0
-    assert judged(truth, found([bar(0, 10)], [0.9], [1])).score == 0.0
-    extra = found([bar(0, 10), bar(20, 30)], [0.9, 0.9], [2, 1])
-    assert judged(truth, extra, ids=(None, 3)).score == 1.0
+    assert judged(truth, found([bar(0, 10)], [0.9], [3])).score == 1.0
+    assert judged(truth, found([bar(0, 10)], [0.9], [7])).score == 0.0
 
 
 def test_a_crowd_is_neither_found_nor_missed():
@@ -133,8 +126,13 @@ def test_it_is_the_plain_definition_on_disjoint_masks(seed):
     assert result.score == pytest.approx(np.mean(expected))
 
 
-def test_it_reads_the_annotations_of_a_file(coco_set):
-    score = KaggleScore(GroundTruthFile(coco_set.json_path))
-    for image_id in coco_set.image_ids:
-        score.add(image_id, coco_set.perfect(image_id), (3, 7))
-    assert 0 < score.result().pooled <= 1
+def test_the_evaluation_has_it_on_request(coco_set):
+    def predict(images):
+        return [coco_set.perfect(int(image[0, 0, 0])) for image in images]
+
+    arguments = (predict, coco_set.json_path, coco_set.image_dir)
+    plain, result = evaluate(*arguments), evaluate(*arguments, kaggle_threshold=0.25)
+    assert plain.kaggle is None and "Data Science Bowl" not in plain.table()
+    assert 0 < result.kaggle["pooled"] <= 1 and result.kaggle["score_threshold"] == 0.25
+    assert f"{result.kaggle['score']:.3f}" in result.table()
+    assert json.loads(result.to_json())["kaggle"] == result.kaggle

@@ -10,6 +10,7 @@ from pycocotools.cocoeval import COCOeval
 
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation.annotations import GroundTruthFile, coco_index
+from tfmaskrcnn.evaluation.kaggle import kaggle_score
 from tfmaskrcnn.evaluation.keypoints import keypoint_numbers
 from tfmaskrcnn.evaluation.result import CocoResult
 from tfmaskrcnn.instances import Instances
@@ -97,8 +98,15 @@ class CocoEvaluator:
         for image_id, instances in zip(image_ids, found):
             self.add(image_id, instances)
 
-    def result(self) -> CocoResult:
-        """COCO's numbers over the images added so far."""
+    def result(self, kaggle_threshold: Optional[float] = None) -> CocoResult:
+        """COCO's numbers over the images added so far.
+
+        Args:
+            kaggle_threshold: compute `kaggle.kaggle_score` too, of detections from this score on.
+        """
+        kaggle = None
+        if kaggle_threshold is not None and self._can_judge_masks():
+            kaggle = kaggle_score(self.truth, self._results, kaggle_threshold)._asdict()
         boxes, box_classes = self._numbers("bbox")
         masks, mask_classes = self._numbers("segm")
         keypoints = None
@@ -115,6 +123,7 @@ class CocoEvaluator:
             num_objects=sum(len(self.truth.annotations(i)) for i in self._results),
             num_detections=sum(map(len, self._results.values())),
             keypoints=keypoints,
+            kaggle=kaggle,
         )
 
     def _numbers(self, kind: str) -> Tuple[Dict[str, float], Dict[str, float]]:

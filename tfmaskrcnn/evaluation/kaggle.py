@@ -8,13 +8,12 @@ have an IoU above a threshold t. An image scores TP / (TP + FP + FN), averaged o
 first, at t = 0.5.
 """
 
-from typing import List, NamedTuple, Sequence
+from typing import Dict, List, NamedTuple, Sequence
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
 from tfmaskrcnn.evaluation.annotations import GroundTruthFile
-from tfmaskrcnn.instances import Instances
 
 THRESHOLDS = np.arange(10) * 0.05 + 0.5
 
@@ -29,64 +28,53 @@ class KaggleResult(NamedTuple):
     score_threshold: float
 
 
-class KaggleScore:
-    """Takes the detections of an image at a time."""
+def kaggle_score(
+    truth: GroundTruthFile, results: Dict[int, List[Dict]], score_threshold: float = 0.5
+) -> KaggleResult:
+    """The score of a set of detections.
 
-    def __init__(self, truth: GroundTruthFile, score_threshold: float = 0.5):
-        """Begin with no image.
+    Args:
+        truth: the annotations. Crowd regions are neither found nor missed; detections that lie in
+            one by half or more are left out.
+        results: COCO result entries with RLE masks of each image that was looked at, by its id.
+        score_threshold: lowest score of a detection that counts.
+    """
+    if not results:
+        return KaggleResult(0.0, 0.0, 0.0, 0.0, score_threshold)
+    each_image = [
+        _counts_of_image(truth.annotations(i), entries, truth.images[i], score_threshold)
+        for i, entries in results.items()
+    ]
+    counts = np.stack(each_image)  # [images, thresholds, 3]: TP, FP, FN
+    scores = counts[..., 0] / np.maximum(counts.sum(axis=-1), 1)
+    # An image without objects in which nothing is found is right.
+    scores = np.where(counts.sum(axis=-1) == 0, 1.0, scores)
+    right, wrong, missed = counts[:, 0].sum(axis=0)
+    return KaggleResult(
+        float(scores.mean()),
+        _share(right, wrong + missed),
+        _share(right, wrong),
+        _share(right, missed),
+        score_threshold,
+    )
 
-        Args:
-            truth: the annotations. Crowd regions are neither found nor missed; detections that lie
-                in one by half or more are left out.
-            score_threshold: lowest score of a detection that counts.
-        """
-        self._truth, self._threshold = truth, score_threshold
-        self._counts: List[np.ndarray] = []
 
-    def add(self, image_id: int, instances: Instances, class_ids: Sequence) -> None:
-        """Judge an image.
+def _counts_of_image(annotations, results, image: Dict, score_threshold: float) -> np.ndarray:
+    """[thresholds, 3] of one image."""
+    found = sorted(results, key=lambda entry: -entry["score"])
+    found = [entry for entry in found if entry["score"] >= score_threshold]
+    objects = [entry for entry in annotations if not entry["iscrowd"]]
+    crowd = [_bitmap(entry) for entry in annotations if entry["iscrowd"]]
+    labels, sizes = _painted(list(map(_bitmap, found)), (image["height"], image["width"]))
+    real = (sizes > 0) & ~_in_crowd(labels, sizes, crowd)
+    kinds = [[entry["category_id"] for entry in entries] for entries in (found, objects)]
+    same = np.equal.outer(*kinds).reshape(len(found), len(objects))
+    iou = _iou(labels, sizes, list(map(_bitmap, objects))) * same
+    return _count(iou[real])
 
-        Args:
-            image_id: of the JSON.
-            instances: with masks.
-            class_ids: category id of classes 1..K; None for classes that are no category.
-        """
-        entries = self._truth.annotations(image_id)
-        keep = [
-            i
-            for i, (score, k) in enumerate(zip(instances.scores, instances.classes))
-            if score >= self._threshold and class_ids[k - 1] is not None
-        ]
-        order = sorted(keep, key=lambda i: -instances.scores[i])
-        masks = [instances.masks[i] for i in order]
-        found = [class_ids[instances.classes[i] - 1] for i in order]
-        objects = [e for e in entries if not e["iscrowd"]]
-        truth = [coco_mask.decode(e["segmentation"]).astype(bool) for e in objects]
-        crowd = [coco_mask.decode(e["segmentation"]) for e in entries if e["iscrowd"]]
-        labels, sizes = _painted(masks, instances.size)
-        real = (sizes > 0) & ~_in_crowd(labels, sizes, crowd)
-        same = np.equal.outer(found, [e["category_id"] for e in objects]).reshape(
-            len(found), len(objects)
-        )
-        iou = _iou(labels, sizes, truth) * same
-        self._counts.append(_count(iou[real]))
 
-    def result(self) -> KaggleResult:
-        """The scores of the images added so far."""
-        if not self._counts:
-            return KaggleResult(0.0, 0.0, 0.0, 0.0, self._threshold)
-        counts = np.stack(self._counts)  # [images, thresholds, 3]: TP, FP, FN
-        each = counts[..., 0] / np.maximum(counts.sum(axis=-1), 1)
-        # An image without objects in which nothing is found is right.
-        each = np.where(counts.sum(axis=-1) == 0, 1.0, each)
-        right, wrong, missed = counts[:, 0].sum(axis=0)
-        return KaggleResult(
-            float(each.mean()),
-            _share(right, wrong + missed),
-            _share(right, wrong),
-            _share(right, missed),
-            self._threshold,
-        )
+def _bitmap(entry: Dict) -> np.ndarray:
+    return coco_mask.decode(entry["segmentation"]).astype(bool)
 
 
 def _painted(masks: Sequence[np.ndarray], size):
@@ -101,7 +89,7 @@ def _in_crowd(labels, sizes, crowd: List[np.ndarray]) -> np.ndarray:
     """[D] bool: half of the detection or more lies in crowd regions."""
     inside = np.zeros(labels.shape, bool)
     for mask in crowd:
-        inside |= mask.astype(bool)
+        inside |= mask
     covered = np.bincount(labels[inside], minlength=len(sizes) + 1)[1:]
     return covered * 2 >= np.maximum(sizes, 1)
 

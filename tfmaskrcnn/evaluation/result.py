@@ -17,6 +17,13 @@ _MEANING = {
     "ARl": "objects over 96 x 96",
 }
 
+_KAGGLE_MEANING = {
+    "score": "TP / (TP + FP + FN), mean of images and IoU 0.50 to 0.95",
+    "pooled": "TP / (TP + FP + FN) of all images together, IoU 0.50",
+    "precision": "TP / (TP + FP) of all images together, IoU 0.50",
+    "recall": "TP / (TP + FN) of all images together, IoU 0.50",
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class CocoResult:
@@ -38,6 +45,7 @@ class CocoResult:
     # AP, AP50, AP75, APm, APl, then AR, AR50, ... by object keypoint similarity, of the best 20
     # detections of an image; None for a model without keypoints.
     keypoints: Optional[Dict[str, float]] = None
+    kaggle: Optional[Dict[str, float]] = None  # `kaggle.KaggleResult`, on request
 
     @property
     def has_masks(self) -> bool:
@@ -77,6 +85,8 @@ class CocoResult:
         parts = [self._summary_table(f"{title}{self.num_detections:,} detections")]
         if self.keypoints is not None:
             parts.append(self._keypoint_table())
+        if self.kaggle is not None:
+            parts.append(self._kaggle_table())
         if len(self.mask_ap_per_class) > 1:
             parts.append(self._class_table())
         return Group(*parts)
@@ -97,6 +107,13 @@ class CocoResult:
             meaning = _MEANING.get(name.replace("AR", "AP"), "").replace("IoU", "OKS")
             style = "bold" if name == "AP" else None
             table.add_row(name, meaning, _shown(value), style=style, end_section=name == "APl")
+        return table
+
+    def _kaggle_table(self):
+        title = f"Data Science Bowl, masks of scores from {self.kaggle['score_threshold']:g}"
+        table = _table(title, ["", ""], ["masks"])
+        for name, meaning in _KAGGLE_MEANING.items():
+            table.add_row(name, meaning, _shown(self.kaggle[name]))
         return table
 
     def _class_table(self):

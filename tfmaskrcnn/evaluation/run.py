@@ -34,6 +34,7 @@ def evaluate(
     progress: Optional[Progress] = None,
     channels: int = 3,
     keypoint_sigmas: Sequence[float] = (),
+    kaggle_threshold: Optional[float] = None,
 ) -> CocoResult:
     """COCO's numbers of `source` on a data set.
 
@@ -49,6 +50,7 @@ def evaluate(
         progress: called with (images done, images in all).
         channels: C, the model's `input.channels`.
         keypoint_sigmas: of OKS, the model's `keypoint_head.sigmas`; none for the defaults.
+        kaggle_threshold: also compute the Data Science Bowl's score of detections from this score.
 
     Raises:
         InputError: a file is missing or wrong, or the classes differ from the data set's.
@@ -58,7 +60,7 @@ def evaluate(
     records = load_coco(json_path, image_dir, skip_invalid=True, masks=False).records[:limit]
     evaluator = CocoEvaluator(json_path, max_detections, keypoint_sigmas=keypoint_sigmas)
     add_predictions(evaluator, predict, records, batch_size, progress, channels)
-    return evaluator.result()
+    return evaluator.result(kaggle_threshold)
 
 
 def add_predictions(
