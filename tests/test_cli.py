@@ -27,7 +27,15 @@ WITHOUT_KERAS = (
 NOISE = ("W0000", "I0000", "E0000", "op_level_cost_estimator", "Traceback", "Warning", "oneDNN")
 COMMANDS = {
     "train": ["CONFIG", "--out", "--resume", "--set"],
-    "evaluate": ["MODEL", "--json", "--images", "--limit", "--results", "--max-detections"],
+    "evaluate": [
+        "MODEL",
+        "--json",
+        "--images",
+        "--limit",
+        "--results",
+        "--max-detections",
+        "--kaggle",
+    ],
     "predict": ["MODEL", "INPUT", "--out", "--threshold", "--batch-size"],
     "export": ["RUN", "FOLDER", "--masks", "--classes", "--precision", "--on-error", "--set"],
     "info": ["MODEL"],

@@ -57,6 +57,11 @@ class Architecture(NamedTuple):
         return [*found, *self.settings]
 
 
+def side_of(tensors: Mapping[str, np.ndarray], name: str, axis: int) -> int:
+    """Length of an axis of a weight, 0 if there is no such weight."""
+    return np.shape(tensors[name])[axis] if name in tensors else 0
+
+
 def channels_of(tensors: Mapping[str, np.ndarray], names: Mapping[str, str]) -> Tuple[str, ...]:
     """Overrides that set keys to the number of outputs of the weights of these names.
 

@@ -8,7 +8,7 @@ from typing import Dict, Iterator, Mapping, Tuple
 
 import numpy as np
 
-from tfmaskrcnn.checkpoints.architecture import Architecture, channels_of
+from tfmaskrcnn.checkpoints.architecture import Architecture, channels_of, side_of
 from tfmaskrcnn.checkpoints.presets import DETECTRON2_GN, DETECTRON2_RESNEXT
 from tfmaskrcnn.checkpoints.resnet import Backbone, backbone_of, backbone_table
 from tfmaskrcnn.checkpoints.table import (
@@ -61,7 +61,7 @@ def architecture_of(tensors: Mapping[str, np.ndarray], what: str) -> Architectur
             f"{what} is no Mask R-CNN of Detectron2 with a known ResNet and FPN: {blocks} blocks "
             f"in {_BODY}.res2 to res5, roi_heads.box_predictor.cls_score.weight {classes}."
         )
-    boxes = np.shape(tensors.get("roi_heads.box_predictor.bbox_pred.weight", (0,)))[0]
+    boxes = side_of(tensors, "roi_heads.box_predictor.bbox_pred.weight", 0)
     channels = {
         "fpn.channels": "backbone.fpn_lateral2.weight",
         "rpn.channels": f"{_rpn_convs(tensors)[0]}.weight",
@@ -70,7 +70,7 @@ def architecture_of(tensors: Mapping[str, np.ndarray], what: str) -> Architectur
         "mask_head.channels": f"{_MASK_HEAD}.mask_fcn1.weight",
         "keypoint_head.channels": f"{_KEYPOINT_HEAD}.conv_fcn1.weight",
     }
-    masks = np.shape(tensors.get(f"{_MASK_HEAD}.predictor.weight", (0,)))[0]
+    masks = side_of(tensors, f"{_MASK_HEAD}.predictor.weight", 0)
     return Architecture(
         backbone,
         num_classes=classes[0] - 1,
@@ -84,7 +84,7 @@ def architecture_of(tensors: Mapping[str, np.ndarray], what: str) -> Architectur
         class_agnostic=boxes == 4 and classes[0] > 2,
         class_agnostic_masks=masks == 1 and classes[0] > 2,
         num_keypoint_convs=count(tensors, r"roi_heads\.keypoint_head\.conv_fcn(\d+)\."),
-        num_keypoints=np.shape(tensors.get(f"{_KEYPOINT_HEAD}.score_lowres.weight", (0, 0)))[1],
+        num_keypoints=side_of(tensors, f"{_KEYPOINT_HEAD}.score_lowres.weight", 1),
         settings=(*channels_of(tensors, channels), *_dialect(backbone), *_pixels(tensors)),
     )
 

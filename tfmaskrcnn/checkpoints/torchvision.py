@@ -10,7 +10,7 @@ from typing import Dict, Iterator, Mapping, Tuple
 
 import numpy as np
 
-from tfmaskrcnn.checkpoints.architecture import Architecture, channels_of
+from tfmaskrcnn.checkpoints.architecture import Architecture, channels_of, side_of
 from tfmaskrcnn.checkpoints.resnet import backbone_of, backbone_table, torchvision_name
 from tfmaskrcnn.checkpoints.table import (
     Weight,
@@ -74,7 +74,7 @@ def architecture_of(tensors: Mapping[str, np.ndarray], what: str) -> Architectur
         box_norm=norm_of(tensors, f"{_BOX_HEAD}.0.1."),
         num_box_fcs=sum(f"{name}.weight" in tensors for name in _fcs(convs)) or 2,
         num_keypoint_convs=count(tensors, r"roi_heads\.keypoint_head\.(\d+)\."),
-        num_keypoints=np.shape(tensors.get(f"{_KEYPOINT_LOGITS}.weight", (0, 0)))[1],
+        num_keypoints=side_of(tensors, f"{_KEYPOINT_LOGITS}.weight", 1),
         settings=channels_of(
             tensors,
             {
