@@ -38,7 +38,7 @@ class Case:
             self.model = mr.from_checkpoint(self.tensors, source, overrides=SMALL)
             ready = [preprocess(i, self.model.config.input)[0] for i in self.images]
             self.sizes = tf.constant([i.shape[:2] for i in ready], tf.float32)
-            self.batch = tf.stack([pad_to(i, 256, 256) for i in ready])
+            self.batch = tf.stack([pad_to(i, 256, 256, self.model.config.input) for i in ready])
         else:
             for kind in ("mean", "var"):
                 self.tensors.update(np.load(FOLDER / f"{source}_keypointrcnn_{kind}.npz"))
