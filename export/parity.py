@@ -101,7 +101,7 @@ def from_network(network, config: ModelConfig, size: Tuple[int, int]) -> Predict
         for image in images:
             ready, _ = preprocess(image, inputs)
             sizes = np.float32([ready.shape[:2]])
-            outputs = network(pad_to(ready, *size).numpy()[np.newaxis], sizes)
+            outputs = network(pad_to(ready, *size, inputs).numpy()[np.newaxis], sizes)
             found.append(served_instances(outputs, 0, image.shape[:2], names, rule))
         return found
 

@@ -242,3 +242,11 @@ def test_chosen_classes_take_their_masks_along_whatever_the_kind_of_mask(kind, w
     exported, _ = adapted(original, mr.ExportOptions(classes=["triangle"]))
     kernels = [named_weights(m)["mask_head/logits/kernel"].numpy() for m in (original, exported)]
     np.testing.assert_array_equal(kernels[1], kernels[0][..., wanted])
+
+
+def test_a_model_with_adaptive_sampling_is_exported(model, tmp_path, real_images):
+    adaptive = with_config(model, "roi.sampling_ratio=0")
+    folder = mr.export_saved_model(adaptive, str(tmp_path / "1"))
+    expected = adaptive.predict_images(real_images[:1])[0]
+    found = saved_model_predictor(folder)(real_images[:1])[0]
+    np.testing.assert_allclose(found.boxes, expected.boxes, atol=1e-2)
