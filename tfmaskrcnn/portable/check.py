@@ -82,7 +82,7 @@ def preprocessed(folder: str, paths: Sequence[str], size: Tuple[int, int]):
     for path in paths:
         image, _ = preprocess(read_image(path, channels=config.channels), config)
         sizes.append(image.shape[:2])
-        images.append(pad_to(image, *size).numpy())
+        images.append(pad_to(image, *size, config).numpy())
     return np.stack(images), np.array(sizes, np.float32)
 
 
