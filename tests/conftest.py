@@ -1,6 +1,16 @@
 """What all tests share: the environment, set before TensorFlow is first imported."""
 
+import gc
 import os
+
+import pytest
 
 # Every CropAndResize in a graph logs a harmless "Error in PredictCost()" (tensorflow#56904).
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _models_of_a_module_are_freed():
+    # They hang in cycles, and Python does not see the gigabytes that TensorFlow keeps for them.
+    yield
+    gc.collect()
