@@ -108,7 +108,8 @@ def random_images(*sizes):
 @pytest.fixture(scope="module")
 def model():
     keras.utils.set_random_seed(0)
-    model = mr.MaskRCNN(dialect("box_head.score_threshold=0.01").model)
+    overrides = "box_head.score_threshold=0.01", "box_head.whole_pixels=true"
+    model = mr.MaskRCNN(dialect(*overrides).model)
     # Logits that differ between the RoIs, or the background wins everywhere.
     kernel = model.box_head.class_logits.kernel
     kernel.assign(np.random.default_rng(0).normal(0, 2.0, kernel.shape))
