@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from golden.relative_rms import relative_rms
 from golden.weights_by_name import image, weight
 
 import tfmaskrcnn as mr
@@ -55,22 +56,6 @@ def model(state_dict):
 @pytest.fixture(scope="module")
 def batch(case, model):
     return normalize(image(*SIZES[case], 0)[None], model.config.input)
-
-
-@pytest.fixture(scope="module")
-def pyramid(model, batch):
-    return model.features(batch)
-
-
-@pytest.fixture(scope="module")
-def rpn(model, pyramid):
-    return model.rpn_output(pyramid)
-
-
-def relative_rms(found, expected):
-    found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
-    assert found.shape == expected.shape
-    return np.sqrt(np.mean((found - expected) ** 2) / np.mean(expected**2))
 
 
 def test_pyramid_and_rpn_are_detectron2s(golden, pyramid, rpn):

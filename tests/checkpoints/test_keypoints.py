@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from golden.relative_rms import relative_rms
 from golden.weights_by_name import image, weight, with_statistics
 
 import tfmaskrcnn as mr
@@ -57,12 +58,6 @@ class Case:
 @pytest.fixture(scope="module", params=["detectron2", "torchvision"])
 def case(request):
     return Case(request.param)
-
-
-def relative_rms(found, expected):
-    found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
-    assert found.shape == expected.shape
-    return np.sqrt(np.mean((found - expected) ** 2) / np.mean(expected**2))
 
 
 def test_pyramid_and_rpn_are_theirs(case):

@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
+from golden.relative_rms import relative_rms
 from golden.weights_by_name import image, keras_weight
 
 import tfmaskrcnn as mr
@@ -84,24 +85,8 @@ def limits(model, batch):
     return clip_sizes(batch, tf.constant([[256.0, 320.0]]), model.config)
 
 
-@pytest.fixture(scope="module")
-def pyramid(model, batch):
-    return model.features(batch)
-
-
-@pytest.fixture(scope="module")
-def rpn(model, pyramid):
-    return model.rpn_output(pyramid)
-
-
 def joined(parts, axis):
     return np.concatenate([parts[level].numpy() for level in PYRAMID_LEVELS], axis)
-
-
-def relative_rms(found, expected):
-    found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
-    assert found.shape == expected.shape
-    return np.sqrt(np.mean((found - expected) ** 2) / np.mean(expected**2))
 
 
 def test_pyramid_and_rpn_are_matterports(golden, pyramid, rpn):

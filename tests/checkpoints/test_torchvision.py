@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from golden.relative_rms import relative_rms
 from golden.weights_by_name import image, weight, with_statistics
 
 import tfmaskrcnn as mr
@@ -55,25 +56,9 @@ def batch(model, images):
 
 
 @pytest.fixture(scope="module")
-def pyramid(model, batch):
-    return model.features(batch)
-
-
-@pytest.fixture(scope="module")
-def rpn(model, pyramid):
-    return model.rpn_output(pyramid)
-
-
-@pytest.fixture(scope="module")
 def rois(golden):
     """[2, 1000, 4] torchvision's proposals."""
     return tf.constant(np.stack([golden[f"proposals_{i}"] for i in range(2)])[..., YXYX])
-
-
-def relative_rms(found, expected):
-    found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
-    assert found.shape == expected.shape
-    return np.sqrt(np.mean((found - expected) ** 2) / np.mean(expected**2))
 
 
 def as_map(rows, level, pyramid):

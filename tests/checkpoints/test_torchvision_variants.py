@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from golden.relative_rms import relative_rms
 from golden.weights_by_name import image, torchvision_state
 
 import tfmaskrcnn as mr
@@ -60,24 +61,8 @@ def batch(model, picture, golden):
 
 
 @pytest.fixture(scope="module")
-def pyramid(model, batch):
-    return model.features(batch)
-
-
-@pytest.fixture(scope="module")
-def rpn(model, pyramid):
-    return model.rpn_output(pyramid)
-
-
-@pytest.fixture(scope="module")
 def found(model, batch, golden):
     return model.detect(batch, tf.constant(golden["image_sizes"], tf.float32))
-
-
-def relative_rms(found, expected):
-    found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
-    assert found.shape == expected.shape
-    return np.sqrt(np.mean((found - expected) ** 2) / np.mean(expected**2))
 
 
 def test_the_architecture_is_read_from_the_checkpoint(model, meta):
