@@ -1,11 +1,30 @@
-"""From the outputs of an exported model to `Instances`; NumPy only, so that clients can use it."""
+"""An exported model from outside: loading it, and `Instances` of its outputs by NumPy alone."""
 
 from typing import Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
+from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.ops.paste import masks_to_rle
+
+# What every exported model gives; masks and keypoints by its heads.
+OUTPUTS = ("detection_boxes", "detection_scores", "detection_classes", "num_detections")
+
+
+def load_saved_model(folder: str):
+    """What TensorFlow loads from `folder`; keep it as long as its signatures.
+
+    Raises:
+        InputError: it is no SavedModel.
+    """
+    import tensorflow as tf  # the rest of this file does without
+
+    try:
+        return tf.saved_model.load(folder)
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{folder} is no SavedModel that TensorFlow can load: {reason}") from None
 
 
 def served_instances(

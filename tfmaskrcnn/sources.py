@@ -21,6 +21,7 @@ from tfmaskrcnn.evaluation.run import (
 )
 from tfmaskrcnn.files import replaced, writable_folder
 from tfmaskrcnn.instances import Instances
+from tfmaskrcnn.served import load_saved_model
 from tfmaskrcnn.visualize import draw
 
 _LOG = logging.getLogger(__name__)
@@ -228,19 +229,12 @@ def describe(folder: str) -> Dict[str, Any]:
 
 
 def _signatures(folder: str) -> Dict[str, Any]:
-    import tensorflow as tf
-
-    try:
-        loaded = tf.saved_model.load(folder)
-    except (OSError, ValueError, tf.errors.OpError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{folder} is no SavedModel that TensorFlow can load: {reason}") from None
     return {
         name: {
             "inputs": _shapes(signature.structured_input_signature[1]),
             "outputs": _shapes(signature.structured_outputs),
         }
-        for name, signature in loaded.signatures.items()
+        for name, signature in load_saved_model(folder).signatures.items()
     }
 
 

@@ -15,13 +15,10 @@ from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation.coco import CocoEvaluator
 from tfmaskrcnn.evaluation.result import CocoResult
 from tfmaskrcnn.instances import Instances
-from tfmaskrcnn.served import image_errors, served_instances
+from tfmaskrcnn.served import OUTPUTS, image_errors, load_saved_model, served_instances
 
 Predictor = Callable[[List[np.ndarray]], List[Instances]]
 Progress = Callable[[int, int], None]  # images done, images in all
-
-# The TF Object Detection API's names.
-_OUTPUTS = ("detection_boxes", "detection_scores", "detection_classes", "num_detections")
 
 
 def evaluate(
@@ -115,17 +112,13 @@ def saved_model_predictor(path: str, paste_rule: Optional[str] = None) -> Predic
     import tensorflow as tf
 
     path = os.fspath(path)
-    try:
-        loaded = tf.saved_model.load(path)
-    except (OSError, ValueError, tf.errors.OpError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path} is no SavedModel that TensorFlow can load: {reason}") from None
+    loaded = load_saved_model(path)
     signature = loaded.signatures.get("serving_default")
     inputs = {} if signature is None else signature.structured_input_signature[1]
     if "images" not in inputs:
         found = f"takes {sorted(inputs)}" if signature is not None else "is missing"
         raise InputError(f"{path}: the signature serving_default {found}, wanted 'images'.")
-    missing = [name for name in _OUTPUTS if name not in signature.structured_outputs]
+    missing = [name for name in OUTPUTS if name not in signature.structured_outputs]
     if missing:
         raise InputError(f"{path}: the signature serving_default gives no {missing[0]!r}.")
     rule = paste_rule or _exported_value(path, "mask_head", "paste_rule", "aligned")

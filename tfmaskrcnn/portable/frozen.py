@@ -8,10 +8,9 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation.run import exported_config
+from tfmaskrcnn.served import OUTPUTS, load_saved_model
 
-# Of every model; `detection_masks` is there too unless the model was built without a mask head.
-OUTPUTS = ("detection_boxes", "detection_scores", "detection_classes", "num_detections")
-MASKS = "detection_masks"
+MASKS = "detection_masks"  # of a model with a mask head
 # The strides of the pyramid need sides that are multiples of this.
 MULTIPLE = 32
 
@@ -36,11 +35,7 @@ def load_network(folder: str):
         raise InputError(
             f"{folder} is no SavedModel (no saved_model.pb); make one by `tfmaskrcnn export`."
         )
-    try:
-        loaded = tf.saved_model.load(folder)
-    except (OSError, ValueError, tf.errors.OpError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{folder} is no SavedModel that TensorFlow can load: {reason}") from None
+    loaded = load_saved_model(folder)
     network = loaded.signatures.get("network")
     found = {} if network is None else network.structured_input_signature[1]
     if set(found) != {"images", "sizes"} or not set(OUTPUTS) <= set(network.structured_outputs):

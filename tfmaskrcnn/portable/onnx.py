@@ -10,8 +10,9 @@ import numpy as np
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.files import replaced
 from tfmaskrcnn.portable.check import Network, ready_inputs
-from tfmaskrcnn.portable.frozen import OUTPUTS, freeze
+from tfmaskrcnn.portable.frozen import freeze
 from tfmaskrcnn.portable.onnx_ops import handlers
+from tfmaskrcnn.served import OUTPUTS
 
 # RoiAlign has its half-pixel mode from 16 on; TensorRT 10 and ONNX Runtime read 17.
 OPSET = 17

@@ -10,9 +10,10 @@ import numpy as np
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.files import replaced
 from tfmaskrcnn.portable.check import Network, ready_inputs
-from tfmaskrcnn.portable.frozen import OUTPUTS, freeze
+from tfmaskrcnn.portable.frozen import freeze
 from tfmaskrcnn.portable.tflite_ops import rebuild
 from tfmaskrcnn.quiet import without_native_output
+from tfmaskrcnn.served import OUTPUTS
 
 SIGNATURE = "network"
 
