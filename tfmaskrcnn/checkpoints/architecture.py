@@ -43,18 +43,26 @@ class Architecture(NamedTuple):
             f"box_head.num_convs={self.num_box_convs}",
             f"box_head.norm={kinds[self.box_norm]}",
             f"box_head.num_fcs={self.num_box_fcs}",
-            f"box_head.class_agnostic={str(self.class_agnostic).lower()}",
-            "mask_head.enabled=false",
+            f"box_head.class_agnostic={_yaml(self.class_agnostic)}",
+            f"mask_head.enabled={_yaml(self.num_mask_convs > 0)}",
+            f"keypoint_head.enabled={_yaml(self.num_keypoints > 0)}",
         ]
         if self.num_mask_convs:
-            masks = f"num_convs={self.num_mask_convs}", f"norm={kinds[self.mask_norm]}"
-            found[-1:] = [f"mask_head.{key}" for key in masks]
-            found.append(f"mask_head.class_agnostic={str(self.class_agnostic_masks).lower()}")
+            found += [
+                f"mask_head.num_convs={self.num_mask_convs}",
+                f"mask_head.norm={kinds[self.mask_norm]}",
+                f"mask_head.class_agnostic={_yaml(self.class_agnostic_masks)}",
+            ]
         if self.num_keypoints:
-            found.append("keypoint_head.enabled=true")
-            found.append(f"keypoint_head.num_keypoints={self.num_keypoints}")
-            found.append(f"keypoint_head.num_convs={self.num_keypoint_convs}")
+            found += [
+                f"keypoint_head.num_keypoints={self.num_keypoints}",
+                f"keypoint_head.num_convs={self.num_keypoint_convs}",
+            ]
         return [*found, *self.settings]
+
+
+def _yaml(value: bool) -> str:
+    return str(value).lower()
 
 
 def side_of(tensors: Mapping[str, np.ndarray], name: str, axis: int) -> int:

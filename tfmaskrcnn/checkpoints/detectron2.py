@@ -12,6 +12,7 @@ from tfmaskrcnn.checkpoints.architecture import Architecture, channels_of, side_
 from tfmaskrcnn.checkpoints.presets import DETECTRON2_GN, DETECTRON2_RESNEXT
 from tfmaskrcnn.checkpoints.resnet import Backbone, backbone_of, backbone_table
 from tfmaskrcnn.checkpoints.table import (
+    COUNTER,
     Weight,
     biased,
     conv_rows,
@@ -31,7 +32,6 @@ _KEYPOINT_HEAD = f"{_HEADS}.keypoint_head"
 # Constants of the model that some versions save with its weights.
 _PIXELS = ("pixel_mean", "pixel_std")
 _CONSTANTS = (*_PIXELS, "proposal_generator.anchor_generator.")
-_COUNTER = ".num_batches_tracked"  # PyTorch's own
 
 
 def weights_only(tensors: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
@@ -39,7 +39,7 @@ def weights_only(tensors: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
     weights = {
         name: tensor
         for name, tensor in tensors.items()
-        if not name.startswith(_CONSTANTS) and not name.endswith(_COUNTER)
+        if not name.startswith(_CONSTANTS) and not name.endswith(COUNTER)
     }
     if f"{_STEM}.weight" in weights and _is_bgr(tensors):
         weights[f"{_STEM}.weight"] = np.asarray(weights[f"{_STEM}.weight"])[:, ::-1]

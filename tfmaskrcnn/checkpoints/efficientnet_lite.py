@@ -11,6 +11,7 @@ from typing import Dict, Iterator, Tuple
 import numpy as np
 
 from tfmaskrcnn.checkpoints.reading import read_torch
+from tfmaskrcnn.checkpoints.table import COUNTER
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.layers.efficientnet_lite import EfficientNetLite
 from tfmaskrcnn.weights import load_weights
@@ -33,7 +34,6 @@ _NORM_VECTORS = (
 _HWIO_FROM_OIHW = (2, 3, 1, 0)
 _DEPTHWISE_FROM_OIHW = (2, 3, 0, 1)  # (C, 1, k, k) -> (k, k, C, 1)
 _CLASSIFIER = ("_conv_head.", "_bn1.", "_fc.")  # of ImageNet's 1000 classes, not used
-_COUNTER = ".num_batches_tracked"  # PyTorch's own
 
 
 def load_imagenet(backbone: EfficientNetLite) -> None:
@@ -80,7 +80,7 @@ def _ours_from_torch(
     unused = [
         name
         for name in tensors
-        if name not in used and not name.startswith(_CLASSIFIER) and not name.endswith(_COUNTER)
+        if name not in used and not name.startswith(_CLASSIFIER) and not name.endswith(COUNTER)
     ]
     if missing or unused:
         raise InputError(

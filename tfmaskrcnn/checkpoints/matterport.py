@@ -10,13 +10,13 @@ from typing import Callable, Dict, Iterator, Mapping, Tuple
 import numpy as np
 
 from tfmaskrcnn.checkpoints.architecture import Architecture
-from tfmaskrcnn.checkpoints.resnet import DEPTHS, Backbone
+from tfmaskrcnn.checkpoints.resnet import DEPTHS, Backbone, block_layers
 from tfmaskrcnn.checkpoints.table import Weight, count
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.layers.resnet import RESNETS
 
 _EPSILON = 1e-3  # of all its norms, Keras's default
 _NORM = ("gamma:0", "beta:0", "moving_mean:0", "moving_variance:0")
+_BRANCHES = {"conv1": "2a", "conv2": "2b", "conv3": "2c", "shortcut": "1"}
 _ANCHORS = "anchors/"  # constants that some versions save with the weights
 
 
@@ -47,7 +47,7 @@ def architecture_of(tensors: Mapping[str, np.ndarray], what: str) -> Architectur
 
 def table_of(architecture: Architecture) -> Iterator[Weight]:
     """Every weight of the model."""
-    yield from _backbone(RESNETS[architecture.backbone.name].depth)
+    yield from _backbone(architecture.backbone.name)
     for i in range(2, 6):
         yield from _layer(f"fpn/laterals/{i - 2}", f"fpn_c{i}p{i}")
         yield from _layer(f"fpn/output_convs/{i - 2}", f"fpn_p{i}")
@@ -65,18 +65,11 @@ def table_of(architecture: Architecture) -> Iterator[Weight]:
     yield from _layer("mask_head/logits", "mrcnn_mask", lambda array: array[..., 1:])
 
 
-def _backbone(depth: int) -> Iterator[Weight]:
+def _backbone(name: str) -> Iterator[Weight]:
     yield from _normed("backbone/stem", "conv1", "bn_conv1")
-    blocks, _ = next(key for key, value in DEPTHS.items() if value == depth)
-    for stage, number in enumerate(blocks, start=2):
-        for i in range(number):
-            ours, theirs = f"backbone/res{stage}/{i}", f"{stage}{chr(ord('a') + i)}_branch"
-            branches = {"conv1": "2a", "conv2": "2b", "conv3": "2c"}
-            if i == 0:
-                branches["shortcut"] = "1"
-            for layer, branch in branches.items():
-                conv, norm = f"res{theirs}{branch}", f"bn{theirs}{branch}"
-                yield from _normed(f"{ours}/{layer}", conv, norm)
+    for stage, i, layer in block_layers(name):
+        theirs = f"{stage}{chr(ord('a') + i)}_branch{_BRANCHES[layer]}"
+        yield from _normed(f"backbone/res{stage}/{i}/{layer}", f"res{theirs}", f"bn{theirs}")
 
 
 def _normed(ours: str, conv: str, norm: str) -> Iterator[Weight]:

@@ -5,7 +5,7 @@ each other source says what it calls the same weight.
 """
 
 import re
-from typing import Callable, Iterator, Mapping, NamedTuple, Optional
+from typing import Callable, Iterator, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -52,15 +52,20 @@ def backbone_of(tensors: Mapping[str, np.ndarray], names: Names) -> Optional[Bac
 def backbone_table(backbone: Backbone, names: Names) -> Iterator[Weight]:
     """Every weight of the model's backbone."""
     yield from _rows("stem", "stem.conv1", backbone, names)
-    depth = RESNETS[backbone.name].depth
+    for stage, i, layer in block_layers(backbone.name):
+        ours, theirs = f"res{stage}/{i}/{layer}", f"res{stage}.{i}.{layer}"
+        yield from _rows(ours, theirs, backbone, names)
+
+
+def block_layers(name: str) -> Iterator[Tuple[int, int, str]]:
+    """(stage, block, layer), such as (2, 0, "conv1"), of all blocks of the backbone `name`."""
+    depth = RESNETS[name].depth
     for stage, number in zip(_STAGES, BLOCKS[depth]):
         for i in range(number):
             layers = [f"conv{k}" for k in range(1, 4 if depth >= 50 else 3)]
             # The shape changes at a stage's first block; in ResNet-18 and -34's first stage not.
             layers += ["shortcut"] if i == 0 and (depth >= 50 or stage > 2) else []
-            for layer in layers:
-                ours, theirs = f"res{stage}/{i}/{layer}", f"res{stage}.{i}.{layer}"
-                yield from _rows(ours, theirs, backbone, names)
+            yield from ((stage, i, layer) for layer in layers)
 
 
 def _rows(ours: str, theirs: str, backbone: Backbone, names: Names) -> Iterator[Weight]:

@@ -13,6 +13,8 @@ _BATCH_NORM_VECTORS = (
     ("moving_mean", "running_mean"),
     ("moving_variance", "running_var"),
 )
+# PyTorch's count beside each batch normalisation, no weight, ends in this.
+COUNTER = ".num_batches_tracked"
 _DY_DX_DH_DW = (1, 0, 3, 2)  # of (dx, dy, dw, dh)
 _SHOWN = 5  # names of each kind in an error message
 

@@ -13,6 +13,7 @@ import numpy as np
 from tfmaskrcnn.checkpoints.architecture import Architecture, channels_of, side_of
 from tfmaskrcnn.checkpoints.resnet import backbone_of, backbone_table, torchvision_name
 from tfmaskrcnn.checkpoints.table import (
+    COUNTER,
     Weight,
     biased,
     conv_rows,
@@ -32,7 +33,6 @@ _OLD_NAMES = (
 )
 _FPN, _BOX_HEAD, _MASK_HEAD = "backbone.fpn", "roi_heads.box_head", "roi_heads.mask_head"
 _KEYPOINT_LOGITS = "roi_heads.keypoint_predictor.kps_score_lowres"
-_COUNTER = ".num_batches_tracked"  # PyTorch's own
 
 
 def weights_only(tensors: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
@@ -41,7 +41,7 @@ def weights_only(tensors: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
     for name, tensor in tensors.items():
         for old, new in _OLD_NAMES:
             name = re.sub(old, new, name)
-        if not name.endswith(_COUNTER):
+        if not name.endswith(COUNTER):
             renamed[name] = tensor
     return renamed
 

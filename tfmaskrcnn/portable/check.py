@@ -5,6 +5,7 @@ from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
 import numpy as np
 
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.ops.boxes import iou
 
 # From images [B, H, W, C] float32 and sizes [B, 2] float32 to the outputs of `network` by name.
 Network = Callable[[np.ndarray, np.ndarray], Dict[str, np.ndarray]]
@@ -102,7 +103,7 @@ def differences(
 def difference(expected, found, i: int, size) -> Difference:
     """How far two `network` outputs lie apart in image `i` of height and width `size`."""
     ours, theirs = (_one_image(outputs, i, size) for outputs in (found, expected))
-    overlap = _iou(theirs["boxes"], ours["boxes"])  # [E, F]
+    overlap = iou(theirs["boxes"], ours["boxes"]).numpy()  # [E, F]
     overlap *= theirs["classes"][:, None] == ours["classes"]
     place = overlap.argmax(axis=1) if overlap.size else np.zeros(len(overlap), int)
     same = np.flatnonzero(overlap.max(axis=1, initial=0) >= SAME_IOU)
@@ -145,13 +146,3 @@ def _one_image(outputs, i: int, size) -> Dict[str, np.ndarray]:
         # A model without a mask head has masks of no pixels here.
         "masks": outputs.get("detection_masks", np.zeros((i + 1, count, 0, 0)))[i, :count],
     }
-
-
-def _iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """[n, 4] and [m, 4] yxyx -> [n, m]."""
-    low = np.maximum(boxes[:, None, :2], others[:, :2])
-    high = np.minimum(boxes[:, None, 2:], others[:, 2:])
-    overlap = np.maximum(high - low, 0).prod(axis=-1)
-    areas = [(b[:, 2:] - b[:, :2]).prod(axis=-1) for b in (boxes, others)]
-    union = areas[0][:, None] + areas[1] - overlap
-    return np.where(union > 0, overlap / np.maximum(union, 1e-12), 0.0)

@@ -90,8 +90,9 @@ class StateKeeper(keras.callbacks.Callback):
             self.save(self._epoch, step)
 
     def on_epoch_end(self, epoch, logs=None):
-        """Save before the evaluation begins."""
-        self.save(epoch, self.steps)
+        """Save before the evaluation begins, if there is one."""
+        if self._config.data.val_json:
+            self.save(epoch, self.steps)
 
     def save(self, epoch: int, step: int) -> None:
         """Write the state after `step` steps of epoch `epoch` (0 is the first)."""
