@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfmaskrcnn import compat
-from tfmaskrcnn.layers.norm import ConvNorm
+from tfmaskrcnn.layers.norm import build_stack, conv_stack
 from tfmaskrcnn.ops.tensors import side
 
 
@@ -46,10 +46,7 @@ class BoxHead(keras.layers.Layer):
         self.num_classes, self.hidden, self.num_fcs = num_classes, hidden, num_fcs
         self.num_convs, self.conv_channels, self.norm = num_convs, conv_channels, norm
         self.class_agnostic = class_agnostic
-        self.convs = [
-            ConvNorm(conv_channels, 3, norm=norm, activation="relu", name=f"conv{i + 1}")
-            for i in range(num_convs)
-        ]
+        self.convs = conv_stack(num_convs, conv_channels, norm)
         dense = keras.layers.Dense
         self.fc1 = dense(hidden, activation="relu", kernel_initializer=xavier(), name="fc1")
         self.fc2 = None
@@ -75,9 +72,7 @@ class BoxHead(keras.layers.Layer):
     def build(self, input_shape):
         """Build from the shape [B, R, S, S, C]."""
         _, _, rows, columns, channels = input_shape
-        for conv in self.convs:
-            conv.build((None, rows, columns, channels))
-            channels = self.conv_channels
+        channels = build_stack(self.convs, channels)
         self.fc1.build((None, rows * columns * channels))
         for layer in (self.fc2, self.class_logits, self.box_deltas):
             if layer is not None:

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfmaskrcnn import compat
 from tfmaskrcnn.layers.mask_head import he
+from tfmaskrcnn.layers.norm import build_stack, conv_stack
 from tfmaskrcnn.ops.tensors import side
 
 
@@ -16,17 +17,7 @@ class KeypointHead(keras.layers.Layer):
     def __init__(self, num_keypoints, channels=512, num_convs=8, **kwargs):
         super().__init__(**kwargs)
         self.num_keypoints, self.channels, self.num_convs = num_keypoints, channels, num_convs
-        self.convs = [
-            keras.layers.Conv2D(
-                channels,
-                3,
-                padding="same",
-                activation="relu",
-                kernel_initializer=he(),
-                name=f"conv{i + 1}",
-            )
-            for i in range(num_convs)
-        ]
+        self.convs = conv_stack(num_convs, channels)
         self.logits = keras.layers.Conv2DTranspose(
             num_keypoints,
             4,
@@ -39,12 +30,8 @@ class KeypointHead(keras.layers.Layer):
 
     def build(self, input_shape):
         """Build from the shape [B, R, S, S, C]."""
-        shape = (None, *input_shape[2:4])
-        channels = input_shape[4]
-        for conv in self.convs:
-            conv.build((*shape, channels))
-            channels = self.channels
-        self.logits.build((*shape, channels))
+        channels = build_stack(self.convs, input_shape[4])
+        self.logits.build((None, *input_shape[2:4], channels))
         self.built = True
 
     def call(self, features):

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from tfmaskrcnn import compat
-from tfmaskrcnn.layers.norm import ConvNorm
+from tfmaskrcnn.layers.norm import build_stack, conv_stack
 from tfmaskrcnn.ops.tensors import one_hot, side
 
 
@@ -24,10 +24,7 @@ class MaskHead(keras.layers.Layer):
         super().__init__(**kwargs)
         self.num_classes, self.channels, self.num_convs = num_classes, channels, num_convs
         self.norm = norm
-        self.convs = [
-            ConvNorm(channels, 3, norm=norm, activation="relu", name=f"conv{i + 1}")
-            for i in range(num_convs)
-        ]
+        self.convs = conv_stack(num_convs, channels, norm)
         self.upsample = keras.layers.Conv2DTranspose(
             channels, 2, strides=2, activation="relu", kernel_initializer=he(), name="upsample"
         )
@@ -41,12 +38,8 @@ class MaskHead(keras.layers.Layer):
 
     def build(self, input_shape):
         """Build from the shape [B, R, S, S, C]."""
-        shape = (None, *input_shape[2:4])
-        channels = input_shape[4]
-        for conv in self.convs:
-            conv.build((*shape, channels))
-            channels = self.channels
-        self.upsample.build((*shape, channels))
+        channels = build_stack(self.convs, input_shape[4])
+        self.upsample.build((None, *input_shape[2:4], channels))
         self.logits.build((None, None, None, self.channels))
         self.built = True
 
