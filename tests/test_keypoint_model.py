@@ -201,3 +201,13 @@ def test_keypoints_of_a_few_images_are_learned(tmp_path):
         model, *paths, keypoint_sigmas=config.model.keypoint_head.sigmas
     )
     assert result.keypoints["AP"] > 0.9, result.table()
+
+
+def test_a_run_learns_the_keypoints_that_its_json_names(arrows, tmp_path):
+    overrides = ("keypoint_head.channels=16", "keypoint_head.num_convs=1", "train.epochs=1")
+    paths = (f"data.train_json={arrows[0]}", f"data.train_images={arrows[1]}")
+    kept = tuple(o for o in KEYPOINTS if not o.startswith("keypoint_head"))
+    config = tiny_config(*kept, "keypoint_head.enabled=true", *overrides, *paths)
+    trained = mr.train.train(config, str(tmp_path / "run"))
+    assert trained.config.keypoint_head.names == ("tip", "left", "tail", "right")
+    assert (tmp_path / "run" / "history.csv").read_text().count("keypoint_loss") == 1

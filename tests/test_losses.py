@@ -123,7 +123,7 @@ def divided(term):
 
 
 def only(tensors, image):
-    return type(tensors)(*(t[image : image + 1] for t in tensors))
+    return type(tensors)(*(t if t is None else t[image : image + 1] for t in tensors))
 
 
 # The single terms.
@@ -209,7 +209,7 @@ def test_rpn_losses_of_a_hand_checked_case():
 
 def test_rpn_losses_are_divided_by_the_anchors_to_sample():
     anchors, truth, logits, deltas = shifted_grid_case()
-    truth = GroundTruth(*(tf.concat([part] * 3, 0) for part in truth))
+    truth = GroundTruth(*(p if p is None else tf.concat([p] * 3, 0) for p in truth))
     rpn = rpn_output(anchors, np.tile(logits, (3, 1)), np.tile(deltas, (3, 1, 1)))
     for term in rpn_losses(rpn, truth, seeds(1, 2, 3), RPN).values():
         assert float(term.count) == 3 * 16  # though an image has nine anchors
@@ -589,7 +589,7 @@ def test_it_runs_in_a_graph_of_unknown_batch_size():
     predictions, rows = random_predictions(0), seeds(3, 4)
 
     def spec(x):
-        return tf.TensorSpec([None, *x.shape[1:]], x.dtype)
+        return x if x is None else tf.TensorSpec([None, *x.shape[1:]], x.dtype)
 
     arguments = (truth, proposals, predictions, rows)
     signature = tf.nest.map_structure(spec, arguments)

@@ -1,9 +1,12 @@
 """The one exception a person is meant to read, and how it survives a TensorFlow graph."""
 
-import re
-from typing import Dict
+from __future__ import annotations
 
-import tensorflow as tf
+import re
+from typing import TYPE_CHECKING, Dict
+
+if TYPE_CHECKING:  # clients of a server read the messages without TensorFlow
+    import tensorflow as tf
 
 
 class InputError(ValueError):
@@ -27,6 +30,8 @@ def marked(error: InputError) -> InputError:
 
 def assert_finite(loss: tf.Tensor, image_id: tf.Tensor) -> tf.Operation:
     """An op that fails, naming the images, unless `loss` (scalar) is finite; image_id [B] int64."""
+    import tensorflow as tf
+
     return tf.debugging.Assert(
         tf.math.is_finite(loss), [_NOT_FINITE, image_id, "end"], summarize=1000
     )

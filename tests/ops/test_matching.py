@@ -183,7 +183,9 @@ def test_boxes_shared_by_the_batch_match_as_repeated_ones_also_with_unknown_shap
         tf.constant(np.repeat(shared, 2, 0)), ground_truth(objects), 0.5, 0.3, True
     )
     truth = ground_truth(objects)
-    specs = GroundTruth(*(tf.TensorSpec([None, None, *x.shape[2:]], x.dtype) for x in truth))
+    specs = tf.nest.map_structure(
+        lambda x: x if x is None else tf.TensorSpec([None, None, *x.shape[2:]], x.dtype), truth
+    )
 
     @tf.function(input_signature=[tf.TensorSpec([1, None, 4]), specs])
     def dynamic(boxes, truth):

@@ -144,15 +144,6 @@ def _finish_epoch(model, data, config: Config, callbacks, keeper: StateKeeper) -
     callbacks.on_epoch_end(epoch, logs)
 
 
-def _training_data(config: Config) -> CocoData:
-    return load_coco(
-        _given(config.data.train_json, "data.train_json"),
-        _given(config.data.train_images, "data.train_images"),
-        config.data.skip_invalid,
-        config.model.keypoint_head,
-    )
-
-
 def _check_folder(run: Run, resume: bool) -> None:
     if states_in(run.states) and not resume:
         raise InputError(
@@ -170,6 +161,7 @@ def _training_data(config: Config) -> CocoData:
         _given(config.data.train_images, "data.train_images"),
         config.data.skip_invalid,
         masks=config.model.mask_head.enabled,
+        keypoint_head=config.model.keypoint_head,
     )
 
 
