@@ -29,11 +29,8 @@ def area(boxes: tf.Tensor) -> tf.Tensor:
 
 def intersection(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
     """Overlap area of each pair: [..., n, 4] and [..., m, 4] -> [..., n, m] square pixels."""
-    boxes, others = tf.expand_dims(boxes, -2), tf.expand_dims(others, -3)
-    low = tf.maximum(boxes[..., :2], others[..., :2])
-    high = tf.minimum(boxes[..., 2:], others[..., 2:])  # [..., n, m, 2]
-    sides = tf.maximum(high - low, 0.0)
-    return sides[..., 0] * sides[..., 1]
+    # An axis at a time: TensorFlow is slow on pairs whose last axis is as short as 2.
+    return _shared_length(boxes, others, 0) * _shared_length(boxes, others, 1)
 
 
 def iou(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
@@ -41,6 +38,14 @@ def iou(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
     overlap = intersection(boxes, others)
     union = tf.expand_dims(area(boxes), -1) + tf.expand_dims(area(others), -2) - overlap
     return tf.math.divide_no_nan(overlap, union)
+
+
+def _shared_length(boxes: tf.Tensor, others: tf.Tensor, axis: int) -> tf.Tensor:
+    """[..., n, m] pixels that each pair shares along y (`axis` 0) or x (1)."""
+    low = tf.maximum(boxes[..., :, tf.newaxis, axis], others[..., tf.newaxis, :, axis])
+    end = axis + 2
+    high = tf.minimum(boxes[..., :, tf.newaxis, end], others[..., tf.newaxis, :, end])
+    return tf.maximum(high - low, 0.0)
 
 
 def covered_share(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
