@@ -21,8 +21,8 @@ RANKS = {
     **dict.fromkeys(["training", "model"], 3),
     **dict.fromkeys(["data", "evaluation", "strokes", "drawing", "visualize"], 4),
     **dict.fromkeys(["train", "checkpoints", "serving", "portable"], 5),
-    **dict.fromkeys(["cli", "cli_arguments", "cli_export", "cli_portable", "command"], 6),
-    **dict.fromkeys(["__main__", "sources", "export"], 6),
+    **dict.fromkeys(["cli", "cli_arguments", "cli_data", "cli_export", "cli_portable"], 6),
+    **dict.fromkeys(["command", "__main__", "sources", "export"], 6),
 }
 # What reads data or judges results knows nothing of the model.
 APART_FROM_THE_MODEL = {

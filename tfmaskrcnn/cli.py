@@ -8,6 +8,7 @@ from typing import List, Optional
 # quieten TensorFlow before it is imported.
 from tfmaskrcnn import __version__
 from tfmaskrcnn.cli_arguments import add_set, command, count, share
+from tfmaskrcnn.cli_data import add_import_data
 from tfmaskrcnn.cli_export import add_export, add_info
 from tfmaskrcnn.command import run_command
 
@@ -20,6 +21,7 @@ examples:
   tfmaskrcnn predict runs/cells photos/ 'more/*.jpg' --out found
   tfmaskrcnn export runs/cells exported/1
   tfmaskrcnn info exported/1
+  tfmaskrcnn import-data via via.json train.json --images images --attribute kind
   tfmaskrcnn import-weights torchvision maskrcnn_resnet50_fpn_coco.pth runs/torchvision
 
 `tfmaskrcnn COMMAND --help` tells more about each.
@@ -54,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_predict(commands)
     add_export(commands)
     _add_import(commands)
+    add_import_data(commands)
     add_info(commands)
     return parser
 
