@@ -8,7 +8,7 @@ from typing import List, Optional
 # quieten TensorFlow before it is imported.
 from tfmaskrcnn import __version__
 from tfmaskrcnn.cli_arguments import add_set, command, count, share
-from tfmaskrcnn.cli_data import add_import_data
+from tfmaskrcnn.cli_data import add_import_data, add_write_tfrecord
 from tfmaskrcnn.cli_export import add_export, add_info
 from tfmaskrcnn.command import run_command
 
@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     add_export(commands)
     _add_import(commands)
     add_import_data(commands)
+    add_write_tfrecord(commands)
     add_info(commands)
     return parser
 

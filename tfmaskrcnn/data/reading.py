@@ -1,7 +1,8 @@
 """Image files to arrays."""
 
+import io
 import os
-from typing import Optional, Tuple
+from typing import NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 import PIL
@@ -15,8 +16,17 @@ _GREY_MODES = ("1", "L", "LA", "La")
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
+class ImageBytes(NamedTuple):
+    """An image file's content, as a TFRecord holds it."""
+
+    name: str  # stands for the path in errors; its ending tells an array
+    content: bytes
+
+
 def read_image(
-    path: str, expected_size: Optional[Tuple[int, int]] = None, channels: int = 3
+    path: Union[str, ImageBytes],
+    expected_size: Optional[Tuple[int, int]] = None,
+    channels: int = 3,
 ) -> np.ndarray:
     """The stored pixels of an image file.
 
@@ -27,7 +37,8 @@ def read_image(
 
     Args:
         path: any format that Pillow reads, of several frames the first; or an .npy file of a uint8
-            array [H, W, channels] (or [H, W] for one channel), for other numbers of channels.
+            array [H, W, channels] (or [H, W] for one channel), for other numbers of channels. Or
+            the content of such a file.
         expected_size: (height, width) that the annotations promise.
         channels: C of the result, the model's `input.channels`.
 
@@ -37,23 +48,26 @@ def read_image(
     Raises:
         InputError: the file is missing, empty, damaged, of an unsupported kind, or of another size.
     """
-    path = os.fspath(path)
-    pixels = _array(path, channels) if path.endswith(".npy") else _picture(path, channels)
+    content = path.content if isinstance(path, ImageBytes) else None
+    path = os.fspath(path) if content is None else path.name
+    file = path if content is None else io.BytesIO(content)
+    read = _array if path.endswith(".npy") else _picture
+    pixels = read(file, path, channels)
     if expected_size is not None and pixels.shape[:2] != tuple(expected_size):
         raise InputError(_size_message(path, pixels.shape[:2], tuple(expected_size)))
     return pixels
 
 
-def _picture(path: str, channels: int) -> np.ndarray:
+def _picture(file, path: str, channels: int) -> np.ndarray:
     if channels not in _MODES:
         raise InputError(f"{path}: an image of {channels} channels must be an .npy file.")
     try:
-        with Image.open(path) as image:
+        with Image.open(file) as image:
             return _pixels(image, path, channels)
     except FileNotFoundError:
         raise InputError(f"The image {path} does not exist.") from None
     except PIL.UnidentifiedImageError:
-        empty = os.path.getsize(path) == 0
+        empty = not (os.path.getsize(path) if file is path else file.getbuffer().nbytes)
         reason = "is empty (0 bytes)" if empty else "is not an image that Pillow can read"
         raise InputError(f"{path} {reason}; wanted a JPEG, PNG, TIFF or BMP file.") from None
     except InputError:
@@ -63,9 +77,9 @@ def _picture(path: str, channels: int) -> np.ndarray:
         raise InputError(f"The image {path} cannot be decoded: {reason}.") from None
 
 
-def _array(path: str, channels: int) -> np.ndarray:
+def _array(file, path: str, channels: int) -> np.ndarray:
     try:
-        array = np.load(path, allow_pickle=False)
+        array = np.load(file, allow_pickle=False)
     except FileNotFoundError:
         raise InputError(f"The image {path} does not exist.") from None
     except Exception as error:
