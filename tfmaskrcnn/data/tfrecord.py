@@ -6,6 +6,7 @@ sizes, boxes and classes too: what a data set is checked by, without reading the
 `tfrecord_writing` makes both.
 """
 
+import dataclasses
 import functools
 import glob
 import json
@@ -13,7 +14,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Sequence as SequenceType
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -31,12 +32,14 @@ INDEX_SUFFIX = ".index.npz"
 VERSION = 1
 # TFRecord frames each record: its length and that number's checksum before, its own after it.
 HEADER_BYTES, FRAME_BYTES = 12, 16
+_KNOWN = ("image_id", "file_name", "height", "width", "boxes", "classes", "crowd")
 # Records kept, because the image and the objects of a sample are read one after the other.
 _KEPT = 64
 
 
-class IndexedRecord(NamedTuple):
-    """What the index knows of an image: of `Record` all but the pixels and the masks."""
+@dataclasses.dataclass(frozen=True)
+class IndexedRecord:
+    """A `Record` of which the index knows the most; for pixels and masks it reads the shard."""
 
     image_id: int
     file_name: str
@@ -45,6 +48,12 @@ class IndexedRecord(NamedTuple):
     boxes: np.ndarray  # [n, 4] float32, yxyx pixels of the original image, clipped to it
     classes: np.ndarray  # [n] int32, 1..K
     crowd: np.ndarray  # [n] bool
+    whole: Callable[[], Record]
+
+    def __getattr__(self, name: str):  # all that is not above
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.whole(), name)
 
 
 class Shards(NamedTuple):
@@ -68,7 +77,7 @@ class Shards(NamedTuple):
 class TfrecordRecords(SequenceType):
     """The records of shards. An index gives a whole `Record`, read from the file at that moment.
 
-    Iterating gives `IndexedRecord`s instead, without reading the shards. Safe in many threads.
+    Iterating gives `IndexedRecord`s, without reading the shards. Safe in many threads.
     """
 
     def __init__(
@@ -102,6 +111,7 @@ class TfrecordRecords(SequenceType):
             shards.names[i],
             *shards.sizes[i].tolist(),
             *(shards.boxes[part], shards.classes[part], shards.crowd[part]),
+            functools.partial(self._record, i),
         )
 
     def _read(self, i: int) -> Record:
@@ -123,7 +133,7 @@ class TfrecordRecords(SequenceType):
             segmentations=[checked_segmentation(s, *size) if s else None for s in shapes],
             annotation_ids=[entry["id"] for entry in entries],
             keypoints=points,
-            **known._asdict(),
+            **{name: getattr(known, name) for name in _KNOWN},
         )
 
     def _bytes(self, i: int) -> bytes:
