@@ -24,6 +24,7 @@ from typing import NamedTuple
 SIZE = (640, 1066)  # (height, width) of the files
 SIDES = (800, 1333)  # input.min_side, input.max_side
 PICTURES = 20  # different files; images beyond that repeat them
+READ = 200  # images that a process reads whose memory is measured
 NAMES = ("JPEG files", "TFRecord")
 
 
@@ -89,15 +90,24 @@ def write_set(folder: str, options):
     return path, os.path.join(folder, "images")
 
 
-def sources(folder: str, options):
-    """The data sets of the JSON and of shards made of it, by name."""
-    from tfmaskrcnn.data import from_records, load_coco, load_tfrecord, write_tfrecord
+def write_source(name: str, folder: str, options) -> None:
+    """Write the set into `folder`, for TFRecord as shards besides."""
+    from tfmaskrcnn.data import write_tfrecord
 
     paths = write_set(folder, options)
-    write_tfrecord(*paths, os.path.join(folder, "shard"), min(4, options.images), workers=1)
-    sets = load_coco(*paths), load_tfrecord(os.path.join(folder, "shard-*.tfrecord"))
-    config = configuration(options)
-    return {name: from_records(data, config, True) for name, data in zip(NAMES, sets)}
+    if name == NAMES[1]:
+        write_tfrecord(*paths, os.path.join(folder, "shard"), min(4, options.images), workers=1)
+
+
+def opened(name: str, folder: str, options):
+    """The batches of what `write_source` wrote."""
+    from tfmaskrcnn.data import from_records, load_coco, load_tfrecord
+
+    if name == NAMES[1]:
+        data = load_tfrecord(os.path.join(folder, "shard-*.tfrecord"))
+    else:
+        data = load_coco(os.path.join(folder, "set.json"), os.path.join(folder, "images"))
+    return from_records(data, configuration(options), training=True)
 
 
 class Rate(NamedTuple):
@@ -118,7 +128,8 @@ def measured(step, seconds: float, batch_size: int) -> Rate:
 
 def show_rates(folder: str, options) -> None:
     """Rates of both sources and of training, in turns."""
-    datasets = sources(folder, options)
+    write_source(NAMES[1], folder, options)
+    datasets = {name: opened(name, folder, options) for name in NAMES}
     step = None if options.no_training else training_step(datasets[NAMES[0]], options)
     rates = {name: [] for name in (*NAMES, "training")[: 2 if step is None else 3]}
     for turn in range(options.rounds):
@@ -129,8 +140,10 @@ def show_rates(folder: str, options) -> None:
             call = step if batches is None else functools.partial(next, batches)
             rates[name].append(measured(call, options.seconds, options.batch_size))
             del batches, call
-        shown = "   ".join(f"{name} {found[-1].speed:.2f}" for name, found in rates.items())
-        print(f"turn {turn + 1}, images/s: {shown}", flush=True)
+        shown = "   ".join(
+            f"{name} {found[-1].speed:.3g} ({found[-1].work:.3f})" for name, found in rates.items()
+        )
+        print(f"turn {turn + 1}, images/s (CPU seconds an image): {shown}", flush=True)
     middle = {
         name: [sorted(numbers)[len(numbers) // 2] for numbers in zip(*found)]
         for name, found in rates.items()
@@ -159,42 +172,32 @@ def training_step(dataset, options):
 
 
 def show_memory(options) -> None:
-    """Peak memory of processes that read whole sets of several sizes once."""
-    small, large = options.images, 10 * options.images
-    cases = [(small, 30), (large, 30), (small, 5), (small, 100)]
-    print("source       images  objects   peak MB   of it before reading   images/s", flush=True)
+    """Peak memory of processes that read some images of sets of several sizes."""
+    few, many = options.images, 10 * options.images
+    print("source       images  objects each   peak MB   of it before reading", flush=True)
     for name in NAMES:
-        for images, objects in cases:
+        for images, objects in ((few, 5), (many, 5), (few, 30), (few, 100)):
             words = ["--images", str(images), "--objects", str(objects), "--peak", name]
             words += ["--batch-size", str(options.batch_size)]
             command = [sys.executable, __file__, *words]
             found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
-            numbers = (found["peak"], found["before"], found["rate"])
-            row = "{:12s} {:6d} {:8d} {:9.0f} {:22.0f} {:10.1f}"
-            print(row.format(name, images, objects, *numbers), flush=True)
+            row = f"{name:12s} {images:6d} {objects:13d} {found['peak']:9.0f}"
+            print(f"{row} {found['before']:22.0f}", flush=True)
 
 
 def peak_memory(folder: str, options) -> str:
-    """JSON of one process: megabytes at the peak and before the first image, images a second."""
+    """JSON of one process: megabytes at the peak, and before the first image."""
     if os.fork() == 0:  # what writing takes is not to count
-        sources(folder, options)
+        write_source(options.peak, folder, options)
         os._exit(0)
     if os.wait()[1]:
         raise SystemExit("The set could not be written.")
-    from tfmaskrcnn.data import from_records, load_coco, load_tfrecord
-
-    if options.peak == NAMES[1]:
-        data = load_tfrecord(os.path.join(folder, "shard-*.tfrecord"))
-    else:
-        data = load_coco(os.path.join(folder, "set.json"), os.path.join(folder, "images"))
-    dataset = from_records(data, configuration(options), training=True)
+    dataset = opened(options.peak, folder, options)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    begin, count = time.perf_counter(), 0
-    for _ in dataset:
-        count += options.batch_size
-    speed = count / (time.perf_counter() - begin)
+    for _ in dataset.take(READ // options.batch_size):
+        pass
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return json.dumps({"peak": peak, "before": before, "rate": speed})
+    return json.dumps({"peak": peak, "before": before})
 
 
 if __name__ == "__main__":
