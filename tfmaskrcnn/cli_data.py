@@ -52,8 +52,8 @@ def add_write_tfrecord(commands) -> None:
         commands,
         "write-tfrecord",
         _write_tfrecord,
-        "Write a COCO set as TFRecord shards for data.train_tfrecord, with the keys of the TF "
-        "Object Detection API.",
+        "Write a COCO set as TFRecord shards. data.train_tfrecord takes them; their keys are those "
+        "of the TF Object Detection API.",
     )
     parser.add_argument("json", metavar="JSON", help="COCO instance annotations")
     parser.add_argument("images", metavar="IMAGES", help="the folder their file names start from")
