@@ -160,7 +160,7 @@ def test_an_rle_is_sampled_bilinearly_at_the_cells_centres():
     mask = np.zeros((4, 4), bool)
     mask[:, 2:] = True
     # 8 cells over 4 pixels: the step from 0 to 1 passes one half between cells 3 and 4.
-    found = box_mask(rle_of(mask), 4, 4, IDENTITY, np.float32([0, 0, 4, 4]), side=8)
+    found = box_mask(rle_of(mask), 4, 4, IDENTITY, np.float32([0, 0, 4, 4]), (8, 8))
     np.testing.assert_array_equal(found, np.repeat([[0] * 4 + [1] * 4], 8, axis=0))
 
 
