@@ -9,6 +9,7 @@ from typing import List, Optional
 from tfmaskrcnn import __version__
 from tfmaskrcnn.cli_arguments import add_set, command, count, share
 from tfmaskrcnn.cli_export import add_export, add_info
+from tfmaskrcnn.cli_show import add_show
 from tfmaskrcnn.command import run_command
 
 _EXAMPLES = """\
@@ -49,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tfmaskrcnn {__version__}")
     parser.add_argument("--verbose", action="store_true", help="more log lines, and tracebacks")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    add_show(commands)
     _add_train(commands)
     _add_evaluate(commands)
     _add_predict(commands)
