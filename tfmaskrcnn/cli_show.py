@@ -65,13 +65,15 @@ def _dataset(config, split: str):
     for key, path in paths.items():
         if not path:
             key = f"data.{split}_{key}"
-            raise InputError(f"{key} is not set; give it in the YAML file or with --set {key}=PATH.")
+            raise InputError(
+                f"{key} is not set; give it in the YAML file or with --set {key}=PATH."
+            )
     data = load_coco(
         *(paths["json"], paths["images"], config.data.skip_invalid),
         *(config.model.mask_head.enabled, config.model.keypoint_head),
     )
-    config = override(config, ["train.batch_size=1", "evaluation.batch_size=1"])
-    config = with_classes_of(data, config)
+    single = ["train.batch_size=1", "evaluation.batch_size=1"]
+    config = override(with_classes_of(data, config), single)
     return from_records(data, config, training=split == "train"), config
 
 

@@ -14,6 +14,7 @@ boxes get the tight ones. Several threads may call it at once.
 """
 
 import importlib
+import os
 import random
 import sys
 import threading
@@ -32,10 +33,10 @@ Function = Callable[..., Mapping]
 
 
 def find_function(name: str) -> Function:
-    """The function that `name` ("module:function") means; modules lie in the path or in "."."""
+    """The function that `name` ("module:function") means, of Python's path or this folder."""
     module_name, _, function_name = name.partition(":")
-    if "" not in sys.path and "." not in sys.path:
-        sys.path.append(".")  # the command line's path begins with its own folder
+    if os.getcwd() not in sys.path:  # the command line's path begins with its own folder
+        sys.path.append(os.getcwd())
     try:
         function = getattr(importlib.import_module(module_name), function_name)
     except Exception as error:  # importing runs any code
@@ -161,6 +162,8 @@ def _checked(
     if len(set(counts.values())) > 1:
         shown = ", ".join(f"{count} {key}" for key, count in counts.items())
         raise InputError(f"it returned {shown}; wanted one of each for every object.")
+    if boxes.shape != (len(boxes), 4) and boxes.size:
+        raise InputError(f"its boxes are {boxes.shape}, wanted [n, 4].")
     boxes = np.reshape(boxes, (-1, 4)).astype(np.float32)
     if not np.isfinite(boxes).all():
         raise InputError("its boxes must be finite numbers only.")

@@ -134,7 +134,7 @@ def _check(data: CocoData, config: Config, training: bool) -> None:
 
 
 def _check_training(data: CocoData, config: Config) -> None:
-    count, batch_size = len(data.records), config.train.batch_size
+    count, batch_size = epoch_length(data, config), config.train.batch_size
     if count < batch_size:
         raise InputError(
             f"{data.json_path} has {count} images, less than one batch; "
