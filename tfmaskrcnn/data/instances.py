@@ -56,17 +56,12 @@ def padded_instances(
         InputError: an RLE that cannot be decoded.
     """
     kept: List[Tuple[int, np.ndarray]] = []
-    for i in order:
+    for i in map(int, order):
         if len(kept) == max_instances:
             break
-        try:
-            box = _window_box(record, int(i), matrix, window, min_visible)
-            if hidden is not None and box is not None:
-                box = _bare_box(record, int(i), matrix, box, hidden, min_visible)
-        except InputError as error:
-            raise _named(error, record, i) from None
+        box = _visible_box(record, i, matrix, window, min_visible, hidden)
         if box is not None:
-            kept.append((int(i), box))
+            kept.append((i, box))
     kept.sort(key=lambda pair: pair[0])
     out = {
         "boxes": np.zeros((max_instances, 4), np.float32),
@@ -84,6 +79,24 @@ def padded_instances(
             mask = _box_mask(record, i, matrix, box)
             out["masks"][row] = mask if hidden is None else mask & ~_at_cells(hidden, box)
     return out
+
+
+def _visible_box(
+    record: Record,
+    i: int,
+    matrix: np.ndarray,
+    window: Tuple[int, int],
+    min_visible: float,
+    hidden: Optional[np.ndarray],
+) -> Optional[np.ndarray]:
+    """Box of what is seen of object `i`, or None if it is too little."""
+    try:
+        box = _window_box(record, i, matrix, window, min_visible)
+        if hidden is not None and box is not None:
+            box = _bare_box(record, i, matrix, box, hidden, min_visible)
+    except InputError as error:
+        raise _named(error, record, i) from None
+    return box
 
 
 def _window_box(

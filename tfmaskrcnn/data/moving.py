@@ -48,7 +48,7 @@ class MovingReader:
         input, function = self._input, self._function
         if function is None:
             found = call(self._read, [index], _IMAGE_DTYPES)
-            objects: Tuple[tf.Tensor, ...] = (index,)
+            objects = (index,)
         else:
             own_seed = tf.random.fold_in(seed, _FUNCTION_SEED)
             dtypes = {**_IMAGE_DTYPES, **_CHANGED_DTYPES}
