@@ -6,6 +6,9 @@ from typing import Iterator, Tuple
 # Nothing here may import TensorFlow before the command runs, see `cli`.
 from tfmaskrcnn.cli_arguments import add_set, command, count
 
+_ON_SHEET = 36
+_CELL = 560  # side of the largest picture on the sheet
+
 
 def add_show(commands) -> None:
     """`tfmaskrcnn show-data`."""
@@ -14,8 +17,8 @@ def add_show(commands) -> None:
         "show-data",
         _show,
         "Draw what the model is fed. CONFIG is a YAML file or a run folder; the folder gets a "
-        "picture an image, after augmentation and with its boxes, masks and classes, and all of "
-        "them on one sheet.",
+        "picture an image, after augmentation and with its boxes, masks and classes, and a sheet "
+        f"of the first {_ON_SHEET}.",
     )
     parser.add_argument("config", metavar="CONFIG", help="YAML file, see configs/, or run folder")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="where to write")
@@ -30,6 +33,7 @@ def add_show(commands) -> None:
 
 
 def _show(options) -> None:
+    import numpy as np
     import tensorflow as tf
     from PIL import Image
 
@@ -39,18 +43,21 @@ def _show(options) -> None:
     from tfmaskrcnn.visualize_batch import contact_sheet
 
     config, folder = load_config(options.config, options.set), writable_folder(options.out)
-    pictures, names = [], []
+    shown, names = [], []
     dataset, config = _dataset(config, options.split)
     try:
         for name, picture in _pictures(dataset, config, options.num):
             number, stem = len(names) + 1, os.path.splitext(os.path.basename(name))[0]
             Image.fromarray(picture).save(os.path.join(folder, f"{number:04d}_{stem}.png"))
-            pictures.append(picture)
+            if number <= _ON_SHEET:
+                small = Image.fromarray(picture)
+                small.thumbnail((_CELL, _CELL), Image.Resampling.LANCZOS)
+                shown.append(np.asarray(small))
             names.append(name)
     except tf.errors.OpError as error:
         raise explained(error, dataset.image_names) from None
     sheet = os.path.join(folder, "sheet.png")
-    Image.fromarray(contact_sheet(pictures, names)).save(sheet)
+    Image.fromarray(contact_sheet(shown, names[:_ON_SHEET], _CELL)).save(sheet)
     print(f"pictures    {folder}\nsheet       {sheet}")
 
 

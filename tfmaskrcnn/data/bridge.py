@@ -64,7 +64,7 @@ def albumentations_transform(compose) -> Function:
         with turn:
             _seed(compose, seed)
             found = compose(**given)
-        image = np.ascontiguousarray(found["image"])
+        image = np.reshape(found["image"], (*found["image"].shape[:2], -1))  # grey may be [H, W]
         masks = found["masks"] if len(masks) else np.zeros((0, *image.shape[:2]), np.uint8)
         return {"image": image, "masks": np.asarray(masks)}
 

@@ -37,7 +37,12 @@ _GT_DTYPES = {
 
 
 def from_coco(
-    json_path: str, image_dir: str, config: Config, training: bool, start_epoch: int = 0
+    json_path: str,
+    image_dir: str,
+    config: Config,
+    training: bool,
+    start_epoch: int = 0,
+    transform: Optional[Function] = None,
 ) -> tf.data.Dataset:
     """`from_records` of a COCO instance JSON and the folder that its file names start from."""
     model = config.model
@@ -45,7 +50,7 @@ def from_coco(
         *(json_path, image_dir, config.data.skip_invalid),
         *(model.mask_head.enabled, model.keypoint_head),
     )
-    return from_records(data, config, training, start_epoch)
+    return from_records(data, config, training, start_epoch, transform=transform)
 
 
 def from_records(
