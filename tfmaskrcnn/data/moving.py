@@ -1,6 +1,9 @@
 """Images of a data set, read and moved in a graph, and their records, found again outside it."""
 
+import atexit
 import functools
+import threading
+import time
 from typing import Callable, Dict, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -99,9 +102,49 @@ def call(
 
     @functools.wraps(function)
     def guarded(*args):
-        try:
-            return function(*args)
-        except InputError as error:
-            raise marked(error) from None
+        with _running:
+            try:
+                return function(*args)
+            except InputError as error:
+                raise marked(error) from None
 
     return tuple(tf.numpy_function(guarded, inputs, list(dtypes.values()), stateful=False))
+
+
+class _Running:
+    """Counts the functions that are being called, and lets none begin once the program ends.
+
+    A data set reads ahead in threads. One that asks for Python when the interpreter is being taken
+    down never comes back, and whoever deletes the data set waits for it without an end.
+    """
+
+    def __init__(self):
+        self._lock, self._count, self._ends, self._last = threading.Lock(), 0, False, 0.0
+
+    def __enter__(self):
+        with self._lock:
+            self._last = time.monotonic()
+            if self._ends:
+                raise InputError("The program ends.")
+            self._count += 1
+
+    def __exit__(self, *error):
+        with self._lock:
+            self._count -= 1
+            self._last = time.monotonic()
+
+    def finish(self) -> None:
+        """Let all that is under way end, for some seconds at most."""
+        if not self._last:
+            return  # there was none
+        self._ends, begun = True, time.monotonic()
+        self._last = max(self._last, begun - _QUIET_SECONDS / 2)  # at least half of it is waited
+        while time.monotonic() - begun < _PATIENCE_SECONDS:
+            if not self._count and time.monotonic() - self._last > _QUIET_SECONDS:
+                return
+            time.sleep(_QUIET_SECONDS / 10)
+
+
+_QUIET_SECONDS, _PATIENCE_SECONDS = 0.2, 10.0
+_running = _Running()
+atexit.register(_running.finish)
