@@ -137,7 +137,7 @@ def _area(points: np.ndarray) -> float:
 
 
 def clip_polygon(points: np.ndarray, window: Tuple[int, int]) -> np.ndarray:
-    """The polygon [n, 2] (y, x) inside (0, 0)..window, by Sutherland and Hodgman; [m, 2], m may be 0.
+    """The polygon [n, 2] yx inside (0, 0)..window, by Sutherland and Hodgman; [m, 2], m may be 0.
 
     Parts of a concave polygon stay joined by edges along the window's border, which have no area.
     """
