@@ -47,7 +47,7 @@ def check_objects(record: Record, entries: Dict[int, Dict[str, Any]]) -> List[Fi
             for rule, text in _polygon_faults(segmentation, record.height, record.width):
                 add(rule, i, text)
         if rles[i] is not None:
-            text = _area_fault(entries[record.annotation_ids[i]].get("area"), rles[i])
+            text = area_fault(entries[record.annotation_ids[i]].get("area"), rles[i])
             if text:
                 add("area", i, text)
         if record.crowd[i]:
@@ -177,7 +177,8 @@ def _polygon_faults(polygons: List[np.ndarray], height: int, width: int):
             yield "crossing", f"a polygon of {len(points)} points crosses itself {near}."
 
 
-def _area_fault(area: Any, rle: Dict[str, Any]) -> Optional[str]:
+def area_fault(area: Any, rle: Dict[str, Any]) -> Optional[str]:
+    """What is wrong with the area of a JSON, None if it fits the mask or is none."""
     if not is_number(area):
         return None  # training does not read it
     wanted = int(coco_mask.area(rle))

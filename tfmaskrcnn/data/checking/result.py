@@ -93,9 +93,8 @@ class CheckResult:
         n = self.num_errors
         if not n:
             return "Nothing is wrong: this can be trained on."
-        return (
-            f"{n:,} {'thing is' if n == 1 else 'things are'} wrong; correct them before training."
-        )
+        wrong = "1 thing is" if n == 1 else f"{n:,} things are"
+        return f"{wrong} wrong; to be corrected before training."
 
     def table(self) -> str:
         """All tables as text."""
@@ -170,11 +169,16 @@ class CheckResult:
         return table
 
 
+def printable(text: str) -> str:
+    """`text` without characters that move a terminal's cursor: file names may hold anything."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def _literal(text: str):
-    """Text in which square brackets are no markup, and no character moves the cursor."""
+    """Text in which square brackets are no markup."""
     from rich.text import Text
 
-    return Text("".join(c if c.isprintable() else "?" for c in text))
+    return Text(printable(text))
 
 
 def _plain(value: Any) -> Any:
