@@ -9,9 +9,10 @@ import numpy as np
 
 from tfmaskrcnn.data.checking.charts import bars, histogram
 from tfmaskrcnn.data.checking.pictures import picture
+from tfmaskrcnn.data.checking.proposals import shown
 from tfmaskrcnn.data.checking.repair import Change
 from tfmaskrcnn.data.checking.result import CheckResult
-from tfmaskrcnn.data.checking.rules import RULES, Finding
+from tfmaskrcnn.data.checking.rules import NOTE, RULES, Finding
 from tfmaskrcnn.data.checking.style import STYLE
 from tfmaskrcnn.files import replaced
 
@@ -109,8 +110,9 @@ def _findings(result: CheckResult, album: _Album) -> List[str]:
     sections = ["<h2>Findings</h2>"]
     for rule, found in result.by_rule.items():
         level, title, advice = RULES[rule]
+        shut = "" if level == NOTE else " open"
         sections.append(
-            f'<details class="{level}" open><summary><b>{level}</b> {html.escape(title)} '
+            f'<details class="{level}"{shut}><summary><b>{level}</b> {html.escape(title)} '
             f"<span>{len(found):,}</span></summary>"
             f"<p>{html.escape(advice)}</p>{_figures(found, album)}{_lines(found)}</details>"
         )
@@ -145,7 +147,7 @@ def _proposals(result: CheckResult) -> str:
         return "<h2>Proposals</h2><p>None: the configuration suits these objects.</p>"
     rows = "".join(
         f"<tr><td><code>{html.escape(p.setting())}</code></td>"
-        f"<td><code>{html.escape(str(p.before))}</code></td><td>{html.escape(p.reason)}</td></tr>"
+        f"<td><code>{shown(p.before)}</code></td><td>{html.escape(p.reason)}</td></tr>"
         for p in result.proposals
     )
     return (

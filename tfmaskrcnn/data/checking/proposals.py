@@ -22,9 +22,17 @@ NUM_BASES = 25
 SAMPLE = 1500  # objects that a ladder is tried on ...
 JITTER = (0.8, 1.0, 1.25)  # ... at these sizes: augmentation and other images will differ
 WORTH = 0.02  # a gain below this is no reason to change anchors
+FAR_WEIGHT = 2.0
 HEADROOM = 1.25  # detections to objects: some are wrong
 # roi.canonical_size over the anchors' size on p4, as in the FPN paper: 224 / 128.
 CANONICAL = 1.75
+
+
+class _Fit(NamedTuple):
+    near: float  # share of the objects that an anchor covers
+    # That, plus the mean of the best IoUs, minus FAR_WEIGHT times the share of far objects: those
+    # in between are still learned from their best anchor, far ones hardly are.
+    score: float
 
 
 class Proposal(NamedTuple):
@@ -37,7 +45,7 @@ class Proposal(NamedTuple):
 
     def setting(self) -> str:
         """As `--set` takes it."""
-        return f"{self.key}={_text(self.value)}"
+        return f"{self.key}={shown(self.value)}"
 
 
 def propose(data: CocoData, objects: Objects, config: Config) -> List[Proposal]:
@@ -91,7 +99,7 @@ def _anchors(objects: Resized, config: Config) -> List[Proposal]:
     tried = anchors.model_copy(update={"sizes": sizes})
     fit = _fit(sample, tried, rpn)
     low, mid, high = np.quantile(objects.scales, [0.05, 0.5, 0.95])
-    if fit > now + WORTH:
+    if fit.score > now.score + WORTH:
         reason = f"90 % of the objects are {low:.0f} to {high:.0f} pixels (square root of the box)"
         reason += f" after the resize, half of them under {mid:.0f}"
         found.append(Proposal("anchors.sizes", sizes, anchors.sizes, reason))
@@ -103,17 +111,18 @@ def _anchors(objects: Resized, config: Config) -> List[Proposal]:
             found.append(Proposal("roi.canonical_size", canonical, before, reason))
     ratios = _quantile_ratios(objects, len(anchors.ratios))
     tried = anchors.model_copy(update={"ratios": ratios})
-    if _fit(sample, tried, rpn) > now + WORTH:
+    fit = _fit(sample, tried, rpn)
+    if fit.score > now.score + WORTH and fit.near >= now.near:
         reason = "height / width of the thinnest, the median and the tallest objects"
         found.append(Proposal("anchors.ratios", ratios, anchors.ratios, reason))
     return found
 
 
 def _best_sizes(sample: Resized, anchors: AnchorConfig, rpn: RpnConfig):
-    """Five lists of sizes: of all ladders the one that fits best."""
-    each = len(anchors.sizes[0])
+    """Five lists of sizes: of all ladders that cover no fewer objects, the one that fits best."""
+    each, now = len(anchors.sizes[0]), _fit(sample, anchors, rpn)
     low, high = np.quantile(sample.scales, [0.02, 0.7])
-    best = (-1.0, anchors.sizes)
+    best = (now.score, anchors.sizes)
     for base in np.geomspace(max(low, 4.0), max(high, 8.0), NUM_BASES):
         for step in STEPS:
             sizes = tuple(
@@ -121,17 +130,15 @@ def _best_sizes(sample: Resized, anchors: AnchorConfig, rpn: RpnConfig):
                 for level in range(5)
             )
             fit = _fit(sample, anchors.model_copy(update={"sizes": sizes}), rpn)
-            best = max(best, (fit, sizes))
+            if fit.near >= now.near:
+                best = max(best, (fit.score, sizes))
     return best[1]
 
 
-def _fit(sample: Resized, anchors: AnchorConfig, rpn: RpnConfig) -> float:
-    """Share of objects that an anchor covers, plus the mean of the best IoUs, minus those far away.
-
-    Objects in between are still learned from their best anchor; far ones hardly are.
-    """
+def _fit(sample: Resized, anchors: AnchorConfig, rpn: RpnConfig) -> _Fit:
     iou = best_iou(sample, anchors)[0]
-    return float(np.mean(iou >= rpn.positive_iou) + np.mean(iou) - np.mean(iou < rpn.negative_iou))
+    near, far = float(np.mean(iou >= rpn.positive_iou)), float(np.mean(iou < rpn.negative_iou))
+    return _Fit(near, near + float(np.mean(iou)) - FAR_WEIGHT * far)
 
 
 def _sample(objects: Resized) -> Resized:
@@ -183,8 +190,8 @@ def _rounded(size: float) -> float:
     return round(size) if size >= 16 else round(size * 2) / 2
 
 
-def _text(value: Any) -> str:
-    """A value as YAML on one line without spaces."""
+def shown(value: Any) -> str:
+    """A number, or lists of numbers, as YAML on one line without spaces."""
     if isinstance(value, Sequence):
-        return "[" + ",".join(_text(v) for v in value) + "]"
+        return "[" + ",".join(map(shown, value)) + "]"
     return f"{value:g}"

@@ -3,13 +3,13 @@
 import collections
 import dataclasses
 import shlex
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Optional
 
 import numpy as np
 
 from tfmaskrcnn.config import Config
 from tfmaskrcnn.data.checking.coverage import Resized
-from tfmaskrcnn.data.checking.proposals import Proposal
+from tfmaskrcnn.data.checking.proposals import Proposal, shown
 from tfmaskrcnn.data.checking.rules import RULES, WRONG, Finding
 from tfmaskrcnn.data.coco import CocoData
 from tfmaskrcnn.data.reading import ImageFacts
@@ -75,8 +75,6 @@ class CheckResult:
 
     def yaml(self) -> str:
         """The proposals as a part of a configuration file; empty if there are none."""
-        import yaml
-
         nested: Dict[str, Any] = {}
         for proposal in self.proposals:
             parts = proposal.key.split(".")
@@ -85,8 +83,8 @@ class CheckResult:
             place = nested
             for part in parts[:-1]:
                 place = place.setdefault(part, {})
-            place[parts[-1]] = _plain(proposal.value)
-        return yaml.safe_dump(nested, default_flow_style=None, sort_keys=False) if nested else ""
+            place[parts[-1]] = shown(proposal.value).replace(",", ", ")
+        return "".join(_yaml_lines(nested))
 
     def verdict(self) -> str:
         """One sentence."""
@@ -181,5 +179,10 @@ def _literal(text: str):
     return Text(printable(text))
 
 
-def _plain(value: Any) -> Any:
-    return [_plain(v) for v in value] if isinstance(value, Sequence) else value
+def _yaml_lines(nested: Dict[str, Any], indent: str = "") -> Iterator[str]:
+    for key, value in nested.items():
+        if isinstance(value, str):
+            yield f"{indent}{key}: {value}\n"
+        else:
+            yield f"{indent}{key}:\n"
+            yield from _yaml_lines(value, indent + "  ")

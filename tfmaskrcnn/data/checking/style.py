@@ -25,7 +25,7 @@ figure { margin: 0; width: 240px } figure img { display: block; max-width: 240px
 figcaption { font-size: 0.78em; line-height: 1.3; color: var(--note); overflow-wrap: anywhere;
   margin-top: 0.3em }
 pre { background: #f2f4f6; padding: 0.7em 0.9em; border-radius: 6px; white-space: pre-wrap;
-  overflow-wrap: anywhere } code { overflow-wrap: anywhere }
+  overflow-wrap: anywhere } td:first-child code { white-space: nowrap }
 svg { width: 100%; max-width: 700px; font: 11px system-ui, sans-serif }
 .bar { fill: #8db4de } .mark { stroke: #1d232a }
 text.mark { stroke: none; fill: #1d232a } .axis { stroke: #7d8790 }
