@@ -11,17 +11,9 @@ from tfmaskrcnn.data.checking import write_repaired
 from tfmaskrcnn.data.coco import load_coco
 from tfmaskrcnn.errors import InputError
 
-MENDED = ["annotation-id", "unknown-image", "box", "box-area", "box-outside", "box-xyxy"]
-    "annotation-id",
-    "unknown-image",
-    "box",
-    "box-area",
-    "box-outside",
-    "box-xyxy",
-    "box-edge",
-]
-MENDED += ["box-edge", "box-mask", "polygon", "polygon-outside", "polygon-edge", "mask-area"]
-MENDED += ["area"]
+MENDED = ("annotation-id", "unknown-image", "box", "box-area", "box-outside", "box-xyxy")
+MENDED += ("box-edge", "box-mask", "polygon", "polygon-outside", "polygon-edge", "mask-area")
+MENDED += ("area",)
 LEFT = ("unknown-category", "segmentation", "rle", "rle-size", "crossing")
 
 

@@ -28,7 +28,7 @@ class CheckResult:
     image_dir: str
     config: Config
     proposed: Config  # `config` with all proposals
-    findings: List[Finding]  # in the order of `RULES`
+    findings: List[Finding]  # the worst first
     proposals: List[Proposal]
     class_counts: Dict[int, int]  # class -> objects
     facts: Dict[int, ImageFacts]  # image id -> its file, if it can be read

@@ -12,7 +12,7 @@ from tfmaskrcnn.data.checking.files import FileReport, check_copies, check_file,
 from tfmaskrcnn.data.checking.objects import check_objects
 from tfmaskrcnn.data.checking.proposals import propose
 from tfmaskrcnn.data.checking.result import CheckResult
-from tfmaskrcnn.data.checking.rules import RULES, Finding
+from tfmaskrcnn.data.checking.rules import LEVELS, RULES, Finding
 from tfmaskrcnn.data.checking.sets import (
     check_box_order,
     check_classes,
@@ -69,13 +69,15 @@ def check(
     proposals = propose(data, objects, config)
     changed = override(config, [p.setting() for p in proposals])
     then = resized(objects, changed.model.input)
+    rules = sorted(RULES, key=lambda rule: LEVELS.index(RULES[rule].level))  # worst first
+    order = {rule: n for n, rule in enumerate(rules)}
     return CheckResult(
         data=data,
         raw=raw,
         image_dir=os.fspath(image_dir),
         config=config,
         proposed=changed,
-        findings=sorted(findings, key=lambda f: list(RULES).index(f.rule)),
+        findings=sorted(findings, key=lambda f: order[f.rule]),
         proposals=proposals,
         class_counts=class_counts(data),
         facts={i: report.facts for i, report in files.items() if report.facts},
