@@ -36,6 +36,16 @@ def test_a_good_set_ends_with_0_and_a_bad_one_with_1(data, tmp_path, capsys):
     assert main(["check-data", fixed, images]) == 0
 
 
+def test_train_says_where_all_errors_are_listed(data, tmp_path, capsys):
+    json_path, images = data
+    config = tmp_path / "config.yaml"
+    bad = spoilt(json_path, tmp_path)
+    config.write_text(f"data: {{train_json: {bad}, train_images: {images}}}")
+    assert main(["train", str(config), "--out", str(tmp_path / "run")]) == 2
+    error = capsys.readouterr().err
+    assert "has no area" in error and error.strip().endswith("check-data lists all that is wrong.")
+
+
 def test_a_set_that_cannot_be_checked_ends_with_2(data, tmp_path, capsys):
     json_path, images = data
     assert main(["check-data", str(tmp_path / "no.json"), images]) == 2

@@ -146,11 +146,15 @@ def _add_import(commands) -> None:
 
 def _train(options) -> None:
     from tfmaskrcnn.config_files import load_config
+    from tfmaskrcnn.data.annotations import Fault
+    from tfmaskrcnn.errors import InputError
     from tfmaskrcnn.train.loop import Run, train
 
     config, run = load_config(options.config, options.set), Run(options.out)
     try:
         train(config, options.out, options.resume)
+    except Fault as fault:
+        raise InputError(f"{fault} tfmaskrcnn check-data lists all that is wrong.") from None
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             "Add --resume to go on." if os.path.exists(run.states) else ""

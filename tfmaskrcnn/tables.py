@@ -4,8 +4,11 @@ import io
 from typing import Sequence
 
 
-def new_table(title: str, columns: Sequence[str], numbers: Sequence[str] = ()):
-    """An empty `rich` table: `columns` of text, then columns of `numbers`."""
+def new_table(title, columns: Sequence[str], numbers: Sequence[str] = ()):
+    """An empty `rich` table: `columns` of text, then columns of `numbers`.
+
+    `title` is a string of rich's markup, or a rich Text.
+    """
     import rich.box
     from rich.table import Table
 

@@ -140,6 +140,19 @@ def test_the_input_is_never_overwritten(draft):
     assert draft.json.read_bytes() == before
 
 
+def test_nonsense_stays_for_the_user_to_see(draft, mend):
+    nonsense = [
+        7,
+        {"id": []},
+        {"id": 500, "image_id": [1]},
+        {"id": 501, "image_id": 1, "bbox": "x"},
+    ]
+    draft.coco["annotations"] += nonsense
+    draft.coco["images"].append("no image")
+    fixed, kinds, _ = mend()
+    assert fixed["annotations"][-4:] == nonsense and not kinds
+
+
 def test_an_rle_keeps_its_shape(draft, mend):
     mask = np.zeros((96, 128), bool)
     mask[50:70, 90:110] = True

@@ -52,13 +52,15 @@ def page(result: CheckResult, changes: Sequence[Change] = ()) -> str:
         _changes(changes),
         _overview(result, album),
     ]
-    return (
+    text = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta http-equiv="Content-Security-Policy" '
         "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
         f"<title>{name}: data check</title><style>{STYLE}</style></head>\n"
         f"<body>{chr(10).join(sections)}</body></html>\n"
     )
+    # A JSON may hold halves of characters, which no file can.
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 class _Album:

@@ -53,7 +53,7 @@ def picture(
         if not chosen or annotation is not chosen[0]:
             to_picture.draw(annotation, None, _PALE, _PALE)
     if chosen:
-        to_picture.draw(chosen[0], shape, _BOX, _MASK)
+        to_picture.draw(chosen[0], shape, _BOX, _MASK, width=2)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=80)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
@@ -83,11 +83,13 @@ class _Drawing:
         self._pen, self._size, self._record = ImageDraw.Draw(image), image.size, record
         self._image, self._window, self._scale = image, window, scale
 
-    def draw(self, annotation: Dict[str, Any], shape, box_color, mask_color) -> None:
+    def draw(self, annotation, shape, box_color, mask_color, width: int = 1) -> None:
         box = corners(annotation)
         if box is not None:
             x1, y1, x2, y2 = self._points(np.array(box).reshape(2, 2))
-            self._pen.rectangle([x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)], outline=box_color)
+            self._pen.rectangle(
+                [x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)], outline=box_color, width=width
+            )
         if isinstance(shape, list):
             for polygon in shape:
                 line = self._points(polygon.reshape(-1, 2))

@@ -71,7 +71,6 @@ class _Work:
         self.changes: List[Change] = []
         self._facts = result.facts
         self._images: Dict[int, Dict[str, Any]] = {}  # id -> its entry in the new JSON
-        self._broken = set()  # ids of images that cannot be mended
         self._of_image: Dict[int, List[Dict]] = {}
         self._duplicates = {
             f.annotation_id for f in result.findings if f.rule == "duplicate-object"
@@ -127,8 +126,10 @@ class _Work:
         """The entry in the new JSON, None to leave it out."""
         if not isinstance(entry, dict) or not isinstance(entry.get("id"), int):
             return entry
-        annotation_id, image = entry["id"], self._images.get(entry.get("image_id"))
-        where = f"annotation {annotation_id} of image {entry.get('image_id')}"
+        annotation_id, image_id = entry["id"], entry.get("image_id")
+        if not isinstance(image_id, int):
+            return entry
+        image, where = self._images.get(image_id), f"annotation {annotation_id} of image {image_id}"
         if image is None:
             self._note("annotations of no image", f"{where}: left out, there is no such image.")
             return None

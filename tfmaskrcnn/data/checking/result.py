@@ -121,7 +121,7 @@ class CheckResult:
         records = self.data.records
         title = f"{self.data.json_path}: {len(records):,} images, {self.num_objects:,} objects, "
         title += f"{len(self.data.class_names):,} classes"
-        table = new_table(title, ["", "least", "median", "most"])
+        table = new_table(_literal(title), ["", "least", "median", "most"])
         counts = [int((~r.crowd).sum()) for r in records]
         rows = {
             "objects an image": counts,

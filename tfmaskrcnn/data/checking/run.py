@@ -69,15 +69,13 @@ def check(
     proposals = propose(data, objects, config)
     changed = override(config, [p.setting() for p in proposals])
     then = resized(objects, changed.model.input)
-    rules = sorted(RULES, key=lambda rule: LEVELS.index(RULES[rule].level))  # worst first
-    order = {rule: n for n, rule in enumerate(rules)}
     return CheckResult(
         data=data,
         raw=raw,
         image_dir=os.fspath(image_dir),
         config=config,
         proposed=changed,
-        findings=sorted(findings, key=lambda f: order[f.rule]),
+        findings=_worst_first(findings),
         proposals=proposals,
         class_counts=class_counts(data),
         facts={i: report.facts for i, report in files.items() if report.facts},
@@ -87,6 +85,12 @@ def check(
         proposed_scales=then.scales,
         limit=limit,
     )
+
+
+def _worst_first(findings: List[Finding]) -> List[Finding]:
+    rules = sorted(RULES, key=lambda rule: LEVELS.index(RULES[rule].level))
+    order = {rule: n for n, rule in enumerate(rules)}
+    return sorted(findings, key=lambda finding: order[finding.rule])
 
 
 def _first_images(raw: Dict[str, Any], limit: Optional[int]) -> Dict[str, Any]:
