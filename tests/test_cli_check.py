@@ -63,4 +63,4 @@ def test_the_configuration_and_the_other_split_count(data, tmp_path, capsys):
     assert main(["check-data", json_path, images, *arguments]) == 0
     out = capsys.readouterr().out
     assert "data.max_instances" in out and "other set too" in " ".join(out.split())
-    assert "2 images" in out
+    assert "2 images" in out and "--list prints every finding" in out

@@ -45,6 +45,8 @@ def _check(options) -> int:
             print(printable(f"{finding.rule}: {finding.message}"))
     _print_changes([printable(change.message) for change in changes], options.list)
     print(result.table())
+    if result.findings and not (options.list or options.html):
+        print("--list prints every finding, --html FILE shows them in pictures.")
     if options.fix:
         print(f"mended      {options.fix} ({len(changes)} changes)")
     if options.html:

@@ -1,5 +1,7 @@
 """`data/checking/proposals.py`: settings that fit the objects, and none where all is well."""
 
+import shlex
+
 import pytest
 import yaml
 
@@ -39,8 +41,9 @@ def test_the_proposals_are_settings_that_can_be_pasted(tiny_objects):
         for part in proposal.key.split("."):
             value = getattr(value, part)
         assert value == proposal.value
-    for setting in settings:
-        assert setting in result.settings()
+    one_line = result.settings().replace("\\\n", "")  # as a shell does
+    assert shlex.split(one_line) == ["--set", *settings]
+    assert max(map(len, result.settings().splitlines())) < 100
 
 
 def test_a_configuration_that_has_taken_the_proposals_gets_hardly_any(tiny_objects):

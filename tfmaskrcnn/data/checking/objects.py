@@ -108,7 +108,7 @@ def duplicates(record: Record, rles: List[Optional[Dict]]) -> Iterator[Tuple[int
         same &= np.abs(boxes[:j] - boxes[j]).max(axis=1) <= 2 * (1 - SAME_IOU) * sides[j]
         for i in np.flatnonzero(same):
             overlap = float(_iou(boxes[i], boxes[j]))
-            if overlap >= SAME_IOU and rles[i] is not None and rles[j] is not None:
+            if rles[i] is not None and rles[j] is not None:
                 overlap = float(coco_mask.iou([rles[i]], [rles[j]], [0])[0, 0])
             if overlap >= SAME_IOU:
                 yield int(i), j, overlap

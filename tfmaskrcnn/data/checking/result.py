@@ -71,7 +71,8 @@ class CheckResult:
         """The proposals as arguments of a command line; empty if there are none."""
         if not self.proposals:
             return ""
-        return "--set " + " ".join(shlex.quote(p.setting()) for p in self.proposals)
+        # One a line, joined by the shell: a terminal's own breaks would end the command.
+        return "--set " + " \\\n    ".join(shlex.quote(p.setting()) for p in self.proposals)
 
     def yaml(self) -> str:
         """The proposals as a part of a configuration file; empty if there are none."""
