@@ -108,6 +108,8 @@ class CheckResult:
         parts = [self._summary(), self._findings()]
         if len(self.data.class_names) > 1:
             parts.append(self._classes())
+        if len(self.at_input.scales):
+            parts.append(self._sizes())
         if self.proposals:
             parts += [self._proposed(), Padding(Text(self.settings()), (0, 1, 1, 1))]
         parts.append(Padding(Text(f"Anchors: {self.fit(self.iou)}."), (0, 1)))
@@ -128,7 +130,7 @@ class CheckResult:
             "objects an image": counts,
             "image, short side": [min(r.height, r.width) for r in records],
             "image, long side": [max(r.height, r.width) for r in records],
-            "object in the network's input, sqrt of box": self.at_input.scales,
+            "object in the network's input": self.at_input.scales,
         }
         for name, values in rows.items():
             if len(values):
@@ -153,7 +155,7 @@ class CheckResult:
         table = new_table("Classes", ["class", ""], ["objects", "share"])
         ordered = collections.Counter(self.class_counts).most_common()
         for k, count in ordered[:MAX_CLASSES]:
-            bar = "#" * round(30 * count / max(1, ordered[0][1]))
+            bar = _bar(count, ordered[0][1])
             table.add_row(_literal(names[k - 1]), bar, f"{count:,}", f"{count / total:.1%}")
         if len(ordered) > MAX_CLASSES:
             rest = sum(count for _, count in ordered[MAX_CLASSES:])
@@ -161,11 +163,28 @@ class CheckResult:
             table.add_row(name, "", f"{rest:,}", f"{rest / total:.1%}")
         return table
 
+    def _sizes(self):
+        """Objects by octaves of their size in the network's input."""
+        table = new_table(
+            "Objects in the network's input", ["pixels (sqrt of box)", ""], ["objects", "share"]
+        )
+        octaves = np.floor(np.log2(np.maximum(self.at_input.scales, 1))).astype(int)
+        counts = np.bincount(octaves)
+        for octave in range(octaves.min(), octaves.max() + 1):
+            count, low = counts[octave], 2**octave if octave else 0
+            row = f"{low} to {2 ** (octave + 1)}", _bar(count, counts.max())
+            table.add_row(*row, f"{count:,}", f"{count / counts.sum():.1%}")
+        return table
+
     def _proposed(self):
         table = new_table("Proposals", ["setting", "why"])
         for proposal in self.proposals:
             table.add_row(_literal(proposal.setting()), _literal(proposal.reason))
         return table
+
+
+def _bar(count: int, most: int) -> str:
+    return "#" * round(30 * count / max(1, most))
 
 
 def printable(text: str) -> str:
