@@ -13,7 +13,11 @@ from tfmaskrcnn.train.loop import start_weights
 from tfmaskrcnn.train.saving import StateKeeper, states_in
 from tfmaskrcnn.weights import named_weights
 
-AUGMENTED = ("data.augment.scale=[0.8, 1.2]", "data.augment.quarter_turns=true")
+AUGMENTED = (
+    "data.augment={scale: [0.8, 1.2], quarter_turns: true, rotation: 20, copy_paste: 0.5}",
+    "data.augment.hue=0.1",
+    "data.repeat_threshold=1",
+)
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from tfmaskrcnn.config import Config
 from tfmaskrcnn.config_files import load_config, save_config
 from tfmaskrcnn.data import from_records, load_coco, load_tfrecord
 from tfmaskrcnn.data.coco import CocoData
+from tfmaskrcnn.data.sampler import steps_per_epoch
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation import CocoCallback
 from tfmaskrcnn.files import writable_folder
@@ -87,7 +88,7 @@ def train(
     config = with_classes_of(data, config)
     keras.utils.set_random_seed(config.train.seed)
     model = MaskRCNN(config.model)
-    steps = len(data.records) // config.train.batch_size
+    steps = steps_per_epoch(data, config)
     model.compile(make_optimizer(config.train, max(steps, 1)))
     keeper = StateKeeper(run.states, config, steps)
     progress = keeper.restore(model) if resume else None
