@@ -22,11 +22,8 @@ RANKS = {
     **dict.fromkeys(["data", "evaluation", "strokes", "drawing"], 4),
     **dict.fromkeys(["visualize", "visualize_batch"], 4),
     **dict.fromkeys(["train", "checkpoints", "serving", "portable"], 5),
-    **dict.fromkeys(
-        ["cli", "cli_arguments", "cli_check", "cli_export", "cli_portable", "cli_show", "command"],
-        6,
-    ),
-    **dict.fromkeys(["__main__", "sources", "export"], 6),
+    **dict.fromkeys(["cli", "cli_arguments", "cli_check", "cli_data", "cli_export"], 6),
+    **dict.fromkeys(["cli_portable", "cli_show", "command", "__main__", "sources", "export"], 6),
 }
 # What reads data or judges results knows nothing of the model.
 APART_FROM_THE_MODEL = {

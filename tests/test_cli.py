@@ -40,6 +40,8 @@ COMMANDS = {
     ],
     "predict": ["MODEL", "INPUT", "--out", "--threshold", "--batch-size"],
     "export": ["RUN", "FOLDER", "--masks", "--classes", "--precision", "--on-error", "--set"],
+    "import-data": ["SOURCE", "OUT.json", "--images", "--classes", "--attribute", "--split"],
+    "write-tfrecord": ["JSON", "IMAGES", "--shards", "--workers", "--skip-invalid"],
     "info": ["MODEL"],
 }
 
@@ -284,7 +286,7 @@ def test_help_and_version_are_there_at_once():
     imported += "finally: print('tensorflow' in sys.modules)"
     helped, version = finished("-c", imported, "--help"), finished("-c", imported, "--version")
     assert helped.returncode == version.returncode == 0
-    assert not [name for name in COMMANDS if f"  {name}  " not in helped.stdout]
+    assert not [name for name in COMMANDS if f"\n    {name}" not in helped.stdout]
     assert version.stdout == f"tfmaskrcnn {tfmaskrcnn.__version__}\nFalse\n"
     assert helped.stdout.endswith("\nFalse\n")
 

@@ -9,6 +9,7 @@ from typing import List, Optional
 from tfmaskrcnn import __version__
 from tfmaskrcnn.cli_arguments import add_set, command, count, share
 from tfmaskrcnn.cli_check import add_check
+from tfmaskrcnn.cli_data import add_import_data, add_write_tfrecord
 from tfmaskrcnn.cli_export import add_export, add_info
 from tfmaskrcnn.cli_show import add_show
 from tfmaskrcnn.command import run_command
@@ -23,6 +24,7 @@ examples:
   tfmaskrcnn predict runs/cells photos/ 'more/*.jpg' --out found
   tfmaskrcnn export runs/cells exported/1
   tfmaskrcnn info exported/1
+  tfmaskrcnn import-data via via.json train.json --images images --attribute kind
   tfmaskrcnn import-weights torchvision maskrcnn_resnet50_fpn_coco.pth runs/torchvision
 
 `tfmaskrcnn COMMAND --help` tells more about each.
@@ -60,6 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_predict(commands)
     add_export(commands)
     _add_import(commands)
+    add_import_data(commands)
+    add_write_tfrecord(commands)
     add_info(commands)
     return parser
 

@@ -52,6 +52,8 @@ class DataConfig(Section):
 
     train_json: Optional[str] = None  # COCO instance annotations
     train_images: Optional[str] = None  # the folder its file names start from
+    # Instead of both: shards of `tfmaskrcnn write-tfrecord`, such as records/train-*.tfrecord.
+    train_tfrecord: Optional[str] = None
     val_json: Optional[str] = None
     val_images: Optional[str] = None
     max_instances: Count = 100  # G; of more objects a random choice is used

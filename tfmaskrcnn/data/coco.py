@@ -3,13 +3,14 @@
 import logging
 import os
 from collections import Counter
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from tfmaskrcnn.data.annotations import Fault, Segmentation, checked_box, checked_segmentation
 from tfmaskrcnn.data.coco_file import check_kind, field, read_json
 from tfmaskrcnn.data.keypoints import KeypointNames, checked_keypoints, keypoint_names
+from tfmaskrcnn.data.reading import ImageBytes
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.model_config import KeypointHeadConfig
 
@@ -24,7 +25,7 @@ class Record(NamedTuple):
     """One image and its n objects."""
 
     image_id: int
-    path: str  # of the image file
+    path: Union[str, ImageBytes]  # of the image file, or what it holds
     file_name: str  # as the JSON has it
     height: int
     width: int
@@ -41,7 +42,7 @@ class Record(NamedTuple):
 class CocoData(NamedTuple):
     """A data set."""
 
-    records: List[Record]  # in the JSON's order of images
+    records: Sequence[Record]  # in the JSON's order of images
     class_names: Tuple[str, ...]  # of classes 1..K
     category_ids: Tuple[int, ...]  # of classes 1..K, ascending
     json_path: str

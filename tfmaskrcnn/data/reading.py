@@ -1,7 +1,8 @@
 """Image files to arrays."""
 
+import io
 import os
-from typing import Callable, NamedTuple, Optional, Tuple
+from typing import Callable, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 import PIL
@@ -27,8 +28,17 @@ class ImageFacts(NamedTuple):
     orientation: int  # EXIF's, 1 to 8
 
 
+class ImageBytes(NamedTuple):
+    """An image file's content, as a TFRecord holds it."""
+
+    name: str  # stands for the path in errors; its ending tells an array
+    content: bytes
+
+
 def read_image(
-    path: str, expected_size: Optional[Tuple[int, int]] = None, channels: int = 3
+    path: Union[str, ImageBytes],
+    expected_size: Optional[Tuple[int, int]] = None,
+    channels: int = 3,
 ) -> np.ndarray:
     """The stored pixels of an image file.
 
@@ -39,7 +49,8 @@ def read_image(
 
     Args:
         path: any format that Pillow reads, of several frames the first; or an .npy file of a uint8
-            array [H, W, channels] (or [H, W] for one channel), for other numbers of channels.
+            array [H, W, channels] (or [H, W] for one channel), for other numbers of channels. Or
+            the content of such a file.
         expected_size: (height, width) that the annotations promise.
         channels: C of the result, the model's `input.channels`.
 
@@ -49,8 +60,11 @@ def read_image(
     Raises:
         InputError: the file is missing, empty, damaged, of an unsupported kind, or of another size.
     """
-    path = os.fspath(path)
-    pixels = _array(path, channels) if path.endswith(".npy") else _picture(path, channels, _pixels)
+    content = path.content if isinstance(path, ImageBytes) else None
+    path = os.fspath(path) if content is None else path.name
+    file = path if content is None else io.BytesIO(content)
+    is_array = path.endswith(".npy")
+    pixels = _array(file, path, channels) if is_array else _picture(file, path, channels, _pixels)
     if expected_size is not None:
         check_size(path, pixels.shape[:2], expected_size)
     return pixels
@@ -66,8 +80,8 @@ def image_facts(path: str, channels: int = 3) -> ImageFacts:
     """
     path = os.fspath(path)
     if path.endswith(".npy"):
-        return ImageFacts(*_array(path, channels).shape[:2], "npy", 1)
-    return _picture(path, channels, _facts)
+        return ImageFacts(*_array(path, path, channels).shape[:2], "npy", 1)
+    return _picture(path, path, channels, _facts)
 
 
 def check_size(path: str, found: Tuple[int, int], expected: Tuple[int, int]) -> None:
@@ -84,17 +98,17 @@ def check_size(path: str, found: Tuple[int, int], expected: Tuple[int, int]) -> 
     raise Fault("image-size", message + ".")
 
 
-def _picture(path: str, channels: int, use: Callable):
+def _picture(file, path: str, channels: int, use: Callable):
     """`use(image, path, channels)` of the opened image; whatever goes wrong is one sentence."""
     if channels not in _MODES:
         raise InputError(f"{path}: an image of {channels} channels must be an .npy file.")
     try:
-        with Image.open(path) as image:
+        with Image.open(file) as image:
             return use(image, path, channels)
     except FileNotFoundError:
         raise InputError(f"The image {path} does not exist.") from None
     except PIL.UnidentifiedImageError:
-        empty = os.path.getsize(path) == 0
+        empty = not (os.path.getsize(path) if file is path else file.getbuffer().nbytes)
         reason = "is empty (0 bytes)" if empty else "is not an image that Pillow can read"
         raise InputError(f"{path} {reason}; wanted a JPEG, PNG, TIFF or BMP file.") from None
     except InputError:
@@ -104,9 +118,9 @@ def _picture(path: str, channels: int, use: Callable):
         raise InputError(f"The image {path} cannot be decoded: {reason}.") from None
 
 
-def _array(path: str, channels: int) -> np.ndarray:
+def _array(file, path: str, channels: int) -> np.ndarray:
     try:
-        array = np.load(path, allow_pickle=False)
+        array = np.load(file, allow_pickle=False)
     except FileNotFoundError:
         raise InputError(f"The image {path} does not exist.") from None
     except Exception as error:

@@ -9,7 +9,7 @@ import keras
 from tfmaskrcnn.checkpoints import load_backbone
 from tfmaskrcnn.config import Config
 from tfmaskrcnn.config_files import load_config, save_config
-from tfmaskrcnn.data import from_records, load_coco
+from tfmaskrcnn.data import from_records, load_coco, load_tfrecord
 from tfmaskrcnn.data.coco import CocoData
 from tfmaskrcnn.data.sampler import steps_per_epoch
 from tfmaskrcnn.errors import InputError
@@ -157,6 +157,12 @@ def _check_folder(run: Run, resume: bool) -> None:
 
 
 def _training_data(config: Config) -> CocoData:
+    if config.data.train_tfrecord:
+        if config.data.train_json:
+            raise InputError("Both data.train_json and data.train_tfrecord are set; wanted one.")
+        model = config.model
+        masks = model.mask_head.enabled
+        return load_tfrecord(config.data.train_tfrecord, masks, model.keypoint_head)
     return load_coco(
         _given(config.data.train_json, "data.train_json"),
         _given(config.data.train_images, "data.train_images"),
