@@ -19,7 +19,8 @@ RANKS = {
     **dict.fromkeys(["layers", "losses", "instances", "prediction", "weights", "gradients"], 2),
     **dict.fromkeys(["proposals", "detections", "served"], 2),
     **dict.fromkeys(["training", "model"], 3),
-    **dict.fromkeys(["data", "evaluation", "strokes", "drawing", "visualize"], 4),
+    **dict.fromkeys(["data", "evaluation", "strokes", "drawing"], 4),
+    **dict.fromkeys(["visualize", "visualize_batch"], 4),
     **dict.fromkeys(["train", "checkpoints", "serving", "portable"], 5),
     **dict.fromkeys(["cli", "cli_arguments", "cli_export", "cli_portable", "command"], 6),
     **dict.fromkeys(["__main__", "sources", "export"], 6),
@@ -31,6 +32,7 @@ APART_FROM_THE_MODEL = {
     "strokes": set(),
     "drawing": {"strokes"},
     "visualize": {"instances", "data", "drawing"},
+    "visualize_batch": {"drawing"},
 }
 # These are copied to the machine that measures, alone.
 STANDALONE = ["tf_trt.py", "tf_trt_graph.py", "tf_trt_preflight.py"]
