@@ -32,7 +32,7 @@ APART_FROM_THE_MODEL = {
     "strokes": set(),
     "drawing": {"strokes"},
     "visualize": {"instances", "data", "drawing"},
-    "visualize_batch": {"drawing"},
+    "visualize_batch": {"drawing", "visualize"},
 }
 # These are copied to the machine that measures, alone.
 STANDALONE = ["tf_trt.py", "tf_trt_graph.py", "tf_trt_preflight.py"]

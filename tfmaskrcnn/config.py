@@ -74,6 +74,7 @@ class TrainConfig(Section):
     early_stop: Optional[Count] = None  # epochs without a better AP
     save_every: Optional[Count] = None  # steps between saved states, besides those of each epoch
     keep_states: Count = 2  # the last so many; a damaged one makes way for the one before
+    tensorboard: bool = True  # write tensorboard/ into the run's folder
     schedule: ScheduleConfig = ScheduleConfig()
 
 

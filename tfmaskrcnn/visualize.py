@@ -95,6 +95,11 @@ def draw_ground_truth(
     return paint(image, objects, lambda scale: (smooth_window(m, scale) for m in masks))
 
 
+def first_channels(image: np.ndarray) -> np.ndarray:
+    """The first three channels of [H, W, C], or the first alone: what a picture can show."""
+    return image[..., :3] if image.shape[2] > 2 else image[..., 0]
+
+
 def side_by_side(images: Sequence[np.ndarray], captions: Sequence[str] = ()) -> np.ndarray:
     """One white sheet with the images in a row at the same height, captions above them."""
     height = max(len(image) for image in images)

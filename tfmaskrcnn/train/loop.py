@@ -17,8 +17,10 @@ from tfmaskrcnn.files import writable_folder
 from tfmaskrcnn.model import MaskRCNN
 from tfmaskrcnn.train.labels import with_classes_of
 from tfmaskrcnn.train.optimizers import make_optimizer
-from tfmaskrcnn.train.recorder import ProgressLines, RunRecorder
+from tfmaskrcnn.train.progress import Speed, progress_display
+from tfmaskrcnn.train.recorder import RunRecorder
 from tfmaskrcnn.train.saving import StateKeeper, states_in
+from tfmaskrcnn.train.tensorboard import BoardWriter
 from tfmaskrcnn.weights import CLASS_LAYERS, load_weights
 
 _LOG = logging.getLogger(__name__)
@@ -56,6 +58,11 @@ class Run(NamedTuple):
     def curves(self) -> str:
         """A picture of the history."""
         return os.path.join(self.folder, "curves.png")
+
+    @property
+    def tensorboard(self) -> str:
+        """A folder of scalars and pictures for TensorBoard."""
+        return os.path.join(self.folder, "tensorboard")
 
 
 def train(
@@ -98,7 +105,8 @@ def train(
         _LOG.info("The run stopped early, at its best epoch %d.", progress["best_epoch"])
         return model
     last = min(epochs or config.train.epochs, config.train.epochs)
-    callbacks = _callbacks(run, config, keeper, progress)
+    callbacks = _callbacks(run, config, keeper, progress, bar=not verbose)
+    shown = callbacks[-1].shown()
     callbacks = keras.callbacks.CallbackList(
         callbacks, True, verbose > 0, model, verbose=verbose, epochs=last, steps=steps
     )
@@ -107,7 +115,7 @@ def train(
         *(run.folder, len(data.records), steps, keeper.start[0] + 1, keeper.start[1] + 1),
         *(last, config.train.epochs),
     )
-    with keeper.listening():
+    with keeper.listening(), shown:
         _run_epochs(model, data, config, callbacks, keeper, last)
     return model
 
@@ -173,12 +181,16 @@ def _evaluation(config: Config) -> Optional[CocoCallback]:
 
 
 def _callbacks(
-    run: Run, config: Config, keeper: StateKeeper, progress
+    run: Run, config: Config, keeper: StateKeeper, progress, bar: bool
 ) -> List[keras.callbacks.Callback]:
     evaluation = _evaluation(config)
     recorder = RunRecorder(run, config, evaluation, keeper, progress)
-    lines = ProgressLines(recorder, keeper, config.train.batch_size)
-    return [c for c in (keeper, evaluation, recorder, lines) if c is not None]
+    speed = Speed(config.train.batch_size)
+    board = None
+    if config.train.tensorboard:
+        board = BoardWriter(run.tensorboard, config, evaluation, keeper, speed)
+    display = progress_display(recorder, keeper, speed, bar)
+    return [c for c in (keeper, evaluation, board, recorder, speed, display) if c is not None]
 
 
 def start_weights(model: MaskRCNN, config: Config) -> None:

@@ -91,6 +91,6 @@ def _checksum(arrays: Dict[str, np.ndarray]) -> str:
 
 def _training_digest(config: Config) -> str:
     """A fingerprint of all that decides the weights of a run."""
-    free = {"evaluation": True, "train": {"save_every", "keep_states"}}
+    free = {"evaluation": True, "train": {"save_every", "keep_states", "tensorboard"}}
     parts = config.model_dump(mode="json", exclude=free)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
