@@ -22,7 +22,8 @@ RANKS = {
     **dict.fromkeys(["data", "evaluation", "strokes", "drawing"], 4),
     **dict.fromkeys(["visualize", "visualize_batch"], 4),
     **dict.fromkeys(["train", "checkpoints", "serving", "portable"], 5),
-    **dict.fromkeys(["cli", "cli_arguments", "cli_export", "cli_portable", "command"], 6),
+    **dict.fromkeys(["cli", "cli_arguments", "cli_export", "cli_portable"], 6),
+    **dict.fromkeys(["cli_rate", "command"], 6),
     **dict.fromkeys(["__main__", "sources", "export"], 6),
 }
 # What reads data or judges results knows nothing of the model.

@@ -9,6 +9,7 @@ from typing import List, Optional
 from tfmaskrcnn import __version__
 from tfmaskrcnn.cli_arguments import add_set, command, count, share
 from tfmaskrcnn.cli_export import add_export, add_info
+from tfmaskrcnn.cli_rate import add_find_rate
 from tfmaskrcnn.command import run_command
 
 _EXAMPLES = """\
@@ -50,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--verbose", action="store_true", help="more log lines, and tracebacks")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_train(commands)
+    add_find_rate(commands)
     _add_evaluate(commands)
     _add_predict(commands)
     add_export(commands)
@@ -64,11 +66,19 @@ def _add_train(commands) -> None:
         "train",
         _train,
         "Train a model. CONFIG is a YAML file; the folder gets config.json, weights.npz (the best "
-        "epoch by AP), states/ (to resume), history.csv and curves.png.",
+        "epoch by AP), states/ (to resume), history.csv, curves.png, first_batch.png (what the "
+        "network is fed) and tensorboard/.",
     )
     parser.add_argument("config", metavar="CONFIG", help="YAML file, see configs/")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="the run's folder")
     parser.add_argument("--resume", action="store_true", help="go on with the run in FOLDER")
+    parser.add_argument(
+        "--limit",
+        type=count,
+        metavar="N",
+        help="a trial before a long run: two epochs, evaluated, on N images of each split (at "
+        "least one batch)",
+    )
     add_set(parser)
 
 
@@ -142,16 +152,32 @@ def _add_import(commands) -> None:
 
 def _train(options) -> None:
     from tfmaskrcnn.config_files import load_config
+    from tfmaskrcnn.files import DiskFull
     from tfmaskrcnn.train.loop import Run, train
 
     config, run = load_config(options.config, options.set), Run(options.out)
+    if options.limit:
+        config = load_config(options.config, [*options.set, *_trial(config, options.limit)])
     try:
         train(config, options.out, options.resume)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             "Add --resume to go on." if os.path.exists(run.states) else ""
         ) from None
+    except DiskFull as error:
+        if not os.path.exists(run.states):
+            raise
+        raise DiskFull(
+            f"{error} The states in {run.states} are whole: make room and go on with --resume."
+        ) from None
     print(f"checkpoint  {run.weights}\ncurves      {run.curves}\nhistory     {run.history}")
+
+
+def _trial(config, limit: int) -> List[str]:
+    """Overrides that make a run short, but leave out nothing that a long one does."""
+    images = max(limit, config.train.batch_size)
+    epochs = min(2, config.train.epochs)
+    return [f"data.limit={images}", f"train.epochs={epochs}", "train.evaluate_every=1"]
 
 
 def _evaluate(options) -> None:

@@ -41,13 +41,16 @@ class DataConfig(Section):
     val_images: Optional[str] = None
     max_instances: Count = 100  # G; of more objects a random choice is used
     skip_invalid: bool = False  # leave wrong annotations out instead of stopping
+    # For a trial: use so many images of each split, those with objects before the others.
+    limit: Optional[Count] = None
     augment: AugmentConfig = AugmentConfig()
 
 
 class ScheduleConfig(Section):
     """Learning rate over the run."""
 
-    kind: Literal["steps", "cosine", "constant"] = "steps"
+    # "ramp" is for `find-rate`: exponentially from warmup_factor times the rate up to the rate.
+    kind: Literal["steps", "cosine", "constant", "ramp"] = "steps"
     warmup_steps: int = Field(1000, ge=0)
     warmup_factor: Share = 0.001  # share of the rate at step 0, rising linearly
     milestones: Tuple[Share, ...] = (

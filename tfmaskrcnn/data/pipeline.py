@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmaskrcnn.config import Config
-from tfmaskrcnn.data.coco import CocoData, load_coco
+from tfmaskrcnn.data.coco import CocoData, limited, load_coco
 from tfmaskrcnn.data.instances import padded_instances
 from tfmaskrcnn.data.keypoints import check_keypoint_names, moved_keypoints, padded_rows
 from tfmaskrcnn.data.order import int32, shuffled
@@ -46,7 +46,7 @@ def from_coco(
         *(json_path, image_dir, config.data.skip_invalid),
         *(model.mask_head.enabled, model.keypoint_head),
     )
-    return from_records(data, config, training, start_epoch)
+    return from_records(limited(data, config.data.limit), config, training, start_epoch)
 
 
 def from_records(

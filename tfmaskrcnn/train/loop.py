@@ -10,7 +10,7 @@ from tfmaskrcnn.checkpoints import load_backbone
 from tfmaskrcnn.config import Config
 from tfmaskrcnn.config_files import load_config, save_config
 from tfmaskrcnn.data import from_records, load_coco
-from tfmaskrcnn.data.coco import CocoData
+from tfmaskrcnn.data.coco import CocoData, limited
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation import CocoCallback
 from tfmaskrcnn.files import writable_folder
@@ -18,7 +18,7 @@ from tfmaskrcnn.model import MaskRCNN
 from tfmaskrcnn.train.labels import with_classes_of
 from tfmaskrcnn.train.optimizers import make_optimizer
 from tfmaskrcnn.train.progress import Speed, progress_display
-from tfmaskrcnn.train.recorder import RunRecorder
+from tfmaskrcnn.train.recorder import RunRecorder, draw_first_batch
 from tfmaskrcnn.train.saving import StateKeeper, states_in
 from tfmaskrcnn.train.tensorboard import BoardWriter
 from tfmaskrcnn.weights import CLASS_LAYERS, load_weights
@@ -60,6 +60,11 @@ class Run(NamedTuple):
         return os.path.join(self.folder, "curves.png")
 
     @property
+    def first_batch(self) -> str:
+        """A picture of the first images as the network is fed them, with their ground truth."""
+        return os.path.join(self.folder, "first_batch.png")
+
+    @property
     def tensorboard(self) -> str:
         """A folder of scalars and pictures for TensorBoard."""
         return os.path.join(self.folder, "tensorboard")
@@ -90,17 +95,17 @@ def train(
     """
     run = Run(writable_folder(folder))
     _check_folder(run, resume)
-    data = _training_data(config)
+    data = training_data(config)
     config = with_classes_of(data, config)
     keras.utils.set_random_seed(config.train.seed)
-    model = MaskRCNN(config.model)
     steps = len(data.records) // config.train.batch_size
-    model.compile(make_optimizer(config.train, max(steps, 1)))
+    model = compiled_model(config, max(steps, 1))
     keeper = StateKeeper(run.states, config, steps)
     progress = keeper.restore(model) if resume else None
     if progress is None:
         start_weights(model, config)
         save_config(config, run.config)
+        draw_first_batch(from_records(data, config, training=True), config, run.first_batch)
     if progress and progress["stopped"]:
         _LOG.info("The run stopped early, at its best epoch %d.", progress["best_epoch"])
         return model
@@ -117,6 +122,13 @@ def train(
     )
     with keeper.listening(), shown:
         _run_epochs(model, data, config, callbacks, keeper, last)
+    return model
+
+
+def compiled_model(config: Config, steps: int) -> MaskRCNN:
+    """A model at random weights, ready for epochs of `steps` steps."""
+    model = MaskRCNN(config.model)
+    model.compile(make_optimizer(config.train, steps))
     return model
 
 
@@ -163,14 +175,16 @@ def _check_folder(run: Run, resume: bool) -> None:
         _LOG.info("%s: stopped before its first state was saved; it begins anew.", run.folder)
 
 
-def _training_data(config: Config) -> CocoData:
-    return load_coco(
+def training_data(config: Config) -> CocoData:
+    """The train split that `config` names."""
+    data = load_coco(
         _given(config.data.train_json, "data.train_json"),
         _given(config.data.train_images, "data.train_images"),
         config.data.skip_invalid,
         masks=config.model.mask_head.enabled,
         keypoint_head=config.model.keypoint_head,
     )
+    return limited(data, config.data.limit)
 
 
 def _evaluation(config: Config) -> Optional[CocoCallback]:

@@ -97,9 +97,10 @@ class ProgressLines(keras.callbacks.Callback):
             text += f"   {kind} AP {row[f'val_{kind}_ap']:.3f} AP50 {row[f'val_{kind}_ap50']:.3f}"
             text += f" box AP {row['val_box_ap']:.3f}" if kind != "box" else ""
             text += " (best)" if self.recorder.best_epoch == epoch + 1 else ""
-        self._spent.append(time.monotonic() - self._began)
-        left = (epochs - epoch - 1) * self._usual()
-        text += f"   {self.speed.rate:.1f} images/s"
+        if not self.keeper.begun_at:  # else it was not trained as a whole since the run resumed
+            self._spent.append(time.monotonic() - self._began)
+        text += f"   {self.speed.rate:.1f} images/s" if self.speed.rate else ""
+        left = self.seconds_left() if self.speed.rate else 0.0
         text += f"   {clock(left)} left" if left else ""
         _LOG.info("%s", text)
 

@@ -1,22 +1,26 @@
-"""What a run leaves in its folder after each epoch."""
+"""What a run leaves in its folder at its start and after each epoch."""
 
 import csv
 import logging
 import math
-import os
 from typing import Any, Dict, List, Optional
 
 import keras
+import tensorflow as tf
+from PIL import Image
 
 from tfmaskrcnn import compat
 from tfmaskrcnn.config import Config
+from tfmaskrcnn.errors import explained
 from tfmaskrcnn.evaluation import CocoCallback
-from tfmaskrcnn.files import replaced
+from tfmaskrcnn.files import not_vital, replaced
 from tfmaskrcnn.train.saving import StateKeeper
 from tfmaskrcnn.visualize import plot_curves
+from tfmaskrcnn.visualize_batch import contact_sheet, draw_batch
 from tfmaskrcnn.weights import save_weights
 
 _LOG = logging.getLogger(__name__)
+_MOST_PICTURES = 9  # of a batch
 
 
 class RunRecorder(keras.callbacks.Callback):
@@ -76,11 +80,27 @@ class RunRecorder(keras.callbacks.Callback):
 
     def _write_history(self) -> None:
         names = list(dict.fromkeys(name for row in self.history for name in row))
-        with replaced(self.run.history, "w") as file:
+        with not_vital(), replaced(self.run.history, "w") as file:
             writer = csv.DictWriter(file, names, restval="")
             writer.writeheader()
             writer.writerows(self.history)
         columns = {name: [row.get(name, math.nan) for row in self.history] for name in names}
-        temporary = f"{self.run.curves}.{os.getpid()}.png"
-        plot_curves(columns, temporary)
-        os.replace(temporary, self.run.curves)
+        with not_vital(), replaced(self.run.curves) as file:
+            plot_curves(columns, file)
+
+
+def draw_first_batch(dataset: tf.data.Dataset, config: Config, path: str) -> None:
+    """Write what the network is fed first, with its ground truth, as a picture.
+
+    Raises:
+        InputError: the data are wrong.
+    """
+    try:
+        batch = next(iter(dataset.take(1)))
+    except tf.errors.OpError as error:
+        raise explained(error, dataset.image_names) from None
+    shown = {name: value[:_MOST_PICTURES] for name, value in batch.items()}
+    names = [dataset.image_names[int(i)] for i in shown["image_id"]]
+    with not_vital(), replaced(path) as file:
+        sheet = contact_sheet(draw_batch(shown, config), names)
+        Image.fromarray(sheet).save(file, "PNG")
