@@ -21,6 +21,7 @@ from tfmaskrcnn.train.loop import compiled_model, start_weights, training_data
 # The ramp begins at this share of `train.learning_rate` and ends at that multiple of it.
 LEAST, MOST = 1e-3, 1e2
 _DIVERGED = 3.0  # times the lowest loss: the ramp need not go on
+_FALL = 0.95  # share of the first loss that the lowest one must be below
 _SMOOTHING = 0.04  # standard deviation of the smoothing, as a share of the ramp
 
 
@@ -42,7 +43,7 @@ def find_rate(config: Config, steps: int = 100, progress: Optional[Progress] = N
 
     Args:
         config: the whole configuration.
-        steps: of the ramp; with more of them the curve is smoother and the suggestion lower.
+        steps: of the ramp; with more of them the curve is smoother.
         progress: called with (steps done, steps in all).
 
     Raises:
@@ -68,9 +69,10 @@ def find_rate(config: Config, steps: int = 100, progress: Optional[Progress] = N
 
 
 def rate_curve(rates: np.ndarray, losses: List[float]) -> RateCurve:
-    """The curve of a ramp and the rate that it suggests: that at which the loss falls fastest.
+    """The curve of a ramp and what it suggests: a tenth of the rate at which the loss is lowest.
 
-    By then the rate is high enough to learn and well below the one at which the loss stops falling.
+    There the loss still fell; a little later it rises. The rate at which it falls fastest, which
+    others take, hangs on the noise of a few batches.
 
     Args:
         rates: [n], ascending.
@@ -81,10 +83,8 @@ def rate_curve(rates: np.ndarray, losses: List[float]) -> RateCurve:
         return RateCurve(rates, losses, losses, None)
     smooth = _smoothed(losses)
     lowest = int(np.argmin(smooth))
-    slope = np.gradient(smooth)[: lowest + 1]
-    steepest = int(np.argmin(slope))
-    falls = slope[steepest] < 0 and smooth[lowest] < smooth[: steepest + 1].max() * 0.98
-    return RateCurve(rates, losses, smooth, float(rates[steepest]) if falls else None)
+    falls = smooth[lowest] < _FALL * smooth[: lowest + 1].max()
+    return RateCurve(rates, losses, smooth, float(rates[lowest] / 10.0) if falls else None)
 
 
 def write_curve(curve: RateCurve, folder: str, current: float) -> str:
