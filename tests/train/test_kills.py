@@ -20,7 +20,7 @@ from tfmaskrcnn.train.saving import states_in
 
 KILLS = 10
 SETTINGS = (
-    "train={epochs: 5, save_every: 1}",
+    "train={epochs: 5, save_every: 1, evaluate_every: 2}",
     "data.augment.scale=[0.8, 1]",
     # A state of 50 MB instead of 90; statistics are trained in the FPN.
     "backbone.freeze_at=5",
@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 # because a graph takes longer to build than a run goes on between two kills.
 FORKING = """
     import os, sys
-    import tensorflow as tf
+    import matplotlib.backends.backend_agg, tensorflow as tf
     import tfmaskrcnn.cli, tfmaskrcnn.train.loop
     config, folder = sys.argv[1:]
     for line in sys.stdin:
@@ -108,7 +108,7 @@ def test_a_run_killed_ten_times_ends_as_one_never_killed(config, tmp_path):
     process = forking(config, whole)
     begin(process)
     assert code_of(process) == 0
-    process.stdin.close()
+    process.communicate()
 
     draw, process, newest, cut_off = random.Random(0), forking(config, killed), None, 0
     for i in range(KILLS):
@@ -117,14 +117,14 @@ def test_a_run_killed_ten_times_ends_as_one_never_killed(config, tmp_path):
         if i % 3 == 0:
             wait_for_a_new_state(killed, None, half=True)
         else:
-            time.sleep(draw.uniform(0, 0.8))  # a step and its saving take about that long
+            time.sleep(draw.uniform(0, 0.3))  # a step and its saving take about that long
         os.kill(child, signal.SIGKILL)
         assert code_of(process) == -signal.SIGKILL
         cut_off += any(n.endswith(".tmp") for n in os.listdir(Run(str(killed)).states))
         newest = states_in(Run(str(killed)).states)[-1]
     begin(process, "--resume")
     assert code_of(process) == 0
-    process.stdin.close()
+    process.communicate()
     assert cut_off >= 3  # kills while a state was being written
     assert not [n for n in os.listdir(Run(str(killed)).states) if not n.endswith(".npz")]
     (expected, history), (found, history_found) = result(whole), result(killed)
