@@ -17,6 +17,7 @@ examples:
   tfmaskrcnn train configs/finetune.yaml --out runs/cells \\
       --set data.train_json=train.json data.train_images=images \\
             data.val_json=val.json data.val_images=images
+  tfmaskrcnn find-rate configs/finetune.yaml --out runs/rate --set ...
   tfmaskrcnn evaluate runs/cells
   tfmaskrcnn predict runs/cells photos/ 'more/*.jpg' --out found
   tfmaskrcnn export runs/cells exported/1
