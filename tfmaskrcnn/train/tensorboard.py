@@ -4,6 +4,7 @@ An event file is a TFRecord of `Event` messages. `tf.summary` would write it too
 back what a killed run wrote after the state that it resumes from.
 """
 
+import contextlib
 import io
 import logging
 import os
@@ -20,7 +21,7 @@ from tfmaskrcnn.config import Config
 from tfmaskrcnn.data.coco import Record
 from tfmaskrcnn.data.reading import read_image
 from tfmaskrcnn.evaluation import CocoCallback
-from tfmaskrcnn.files import writable_folder
+from tfmaskrcnn.files import not_vital, writable_folder
 from tfmaskrcnn.train.progress import Speed
 from tfmaskrcnn.train.saving import StateKeeper
 from tfmaskrcnn.visualize import draw, draw_ground_truth, first_channels, side_by_side
@@ -156,14 +157,16 @@ class BoardWriter(keras.callbacks.Callback):
             found = {n[len(prefix) :]: v for n, v in (logs or {}).items() if n.startswith(prefix)}
             self._log.scalars(step, {f"AP/{name}": value for name, value in found.items()})
             for record in self._records:
-                self._log.picture(step, f"val/{record.file_name}", self._picture(record))
+                with not_vital():  # an image or annotation that evaluation left to pycocotools
+                    self._log.picture(step, f"val/{record.file_name}", self._picture(record))
             self._log.flush()
 
     def _picture(self, record: Record) -> np.ndarray:
         """Ground truth beside prediction."""
         model = self._config.model
         image = read_image(record.path, (record.height, record.width), model.input.channels)
-        found, shown = self.model.predict_images([image])[0], first_channels(image)
+        with getattr(self.model, "averaged", contextlib.nullcontext)():  # as it is evaluated
+            found, shown = self.model.predict_images([image])[0], first_channels(image)
         truth = draw_ground_truth(
             shown, record, model.class_names, skeleton=model.keypoint_head.skeleton
         )
