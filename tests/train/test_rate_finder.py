@@ -26,7 +26,7 @@ def valley(bottom, noise=0.0, seed=0):
 
 @pytest.mark.parametrize("bottom", [1e-3, 1e-2, 1e-1])
 @pytest.mark.parametrize("seed", range(7))
-def test_the_suggestion_is_well_below_the_rate_of_the_lowest_loss(bottom, seed):
+def test_the_suggestion_is_well_below_the_rate_at_which_the_loss_rises_again(bottom, seed):
     curve = rate_curve(RATES, valley(bottom, 0.15, seed))
     assert bottom / 25 < curve.suggested < bottom / 4
 

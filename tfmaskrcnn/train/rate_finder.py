@@ -21,7 +21,7 @@ from tfmaskrcnn.train.loop import compiled_model, start_weights, training_data
 # The ramp begins at this share of `train.learning_rate` and ends at that multiple of it.
 LEAST, MOST = 1e-3, 1e2
 _DIVERGED = 3.0  # times the lowest loss: the ramp need not go on
-_FALL = 0.95  # share of the first loss that the lowest one must be below
+_FALL = 0.95  # share of the highest loss that a later one must be below
 _SMOOTHING = 0.04  # standard deviation of the smoothing, as a share of the ramp
 
 
@@ -69,10 +69,11 @@ def find_rate(config: Config, steps: int = 100, progress: Optional[Progress] = N
 
 
 def rate_curve(rates: np.ndarray, losses: List[float]) -> RateCurve:
-    """The curve of a ramp and what it suggests: a tenth of the rate at which the loss is lowest.
+    """The curve of a ramp and what it suggests: a tenth of the rate at which it undoes itself.
 
-    There the loss still fell; a little later it rises. The rate at which it falls fastest, which
-    others take, hangs on the noise of a few batches.
+    That is where the smoothed loss, after its lowest, is back at its highest before it. The lowest
+    point or the steepest slope, which others take, hang on the noise of a few batches, and a
+    detector's box loss rises for a while as its proposals improve.
 
     Args:
         rates: [n], ascending.
@@ -83,8 +84,12 @@ def rate_curve(rates: np.ndarray, losses: List[float]) -> RateCurve:
         return RateCurve(rates, losses, losses, None)
     smooth = _smoothed(losses)
     lowest = int(np.argmin(smooth))
-    falls = smooth[lowest] < _FALL * smooth[: lowest + 1].max()
-    return RateCurve(rates, losses, smooth, float(rates[lowest] / 10.0) if falls else None)
+    highest = smooth[: lowest + 1].max()
+    if smooth[lowest] > _FALL * highest:
+        return RateCurve(rates, losses, smooth, None)
+    back = np.flatnonzero(smooth[lowest:] >= highest)
+    end = lowest + int(back[0]) if len(back) else len(rates) - 1
+    return RateCurve(rates, losses, smooth, float(rates[end] / 10.0))
 
 
 def write_curve(curve: RateCurve, folder: str, current: float) -> str:

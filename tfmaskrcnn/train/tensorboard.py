@@ -135,7 +135,7 @@ class BoardWriter(keras.callbacks.Callback):
         self._sums = {name: value * keeper.step for name, value in means.items()}
 
     def on_train_batch_end(self, batch, logs=None):
-        """A point every so many steps: losses are means since the last point."""
+        """A point every so many steps: losses are means since the last one, or since resuming."""
         step, steps = self._keeper.step, self._keeper.steps
         if (step % _STEPS_BETWEEN_POINTS and step < steps) or not logs:
             return
