@@ -14,7 +14,7 @@ SOURCES = sorted([*(ROOT / PACKAGE).rglob("*.py"), *(ROOT / "export").rglob("*.p
 RANKS = {
     **dict.fromkeys(["config", "model_config", "config_files", "structures", "compat"], 0),
     **dict.fromkeys(["section", "keypoint_config", "person_keypoints"], 0),
-    **dict.fromkeys(["errors", "files", "quiet", "versions"], 0),
+    **dict.fromkeys(["errors", "files", "quiet", "tables", "versions"], 0),
     "ops": 1,
     **dict.fromkeys(["layers", "losses", "instances", "prediction", "weights", "gradients"], 2),
     **dict.fromkeys(["proposals", "detections", "served"], 2),
@@ -22,7 +22,7 @@ RANKS = {
     **dict.fromkeys(["data", "evaluation", "strokes", "drawing"], 4),
     **dict.fromkeys(["visualize", "visualize_batch"], 4),
     **dict.fromkeys(["train", "checkpoints", "serving", "portable"], 5),
-    **dict.fromkeys(["cli", "cli_arguments", "cli_export", "cli_portable"], 6),
+    **dict.fromkeys(["cli", "cli_arguments", "cli_check", "cli_export", "cli_portable"], 6),
     **dict.fromkeys(["cli_rate", "command"], 6),
     **dict.fromkeys(["__main__", "sources", "export"], 6),
 }
