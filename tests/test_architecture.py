@@ -23,7 +23,8 @@ RANKS = {
     **dict.fromkeys(["visualize", "visualize_batch"], 4),
     **dict.fromkeys(["train", "checkpoints", "serving", "portable"], 5),
     **dict.fromkeys(["cli", "cli_arguments", "cli_check", "cli_data", "cli_export"], 6),
-    **dict.fromkeys(["cli_portable", "cli_show", "command", "__main__", "sources", "export"], 6),
+    **dict.fromkeys(["cli_portable", "cli_rate", "cli_show", "command"], 6),
+    **dict.fromkeys(["__main__", "sources", "export"], 6),
 }
 # What reads data or judges results knows nothing of the model.
 APART_FROM_THE_MODEL = {
@@ -32,7 +33,7 @@ APART_FROM_THE_MODEL = {
     "strokes": set(),
     "drawing": {"strokes"},
     "visualize": {"instances", "data", "drawing"},
-    "visualize_batch": {"drawing"},
+    "visualize_batch": {"drawing", "visualize"},
 }
 # These are copied to the machine that measures, alone.
 STANDALONE = ["tf_trt.py", "tf_trt_graph.py", "tf_trt_preflight.py"]

@@ -61,13 +61,16 @@ class DataConfig(Section):
     # sqrt(t / f) times an epoch, where that is above 1 (LVIS, Gupta et al. 2019, has t = 0.001).
     repeat_threshold: Optional[Annotated[float, Field(gt=0, le=1)]] = None
     skip_invalid: bool = False  # leave wrong annotations out instead of stopping
+    # For a trial: use so many images of each split, those with objects before the others.
+    limit: Optional[Count] = None
     augment: AugmentConfig = AugmentConfig()
 
 
 class ScheduleConfig(Section):
     """Learning rate over the run."""
 
-    kind: Literal["steps", "cosine", "constant"] = "steps"
+    # "ramp" is for `find-rate`: exponentially from warmup_factor times the rate up to the rate.
+    kind: Literal["steps", "cosine", "constant", "ramp"] = "steps"
     warmup_steps: int = Field(1000, ge=0)
     warmup_factor: Share = 0.001  # share of the rate at step 0, rising linearly
     milestones: Tuple[Share, ...] = (
@@ -94,6 +97,7 @@ class TrainConfig(Section):
     early_stop: Optional[Count] = None  # epochs without a better AP
     save_every: Optional[Count] = None  # steps between saved states, besides those of each epoch
     keep_states: Count = 2  # the last so many; a damaged one makes way for the one before
+    tensorboard: bool = True  # write tensorboard/ into the run's folder
     schedule: ScheduleConfig = ScheduleConfig()
 
 

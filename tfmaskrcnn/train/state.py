@@ -9,7 +9,7 @@ import numpy as np
 from tfmaskrcnn import compat
 from tfmaskrcnn.config import Config
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.files import replaced
+from tfmaskrcnn.files import save_arrays
 from tfmaskrcnn.weights import load_weights, named_weights, read_weights
 
 
@@ -29,8 +29,7 @@ def save_state(path: str, model, config: Config, progress: Dict[str, Any]) -> No
         "checksum": _checksum(arrays),
     }
     arrays["about"] = np.array(json.dumps(about))
-    with replaced(path) as file:
-        np.savez(file, **arrays)
+    save_arrays(path, arrays)
 
 
 def load_state(path: str, model, config: Config) -> Dict[str, Any]:
@@ -91,6 +90,6 @@ def _checksum(arrays: Dict[str, np.ndarray]) -> str:
 
 def _training_digest(config: Config) -> str:
     """A fingerprint of all that decides the weights of a run."""
-    free = {"evaluation": True, "train": {"save_every", "keep_states"}}
+    free = {"evaluation": True, "train": {"save_every", "keep_states", "tensorboard"}}
     parts = config.model_dump(mode="json", exclude=free)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
