@@ -1,5 +1,6 @@
 """COCO numbers in the logs of `model.fit`."""
 
+import contextlib
 import logging
 from typing import Dict, Optional
 
@@ -75,12 +76,13 @@ class CocoCallback(keras.callbacks.Callback):
             logs.update(self._logged)
 
     def evaluate(self) -> CocoResult:
-        """COCO's numbers of the model as it is now."""
+        """COCO's numbers of the model as it is now, of its average if it keeps one."""
         self._evaluator.reset()
         batch_size = self.config.evaluation.batch_size
         predict = as_predictor(self.model)
         channels = self.config.model.input.channels
-        add_predictions(self._evaluator, predict, self._records, batch_size, channels=channels)
+        with getattr(self.model, "averaged", contextlib.nullcontext)():
+            add_predictions(self._evaluator, predict, self._records, batch_size, channels=channels)
         return self._evaluator.result()
 
     def _keys(self):

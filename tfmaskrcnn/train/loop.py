@@ -76,7 +76,7 @@ def train(
         epochs: stop after this epoch, though the schedule is for `config.train.epochs`.
 
     Returns:
-        The model with the weights of the last epoch.
+        The model with the weights of the last epoch; their average with `train.ema`.
 
     Raises:
         InputError: data, configuration or folder are wrong; the loss is not finite.
@@ -86,9 +86,10 @@ def train(
     data = _training_data(config)
     config = with_classes_of(data, config)
     keras.utils.set_random_seed(config.train.seed)
-    model = MaskRCNN(config.model)
+    model = MaskRCNN(config)
     steps = len(data.records) // config.train.batch_size
-    model.compile(make_optimizer(config.train, max(steps, 1)))
+    c = config.train
+    model.compile(make_optimizer(c, max(steps, 1)), c.accumulate, c.xla, c.ema)
     keeper = StateKeeper(run.states, config, steps)
     progress = keeper.restore(model) if resume else None
     if progress is None:
@@ -96,7 +97,7 @@ def train(
         save_config(config, run.config)
     if progress and progress["stopped"]:
         _LOG.info("The run stopped early, at its best epoch %d.", progress["best_epoch"])
-        return model
+        return _averaged(model)
     last = min(epochs or config.train.epochs, config.train.epochs)
     callbacks = _callbacks(run, config, keeper, progress)
     callbacks = keras.callbacks.CallbackList(
@@ -109,6 +110,13 @@ def train(
     )
     with keeper.listening():
         _run_epochs(model, data, config, callbacks, keeper, last)
+    return _averaged(model)
+
+
+def _averaged(model: MaskRCNN) -> MaskRCNN:
+    """The model with the weights that are evaluated and kept."""
+    if model.average:
+        model.average.use()
     return model
 
 
