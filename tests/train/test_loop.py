@@ -13,7 +13,7 @@ from tfmaskrcnn.train.loop import start_weights
 from tfmaskrcnn.train.saving import StateKeeper, states_in
 from tfmaskrcnn.weights import named_weights
 
-AUGMENTED = ("data.augment.scale=[0.8, 1.2]", "data.augment.quarter_turns=true")
+AUGMENTED = ("data.augment.scale=[0.8, 1.2]", "data.augment.quarter_turns=true", "train.ema=0.5")
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +53,20 @@ def test_a_run_leaves_all_that_is_promised(whole):
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert {"loss", "mask_loss", "val_mask_ap", "learning_rate"} <= set(rows[0])
     assert mr.load(run.folder).config.class_names == ("circle", "square", "triangle")
+
+
+def test_with_an_average_that_is_what_a_run_keeps_and_returns(whole):
+    run, returned = whole
+    last = np.load(states_in(run.states)[-1])
+    names = [name.split("/", 2)[2] for name in last.files if name.startswith("average/averages/")]
+    assert sorted(names) == sorted(returned)
+    kept = np.load(run.weights)
+    for name in names:
+        average = last[f"average/averages/{name}"]
+        np.testing.assert_array_equal(returned[name], average, err_msg=name)
+    name = "rpn/objectness/kernel"
+    assert (last[f"weights/{name}"] != returned[name]).any()
+    assert (kept[name] != last[f"weights/{name}"]).any()
 
 
 def test_an_interrupted_run_goes_on_to_the_bit(sets, whole, tmp_path):
