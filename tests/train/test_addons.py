@@ -21,9 +21,7 @@ needs_addons = pytest.mark.skipif(tensorflow_addons is None, reason="no tensorfl
 
 def made(name, **more):
     schedule = ScheduleConfig(kind="constant", warmup_steps=0)
-    config = TrainConfig(
-        optimizer=name, learning_rate=0.1, momentum=0.5, schedule=schedule, **more
-    )
+    config = TrainConfig(optimizer=name, learning_rate=0.1, momentum=0.5, schedule=schedule, **more)
     return make_optimizer(config, 10)
 
 

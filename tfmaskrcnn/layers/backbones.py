@@ -17,8 +17,8 @@ def make_backbone(config: BackboneConfig, name: str = "backbone") -> keras.layer
     """
     if config.recompute and (config.name not in RESNETS or config.norm in ("bn", "sync_bn")):
         raise InputError(
-            "model.backbone.recompute is for ResNets and ResNeXts whose norm is frozen_bn or gn, found "
-            f"{config.name} with {config.norm}."
+            "model.backbone.recompute is for ResNets and ResNeXts whose norm is frozen_bn or gn, "
+            f"found {config.name} with {config.norm}."
         )
     if config.name.startswith(KERAS_PREFIX):
         application = config.name[len(KERAS_PREFIX) :]

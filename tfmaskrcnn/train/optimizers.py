@@ -17,8 +17,8 @@ _LOG = logging.getLogger(__name__)
 def make_optimizer(config: TrainConfig, steps_per_epoch: Optional[int] = None):
     """The optimizer that `config` describes, for `MaskRCNN.compile`.
 
-    L2, clipping and layer-wise rates ride on it as `gradient_rules`. All but SGD decay their kernels
-    by themselves instead of by L2. With `precision: mixed_float16` it scales the loss.
+    L2, clipping and layer-wise rates ride on it as `gradient_rules`. All but SGD decay weights by
+    themselves instead of by L2. With `precision: mixed_float16` it scales the loss.
 
     Args:
         config: optimizer, learning rate, schedule, weight decay, clipping and precision.
