@@ -261,3 +261,8 @@ def test_a_batch_divides_into_its_parts():
     assert "batch_size 6 does not divide into 4 equal parts" in complaint(
         None, ["train.batch_size=6", "train.accumulate=4"]
     )
+
+
+def test_xla_and_synchronised_norms_do_not_go_together():
+    load_config(None, ["train.xla=true", "mask_head.norm=bn"])
+    assert "norm sync_bn" in complaint(None, ["train.xla=true", "mask_head.norm=sync_bn"])

@@ -117,3 +117,11 @@ class Config(Section):
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    @pydantic.model_validator(mode="after")
+    def _xla_does_not_synchronise(self):
+        m = self.model
+        norms = [part.norm for part in (m.backbone, m.fpn, m.box_head, m.mask_head)]
+        if self.train.xla and "sync_bn" in norms:
+            raise ValueError("train.xla compiles parts in which norm sync_bn cannot sum over devices")
+        return self
