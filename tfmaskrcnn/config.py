@@ -123,5 +123,5 @@ class Config(Section):
         m = self.model
         norms = [part.norm for part in (m.backbone, m.fpn, m.box_head, m.mask_head)]
         if self.train.xla and "sync_bn" in norms:
-            raise ValueError("train.xla compiles parts in which norm sync_bn cannot sum over devices")
+            raise ValueError("train.xla compiles parts in which sync_bn cannot sum over devices")
         return self
