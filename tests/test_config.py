@@ -265,4 +265,5 @@ def test_a_batch_divides_into_its_parts():
 
 def test_xla_and_synchronised_norms_do_not_go_together():
     load_config(None, ["train.xla=true", "mask_head.norm=bn"])
-    assert "in which sync_bn cannot" in complaint(None, ["train.xla=true", "mask_head.norm=sync_bn"])
+    both = ["train.xla=true", "mask_head.norm=sync_bn"]
+    assert "in which sync_bn cannot" in complaint(None, both)
