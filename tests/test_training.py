@@ -176,7 +176,8 @@ def updated(data, start, *overrides):
     model = mr.MaskRCNN(config)
     load_weights(model, start)
     c = config.train
-    model.compile(make_optimizer(c, 10), c.accumulate, c.xla, c.ema, run_eagerly=True)
+    options = {"accumulate": c.accumulate, "xla": c.xla, "ema": c.ema, "run_eagerly": True}
+    model.compile(make_optimizer(c, 10), **options)
     train = next(iter(from_coco(*data, config, training=True)))
     logs = model.train_on_batch(train, return_dict=True)
     return values(model), {name: float(value) for name, value in logs.items()}

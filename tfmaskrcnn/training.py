@@ -31,6 +31,7 @@ class TrainableModel(keras.Model):
     def compile(
         self,
         optimizer="sgd",
+        *,
         accumulate: int = 1,
         xla: bool = False,
         ema: Optional[float] = None,

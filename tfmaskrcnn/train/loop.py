@@ -89,7 +89,8 @@ def train(
     model = MaskRCNN(config)
     steps = len(data.records) // config.train.batch_size
     c = config.train
-    model.compile(make_optimizer(c, max(steps, 1)), c.accumulate, c.xla, c.ema)
+    optimizer = make_optimizer(c, max(steps, 1))
+    model.compile(optimizer, accumulate=c.accumulate, xla=c.xla, ema=c.ema)
     keeper = StateKeeper(run.states, config, steps)
     progress = keeper.restore(model) if resume else None
     if progress is None:
