@@ -1,3 +1,9 @@
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -13,6 +19,8 @@ from tfmaskrcnn.losses import LossTerm
 from tfmaskrcnn.train import make_optimizer
 from tfmaskrcnn.training import TrainableModel
 from tfmaskrcnn.weights import load_weights, named_weights
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 class Toy(TrainableModel):
@@ -56,7 +64,7 @@ def batch(seed=0, images=4, scale=1.0):
     return {
         "image": tf.constant(scale * rng.normal(size=(images, 3)), tf.float32),
         "target": tf.constant(rng.normal(size=images), tf.float32),
-        "rows": tf.constant([7.0, 0.0, 1.0, 2.0][:images]),
+        "rows": tf.constant(([7.0, 0.0, 1.0, 2.0] * 2)[:images]),
         "image_id": tf.range(images, dtype=tf.int64) + 40,
     }
 
@@ -225,3 +233,46 @@ def test_a_whole_configuration_decides_what_the_layers_compute_in():
     assert {v.dtype for v in values(model).values()} == {np.dtype(np.float32)}
     assert keras.mixed_precision.global_policy().name == "float32"
     assert mr.MaskRCNN(tiny_config().model).backbone.compute_dtype == "float32"
+
+
+REPLICAS = """
+    import numpy as np, tensorflow as tf
+    one = tf.config.LogicalDeviceConfiguration()
+    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [one] * 2)
+    from test_training import GradientRules, assert_close, batch, toy, values
+
+    rules = GradientRules(0.1, 0.5, {"first": 0.25})
+    whole = toy(rules=rules, ema=0.5)
+    devices = tf.distribute.ReductionToOneDevice()
+    strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"], devices)
+    with strategy.scope():
+        many = toy(rules=rules, accumulate=2, ema=0.5)
+
+    @tf.function
+    def step(halves):
+        def mine():
+            index = tf.distribute.get_replica_context().replica_id_in_sync_group
+            return many.train_step({name: value[index] for name, value in halves.items()})
+        return strategy.run(mine)
+
+    for seed in range(3):
+        whole.train_on_batch(batch(seed, 8))
+        step({n: tf.stack(tf.split(v, 2)) for n, v in batch(seed, 8).items()})
+    assert_close(values(many), values(whole), 1e-6)
+    for name, average in whole.average.averages.items():
+        np.testing.assert_allclose(many.average.averages[name], average, atol=1e-6)
+"""
+
+
+@pytest.mark.slow
+def test_parts_on_two_replicas_make_the_update_of_the_whole_batch_on_one():
+    # Its own process: logical devices must be made before TensorFlow first runs.
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(REPLICAS)],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
