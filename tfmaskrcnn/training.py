@@ -74,10 +74,11 @@ class TrainableModel(keras.Model):
         parts = _parts(_as_batch(data), self._accumulate)
         counts = self._counts(parts) if len(parts) > 1 else None
         variables = self.trainable_variables
-        each, gradients = self._gradients(parts[0], counts, variables)
+        with _after(list((counts or {}).values())):
+            each, gradients = self._gradients(parts[0], counts, variables)
         for part in parts[1:]:
-            # Else a graph may run the parts side by side, and holds them all in memory.
-            more, found = self._gradients(_after(gradients, part), counts, variables)
+            with _after(gradients):
+                more, found = self._gradients(part, counts, variables)
             gradients = [a + b for a, b in zip(gradients, found)]
             each = {name: loss + more[name] for name, loss in each.items()}
         apply_gradients(self.optimizer, gradients, variables, self._factors)
@@ -94,8 +95,9 @@ class TrainableModel(keras.Model):
         """
         counts: Dict[str, tf.Tensor] = {}
         for part in parts:
-            part = _after(list(counts.values()), part)
-            for name, term in self.loss_terms(part, training=False).items():
+            with _after(list(counts.values())):
+                terms = self.loss_terms(part, training=False)
+            for name, term in terms.items():
                 counts[name] = counts.get(name, 0.0) + tf.stop_gradient(term.count)
         return {name: all_reduce_sum(count) for name, count in counts.items()}
 
@@ -164,10 +166,15 @@ def _parts(batch: Dict[str, tf.Tensor], number: int) -> List[Dict[str, tf.Tensor
     return [{name: values[i] for name, values in split.items()} for i in range(number)]
 
 
-def _after(done: List[tf.Tensor], batch: Dict[str, tf.Tensor]) -> Dict[str, tf.Tensor]:
-    """`batch`, to be looked at only when all of `done` is computed."""
+def _after(done: List[tf.Tensor]):
+    """A context whose operations wait until all of `done` is computed, in a graph.
+
+    Else it runs the parts of a batch side by side and holds them all in memory, or at least a
+    folded copy of all kernels for each.
+    """
     with tf.control_dependencies(done):
-        return {name: tf.identity(value) for name, value in batch.items()}
+        barrier = tf.no_op()
+    return tf.control_dependencies([barrier])
 
 
 def _divided(
