@@ -17,7 +17,7 @@ RANKS = {
     **dict.fromkeys(["errors", "files", "quiet", "tables", "versions"], 0),
     "ops": 1,
     **dict.fromkeys(["layers", "losses", "instances", "prediction", "weights", "gradients"], 2),
-    **dict.fromkeys(["proposals", "detections", "served"], 2),
+    **dict.fromkeys(["proposals", "detections", "served", "ema"], 2),
     **dict.fromkeys(["training", "model"], 3),
     **dict.fromkeys(["data", "evaluation", "strokes", "drawing"], 4),
     **dict.fromkeys(["visualize", "visualize_batch"], 4),

@@ -18,6 +18,7 @@ from tfmaskrcnn.weights import named_weights
 AUGMENTED = (
     "data.augment={scale: [0.8, 1.2], quarter_turns: true, rotation: 20, copy_paste: 0.5}",
     "data.augment.hue=0.1",
+    "train.ema=0.5",
     "data.repeat_threshold=1",
 )
 
@@ -59,6 +60,20 @@ def test_a_run_leaves_all_that_is_promised(whole):
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert {"loss", "mask_loss", "val_mask_ap", "learning_rate"} <= set(rows[0])
     assert mr.load(run.folder).config.class_names == ("circle", "square", "triangle")
+
+
+def test_with_an_average_that_is_what_a_run_keeps_and_returns(whole):
+    run, returned = whole
+    last = np.load(states_in(run.states)[-1])
+    names = [name.split("/", 2)[2] for name in last.files if name.startswith("average/averages/")]
+    assert sorted(names) == sorted(returned)
+    kept = np.load(run.weights)
+    for name in names:
+        average = last[f"average/averages/{name}"]
+        np.testing.assert_array_equal(returned[name], average, err_msg=name)
+    name = "rpn/objectness/kernel"
+    assert (last[f"weights/{name}"] != returned[name]).any()
+    assert (kept[name] != last[f"weights/{name}"]).any()
 
 
 def test_an_interrupted_run_goes_on_to_the_bit(sets, whole, tmp_path):

@@ -1,5 +1,6 @@
 """COCO numbers in the logs of `model.fit`."""
 
+import contextlib
 import logging
 from typing import Dict, Optional
 
@@ -77,12 +78,14 @@ class CocoCallback(keras.callbacks.Callback):
             logs.update(self._logged)
 
     def evaluate(self) -> CocoResult:
-        """COCO's numbers of the model as it is now."""
+        """COCO's numbers of the model as it is now, of its average if it keeps one."""
         self._evaluator.reset()
         batch_size = self.config.evaluation.batch_size
         predict = as_predictor(self.model)
         channels = self.config.model.input.channels
-        add_predictions(self._evaluator, predict, self.records, batch_size, self.progress, channels)
+        parts = (self.records, batch_size, self.progress, channels)
+        with getattr(self.model, "averaged", contextlib.nullcontext)():
+            add_predictions(self._evaluator, predict, *parts)
         return self._evaluator.result()
 
     def _keys(self):

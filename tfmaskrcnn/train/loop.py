@@ -89,7 +89,7 @@ def train(
         epochs: stop after this epoch, though the schedule is for `config.train.epochs`.
 
     Returns:
-        The model with the weights of the last epoch.
+        The model with the weights of the last epoch; their average with `train.ema`.
 
     Raises:
         InputError: data, configuration or folder are wrong; the loss is not finite.
@@ -109,7 +109,7 @@ def train(
         draw_first_batch(from_records(data, config, training=True), config, run.first_batch)
     if progress and progress["stopped"]:
         _LOG.info("The run stopped early, at its best epoch %d.", progress["best_epoch"])
-        return model
+        return _averaged(model)
     last = min(epochs or config.train.epochs, config.train.epochs)
     callbacks = _callbacks(run, config, keeper, progress, bar=not verbose)
     shown = callbacks[-1].shown()
@@ -123,13 +123,20 @@ def train(
     )
     with keeper.listening(), shown:
         _run_epochs(model, data, config, callbacks, keeper, last)
+    return _averaged(model)
+
+
+def _averaged(model: MaskRCNN) -> MaskRCNN:
+    """The model with the weights that are evaluated and kept."""
+    if model.average:
+        model.average.use()
     return model
 
 
 def compiled_model(config: Config, steps: int) -> MaskRCNN:
     """A model at random weights, ready for epochs of `steps` steps."""
-    model = MaskRCNN(config.model)
-    model.compile(make_optimizer(config.train, steps))
+    model, c = MaskRCNN(config), config.train
+    model.compile(make_optimizer(c, steps), accumulate=c.accumulate, xla=c.xla, ema=c.ema)
     return model
 
 

@@ -62,7 +62,8 @@ class RunRecorder(keras.callbacks.Callback):
         score = numbers.get(f"val_{self.kind}_ap")
         if self.evaluation is None or (evaluated and (self.best is None or score > self.best)):
             self.best, self.best_epoch = score, epoch + 1
-            save_weights(self.model, self.run.weights)
+            with self.model.averaged():
+                save_weights(self.model, self.run.weights)
         patience = self.config.train.early_stop
         if patience and evaluated and epoch + 1 - self.best_epoch >= patience:
             text = "No better %s AP since epoch %d: stopping early."

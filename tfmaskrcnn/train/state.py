@@ -18,10 +18,11 @@ class DamagedState(InputError):
 
 
 def save_state(path: str, model, config: Config, progress: Dict[str, Any]) -> None:
-    """Write weights, optimizer and `progress` (JSON-ready) to `path` by atomic rename."""
+    """Write weights, their average, optimizer and `progress` (JSON-ready) by atomic rename."""
     arrays = {f"weights/{name}": v.numpy() for name, v in named_weights(model).items()}
     for i, variable in enumerate(compat.optimizer_variables(model.optimizer)):
         arrays[f"optimizer/{i}"] = np.asarray(variable)
+    arrays.update({f"average/{n}": np.asarray(v) for n, v in _average(model).items()})
     about = {
         "progress": progress,
         "training": _training_digest(config),
@@ -66,13 +67,25 @@ def load_state(path: str, model, config: Config) -> Dict[str, Any]:
     saved = [arrays.pop(f"optimizer/{i}") for i in range(_count(arrays, "optimizer/"))]
     if [v.shape for v in saved] != [tuple(v.shape) for v in variables]:
         raise InputError(f"{path} holds the state of another optimizer.")
+    average = _average(model)
+    averages = {name: arrays.pop(f"average/{name}", None) for name in average}
+    if any(array is None for array in averages.values()):
+        raise InputError(f"{path} holds no average of the weights (train.ema).")
     try:
         load_weights(model, {n.split("/", 1)[1]: a for n, a in arrays.items()})
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     for variable, array in zip(variables, saved):
         variable.assign(array)
+    for name, variable in average.items():
+        variable.assign(averages[name])
     return progress
+
+
+def _average(model) -> Dict[str, Any]:
+    """The variables of the average of the weights; none for a model compiled without."""
+    average = getattr(model, "average", None)
+    return average.variables() if average else {}
 
 
 def _count(arrays, prefix: str) -> int:
