@@ -24,7 +24,9 @@ import tf_trt_graph  # noqa: E402
 from tf_trt_preflight import Refusal, preflight  # noqa: E402
 
 PYTHONS = {
-    stack: os.environ.get(f"PYTHON_{stack}", str(ROOT / f".venv-{stack.lower()}/bin/python"))
+    stack: os.environ.get(
+        f"EXPORTING_PYTHON_{stack}", str(ROOT / f".venv-{stack.lower()}/bin/python")
+    )
     for stack in "AB"
 }
 EXPORT = """
