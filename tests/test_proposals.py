@@ -133,6 +133,8 @@ def test_of_the_same_logits_torchvision_makes_the_same_proposals_in_this_order()
         assert boxes.shape == expected.shape == (1000, 4)
         assert distances.min(axis=0).max() < 1e-3
         # torchvision orders by sigmoids, in which logits that differ may be tied.
-        place, scores = distances.argmin(axis=0), found.scores[i].numpy()
-        np.testing.assert_allclose(scores[place], scores, atol=1.2e-7)
-        assert (place != np.arange(1000)).sum() <= 10
+        moved = np.flatnonzero(distances.diagonal() > 1e-3)
+        scores = found.scores[i].numpy()
+        place = distances[:, moved].argmin(axis=0)
+        np.testing.assert_allclose(scores[place], scores[moved], atol=1.2e-7)
+        assert len(moved) <= 10

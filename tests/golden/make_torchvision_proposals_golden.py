@@ -1,4 +1,4 @@
-"""Which proposals torchvision's RPN makes of given logits and deltas, for torchvision_proposals.npz.
+"""Which proposals torchvision makes of given logits and deltas, for torchvision_proposals.npz.
 
 Usage: python make_torchvision_proposals_golden.py torchvision_proposals.npz
 
