@@ -7,7 +7,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Union
 import numpy as np
 
 from tfmaskrcnn import person_keypoints
-from tfmaskrcnn.checkpoints import detectron2, matterport, torchvision
+from tfmaskrcnn.checkpoints import detectron2, imagenet, matterport, torchvision
 from tfmaskrcnn.checkpoints.coco_classes import coco_labels
 from tfmaskrcnn.checkpoints.keras_h5 import read_keras_h5
 from tfmaskrcnn.checkpoints.presets import (
@@ -80,6 +80,11 @@ def from_checkpoint(
     is_file = isinstance(checkpoint, (str, os.PathLike))
     what = os.fspath(checkpoint) if is_file else "The given dictionary"
     state = read(checkpoint) if is_file else checkpoint
+    if imagenet.is_classifier(state):
+        raise InputError(
+            f"{what} is a classifier without a detector's heads; name it as backbone.weights of a "
+            "configuration instead."
+        )
     found = theirs.architecture_of(state, what)
     kind = f"{what} is no Mask R-CNN with {found.backbone.name} and FPN of {source}"
     arrays = converted(theirs.weights_only(state), theirs.table_of(found), kind)
