@@ -26,7 +26,8 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest $(TESTS)
 
-# The real TF-TRT, without a GPU: some 1.9 GB to download, 5 GB on disk.
+# The real TF-TRT, without a GPU: some 1.9 GB to download, 5 GB on disk. PYTHON_C=path/to/python3.10
+# where `python3.10` does not start one.
 trt-env: .venv-trt/.ready
 
 test-trt: .venv-trt/.ready
