@@ -43,7 +43,7 @@ def test_a_frozen_network_has_static_shapes_constants_and_the_names(tmp_path):
 def test_masks_and_keypoints_stay_in_it_where_the_model_has_them(tmp_path):
     def network(images, sizes):
         total = tf.reduce_sum(images) + tf.reduce_sum(sizes)
-        return {name: total for name in (*OUTPUTS, *OPTIONAL, "something_else")}
+        return dict.fromkeys((*OUTPUTS, *OPTIONAL, "something_else"), total)
 
     folder = saved(tmp_path / "1", network, shape=(None, 64, 32, 1))
     assert list(freeze(folder).outputs) == [*OUTPUTS, *OPTIONAL]

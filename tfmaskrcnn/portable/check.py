@@ -24,9 +24,7 @@ class Difference(NamedTuple):
     mask: float  # largest distance of matched mask probabilities
     mask_mean: float  # mean of the same
     mask_peak: float  # largest mask probability of the file; near 0 means that masks are lost
-    keypoint: Optional[float] = (
-        None  # largest distance of matched keypoints, pixels; None: has none
-    )
+    keypoint: Optional[float] = None  # largest distance of matched keypoints, input pixels
 
 
 def ready_inputs(images, sizes, shape: Tuple[int, ...], path: str) -> Dict[str, np.ndarray]:
