@@ -589,15 +589,15 @@ def test_it_runs_in_a_graph_of_unknown_batch_size():
     predictions, rows = random_predictions(0), seeds(3, 4)
 
     def spec(x):
-        return x if x is None else tf.TensorSpec([None, *x.shape[1:]], x.dtype)
+        return tf.TensorSpec([None, *x.shape[1:]], x.dtype)
 
-    arguments = (truth, proposals, predictions, rows)
-    signature = tf.nest.map_structure(spec, arguments)
+    given = {name: part for name, part in truth._asdict().items() if part is not None}
+    arguments = (given, proposals, predictions, rows)
 
-    @tf.function(input_signature=signature)
-    def graph(truth, proposals, predictions, rows):
-        return head_losses(truth, proposals, predictions, rows)
+    @tf.function(input_signature=tf.nest.map_structure(spec, arguments))
+    def graph(given, proposals, predictions, rows):
+        return head_losses(GroundTruth(**given), proposals, predictions, rows)
 
-    expected = head_losses(*arguments)
+    expected = head_losses(truth, proposals, predictions, rows)
     for name, term in graph(*arguments).items():
         np.testing.assert_allclose(term, expected[name], rtol=1e-5, err_msg=name)

@@ -183,14 +183,13 @@ def test_boxes_shared_by_the_batch_match_as_repeated_ones_also_with_unknown_shap
         tf.constant(np.repeat(shared, 2, 0)), ground_truth(objects), 0.5, 0.3, True
     )
     truth = ground_truth(objects)
-    specs = tf.nest.map_structure(
-        lambda x: x if x is None else tf.TensorSpec([None, None, *x.shape[2:]], x.dtype), truth
-    )
+    given = {name: part for name, part in truth._asdict().items() if part is not None}
+    specs = {n: tf.TensorSpec([None, None, *x.shape[2:]], x.dtype) for n, x in given.items()}
 
     @tf.function(input_signature=[tf.TensorSpec([1, None, 4]), specs])
-    def dynamic(boxes, truth):
-        return match_boxes(boxes, truth, 0.5, 0.3, True)
+    def dynamic(boxes, given):
+        return match_boxes(boxes, GroundTruth(**given), 0.5, 0.3, True)
 
-    for found in (match_boxes(tf.constant(shared), truth, 0.5, 0.3, True), dynamic(shared, truth)):
+    for found in (match_boxes(tf.constant(shared), truth, 0.5, 0.3, True), dynamic(shared, given)):
         for one, other in zip(found, expected):
             np.testing.assert_array_equal(one, other)
