@@ -69,7 +69,7 @@ class Difference:
     matched: int  # of the first one's, those with one of the same class here at IoU >= 0.5
     box: float  # largest distance of matched corners, pixels of the image
     score: float  # largest distance of matched scores
-    mask: float  # largest distance of matched mask probabilities
+    mask: float  # largest distance of matched mask probabilities, 0 of RLE and bitmaps
     mask_iou: float  # least IoU of matched masks that cover more than nothing, pasted
     keypoint: float  # largest distance of matched keypoints, pixels of the image
 
@@ -148,11 +148,12 @@ def compare(expected: Sequence[Instances], found: Sequence[Instances]) -> Differ
         boxes += np.abs(one.boxes[rows] - other.boxes[columns]).max(axis=1, initial=0).tolist()
         scores += np.abs(one.scores[rows] - other.scores[columns]).tolist()
         one, other = one[rows], other[columns]
-        if len(one) and one.keypoints is not None:
+        if len(one) and one.keypoints is not None and other.keypoints is not None:
             keypoints.append(np.abs(one.keypoints - other.keypoints)[..., :2].max())
-        if len(one) and one.mask_probabilities is not None:
-            distance = np.abs(one.mask_probabilities - other.mask_probabilities)
-            masks += distance.max(axis=(1, 2)).tolist()
+        probabilities = one.mask_probabilities, other.mask_probabilities
+        if len(one) and all(part is not None for part in probabilities):  # else RLE or bitmaps
+            masks += np.abs(np.subtract(*probabilities)).max(axis=(1, 2)).tolist()
+        if len(one) and one.has_masks and other.has_masks:
             union = (one.masks | other.masks).sum(axis=(1, 2))
             both = (one.masks & other.masks).sum(axis=(1, 2))
             overlaps += (both[union > 0] / union[union > 0]).tolist()

@@ -62,6 +62,16 @@ def test_the_largest_differences_are_reported():
     assert found.mask_iou < 0.95  # of the first, a column wider
 
 
+def test_masks_that_are_runs_are_compared_as_pixels():
+    one = instances([[0, 0, 10, 10]])
+    runs = dataclasses.replace(one, mask_probabilities=None, exact_rle=one.rle())
+    found = parity.compare([one], [runs])
+    assert (found.matched, found.mask, found.mask_iou) == (1, 0, 1)
+    narrow = instances([[0, 0, 10, 9]])
+    runs = dataclasses.replace(narrow, mask_probabilities=None, exact_rle=narrow.rle())
+    assert parity.compare([one], [runs]).mask_iou < 0.95
+
+
 def test_keypoints_are_compared_where_there_are_any():
     def found(x):
         points = np.float32([[[5, x, 0.9]], [[7, 7, 0.9]]])
