@@ -80,11 +80,7 @@ def from_checkpoint(
     is_file = isinstance(checkpoint, (str, os.PathLike))
     what = os.fspath(checkpoint) if is_file else "The given dictionary"
     state = read(checkpoint) if is_file else checkpoint
-    if imagenet.is_classifier(state):
-        raise InputError(
-            f"{what} is a classifier without a detector's heads; name it as backbone.weights of a "
-            "configuration instead."
-        )
+    _refuse_classifier(what, state)
     found = theirs.architecture_of(state, what)
     kind = f"{what} is no Mask R-CNN with {found.backbone.name} and FPN of {source}"
     arrays = converted(theirs.weights_only(state), theirs.table_of(found), kind)
@@ -129,6 +125,14 @@ def import_weights(
     save_weights(model, os.path.join(folder, "weights.npz"))
     save_config(Config(model=model.config), os.path.join(folder, "config.json"))
     return folder
+
+
+def _refuse_classifier(what: str, state: Mapping[str, np.ndarray]) -> None:
+    if imagenet.is_classifier(state):
+        raise InputError(
+            f"{what} is a classifier without a detector's heads; name it as backbone.weights of a "
+            "configuration instead."
+        )
 
 
 def _labelled(config: ModelConfig, num_classes: int) -> ModelConfig:
