@@ -79,8 +79,7 @@ def from_checkpoint(
     theirs, preset, read = SOURCES[source]
     is_file = isinstance(checkpoint, (str, os.PathLike))
     what = os.fspath(checkpoint) if is_file else "The given dictionary"
-    state = read(checkpoint) if is_file else checkpoint
-    _refuse_classifier(what, state)
+    state = _no_classifier(read(checkpoint) if is_file else checkpoint, what)
     found = theirs.architecture_of(state, what)
     kind = f"{what} is no Mask R-CNN with {found.backbone.name} and FPN of {source}"
     arrays = converted(theirs.weights_only(state), theirs.table_of(found), kind)
@@ -127,12 +126,14 @@ def import_weights(
     return folder
 
 
-def _refuse_classifier(what: str, state: Mapping[str, np.ndarray]) -> None:
+def _no_classifier(state: Mapping[str, np.ndarray], what: str) -> Mapping[str, np.ndarray]:
+    """`state`, unless it is that of a backbone alone."""
     if imagenet.is_classifier(state):
         raise InputError(
             f"{what} is a classifier without a detector's heads; name it as backbone.weights of a "
             "configuration instead."
         )
+    return state
 
 
 def _labelled(config: ModelConfig, num_classes: int) -> ModelConfig:
