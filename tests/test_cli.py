@@ -28,7 +28,8 @@ NOISE = ("W0000", "I0000", "E0000", "op_level_cost_estimator", "Traceback", "War
 COMMANDS = {
     "check-data": ["JSON", "IMAGES", "--other", "--html", "--fix", "--limit", "--list", "--set"],
     "show-data": ["CONFIG", "--out", "--num", "--split", "--set"],
-    "train": ["CONFIG", "--out", "--resume", "--set"],
+    "train": ["CONFIG", "--out", "--resume", "--limit", "--set"],
+    "find-rate": ["CONFIG", "--out", "--steps", "--set"],
     "evaluate": [
         "MODEL",
         "--json",
@@ -79,11 +80,11 @@ def write_config(path, folder, *overrides):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A run of one epoch and its export: `config`, `run`, `saved`, and the finished `process`."""
+    """A trial of one epoch and its export: `config`, `run`, `saved`, and the finished `process`."""
     folder = tmp_path_factory.mktemp("cli")
     config = write_config(folder / "config.yaml", folder, "train.epochs=1")
     run, saved = str(folder / "run"), str(folder / "exported" / "1")
-    process = finished("-m", "tfmaskrcnn", "train", config, "--out", run)
+    process = finished("-m", "tfmaskrcnn", "train", config, "--out", run, "--limit", "4")
     assert process.returncode == 0, process.stderr
     assert main(["export", run, saved]) == 0
     return types.SimpleNamespace(

@@ -3,7 +3,7 @@
 `config_files` reads them from YAML and writes the resolved whole beside every checkpoint.
 """
 
-from typing import Annotated, Literal, Optional, Tuple
+from typing import Annotated, Dict, Literal, Optional, Tuple
 
 import pydantic
 from pydantic import Field
@@ -61,13 +61,16 @@ class DataConfig(Section):
     # sqrt(t / f) times an epoch, where that is above 1 (LVIS, Gupta et al. 2019, has t = 0.001).
     repeat_threshold: Optional[Annotated[float, Field(gt=0, le=1)]] = None
     skip_invalid: bool = False  # leave wrong annotations out instead of stopping
+    # For a trial: use so many images of each split, those with objects before the others.
+    limit: Optional[Count] = None
     augment: AugmentConfig = AugmentConfig()
 
 
 class ScheduleConfig(Section):
     """Learning rate over the run."""
 
-    kind: Literal["steps", "cosine", "constant"] = "steps"
+    # "ramp" is for `find-rate`: exponentially from warmup_factor times the rate up to the rate.
+    kind: Literal["steps", "cosine", "constant", "ramp"] = "steps"
     warmup_steps: int = Field(1000, ge=0)
     warmup_factor: Share = 0.001  # share of the rate at step 0, rising linearly
     milestones: Tuple[Share, ...] = (
@@ -85,16 +88,37 @@ class TrainConfig(Section):
     seed: int = Field(0, ge=0)
     # A run folder or weights file to start from; classes of another name start at random.
     weights: Optional[str] = None
-    optimizer: Literal["sgd", "adamw"] = "sgd"
+    # The last three come from tensorflow-addons, on TensorFlow 2.14 and 2.15.
+    optimizer: Literal["sgd", "adamw", "lamb", "novograd", "sgdw"] = "sgd"
     learning_rate: Positive = 0.02
+    # learning_rate is that of batches of this size, for others in proportion (Goyal et al., 2.1).
+    reference_batch: Optional[Count] = None
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: NotNegative = 1e-4  # L2 on kernels only
     clip_norm: Optional[Positive] = None  # of all gradients together
+    # Factors of the learning rate by how a weight's path begins: {backbone: 0.1}.
+    rates: Dict[str, Positive] = {}
+    # mixed_*: layers compute in 16 bits; weights, boxes, losses and statistics keep 32.
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
+    accumulate: Count = 1  # go through a batch in so many parts, for less memory
+    xla: bool = False  # compile backbone, FPN and heads for each size of image
+    # Evaluate and keep a moving average of the weights, of this decay.
+    ema: Optional[float] = Field(None, gt=0, lt=1)
     evaluate_every: Count = 1  # epochs between evaluations on the val split
     early_stop: Optional[Count] = None  # epochs without a better AP
     save_every: Optional[Count] = None  # steps between saved states, besides those of each epoch
     keep_states: Count = 2  # the last so many; a damaged one makes way for the one before
+    tensorboard: bool = True  # write tensorboard/ into the run's folder
     schedule: ScheduleConfig = ScheduleConfig()
+
+    @pydantic.model_validator(mode="after")
+    def _whole_parts(self):
+        if self.batch_size % self.accumulate:
+            raise ValueError(
+                f"batch_size {self.batch_size} does not divide into {self.accumulate} equal parts "
+                "(accumulate)"
+            )
+        return self
 
 
 class EvaluationConfig(Section):
@@ -132,4 +156,12 @@ class Config(Section):
                 f"augment.saturation and augment.hue want 3 channels, input.channels is "
                 f"{model.input.channels}"
             )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _xla_does_not_synchronise(self):
+        m = self.model
+        norms = [part.norm for part in (m.backbone, m.fpn, m.box_head, m.mask_head)]
+        if self.train.xla and "sync_bn" in norms:
+            raise ValueError("train.xla compiles parts in which sync_bn cannot sum over devices")
         return self

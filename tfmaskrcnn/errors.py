@@ -17,6 +17,10 @@ class InputError(ValueError):
     """
 
 
+class NotFinite(InputError):
+    """A loss is infinite or not a number."""
+
+
 # TensorFlow hands an exception from inside a graph on as text with a traceback around it; these
 # marks let `explained` find the sentence again.
 _OPEN, _CLOSE = "<<tfmaskrcnn ", " tfmaskrcnn>>"
@@ -54,7 +58,7 @@ def explained(error: Exception, image_names: Dict[int, str]) -> Exception:
     if found:
         ids = [int(i) for i in re.findall(r"-?\d+", found.group(1))]
         names = ", ".join(str(image_names.get(i, i)) for i in ids)
-        return InputError(
+        return NotFinite(
             f"The loss is not finite in the batch of images {names}; look at their annotations, or "
             "lower train.learning_rate, lengthen the warm-up or set train.clip_norm."
         )

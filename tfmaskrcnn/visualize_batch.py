@@ -10,8 +10,7 @@ from tfmaskrcnn.config import Config
 from tfmaskrcnn.drawing import CROWD_COLOR, DrawnObject, as_rgb, choose_colors, label_font, paint
 from tfmaskrcnn.model_config import InputConfig
 from tfmaskrcnn.ops.paste import paste_windows
-
-MAX_LABELS = 40  # as `visualize.draw`
+from tfmaskrcnn.visualize import MAX_LABELS, first_channels
 
 
 def draw_batch(batch: Dict[str, Any], config: Config) -> List[np.ndarray]:
@@ -48,7 +47,7 @@ def input_picture(image: np.ndarray, input: InputConfig) -> np.ndarray:
     image = np.asarray(image, np.float32) * np.float32(input.std) + np.float32(input.mean)
     image = np.clip(np.round(image), 0, 255).astype(np.uint8)
     image = image[..., ::-1] if input.order == "bgr" else image
-    return np.ascontiguousarray(image[..., :3] if input.channels > 2 else image[..., 0])
+    return np.ascontiguousarray(first_channels(image))
 
 
 def contact_sheet(

@@ -13,7 +13,7 @@ import numpy as np
 
 from tfmaskrcnn import compat
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.files import replaced
+from tfmaskrcnn.files import save_arrays
 
 # Layers whose last axis counts classes, and the classes that a length of it can stand for.
 _CLASSES_OF_LENGTH = {
@@ -113,8 +113,7 @@ def save_weights(model: keras.layers.Layer, path: str) -> None:
     the former one.
     """
     arrays = {name: np.asarray(v.numpy(), np.float32) for name, v in named_weights(model).items()}
-    with replaced(path) as file:
-        np.savez(file, **arrays)
+    save_arrays(path, arrays)
 
 
 def read_weights(path: str) -> Dict[str, np.ndarray]:

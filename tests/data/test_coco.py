@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from tfmaskrcnn.data.coco import load_coco
+from tfmaskrcnn.data.coco import limited, load_coco
 from tfmaskrcnn.errors import InputError
 
 TRIANGLE = [1.0, 1.0, 9.0, 1.0, 1.0, 9.0]
@@ -257,3 +257,14 @@ def test_where_no_masks_are_needed_those_that_are_there_are_still_checked(load):
         for entry in coco["annotations"]:
             del entry["bbox"]
         load(coco, masks=False)
+
+
+def test_a_limit_takes_images_with_objects_first_in_their_order(load):
+    coco = copy.deepcopy(GOOD)
+    coco["annotations"][0]["image_id"] = 5  # image 7 is left with a crowd alone
+    coco["annotations"][0]["segmentation"] = [[1.0, 1.0, 9.0, 1.0, 1.0, 9.0]]
+    data = load(coco)
+    assert [r.image_id for r in limited(data, 1).records] == [5]
+    assert [r.image_id for r in limited(load(GOOD), 1).records] == [7]
+    for limit in (None, 2, 10):
+        assert [r.image_id for r in limited(data, limit).records] == [7, 5]

@@ -1,5 +1,6 @@
 """`evaluation/callback.py` in real `fit` calls of a tiny model, on whichever Keras is installed."""
 
+import contextlib
 import csv
 
 import keras
@@ -57,6 +58,22 @@ def test_history_holds_the_numbers_of_every_epoch(coco_set):
         assert history["val_box_ap50"][epoch - 1] == result.boxes["AP50"]
     first, second, third = history["val_mask_ap"]
     assert 0 < first < second < third == 1.0
+
+
+class Averaged(Student):
+    """Finds everything while its average is in place, and nothing else."""
+
+    @contextlib.contextmanager
+    def averaged(self):
+        self.skill = (9,)
+        yield
+        self.skill = (0,)
+
+
+def test_the_average_of_the_weights_is_what_is_evaluated(coco_set):
+    model = Averaged(coco_set, (0,))
+    assert fit(model, [callback_of(coco_set)], 2)["val_mask_ap"] == [1.0, 1.0]
+    assert model.skill == (0,)
 
 
 def test_every_second_epoch_and_the_last_are_evaluated_and_others_repeat(coco_set):

@@ -123,6 +123,14 @@ def checked_coco(
     return CocoData(records, tuple(names.values()), tuple(names), json_path, keypoints)
 
 
+def limited(data: CocoData, limit: Optional[int]) -> CocoData:
+    """`limit` images of `data`, in its order but those with objects first; None for all."""
+    if limit is None or limit >= len(data.records):
+        return data
+    records = sorted(data.records, key=lambda record: not (~record.crowd).any())
+    return data._replace(records=records[:limit])
+
+
 def _categories(entries: List[Any], json_path: str, on_fault: OnFault) -> Dict[int, str]:
     """Category id -> name, ascending ids."""
     names = {}

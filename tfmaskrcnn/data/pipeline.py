@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfmaskrcnn.config import Config
 from tfmaskrcnn.data.bridge import Function, find_function
-from tfmaskrcnn.data.coco import CocoData, Record, load_coco
+from tfmaskrcnn.data.coco import CocoData, Record, limited, load_coco
 from tfmaskrcnn.data.colour import random_colour
 from tfmaskrcnn.data.copy_paste import Paster
 from tfmaskrcnn.data.instances import padded_instances
@@ -50,6 +50,7 @@ def from_coco(
         *(json_path, image_dir, config.data.skip_invalid),
         *(model.mask_head.enabled, model.keypoint_head),
     )
+    data = limited(data, config.data.limit)
     return from_records(data, config, training, start_epoch, transform=transform)
 
 

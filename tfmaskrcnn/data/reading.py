@@ -63,10 +63,8 @@ def read_image(
     content = path.content if isinstance(path, ImageBytes) else None
     path = os.fspath(path) if content is None else path.name
     file = path if content is None else io.BytesIO(content)
-    if path.endswith(".npy"):
-        pixels = _array(file, path, channels)
-    else:
-        pixels = _picture(file, path, channels, _pixels)
+    is_array = path.endswith(".npy")
+    pixels = _array(file, path, channels) if is_array else _picture(file, path, channels, _pixels)
     if expected_size is not None:
         check_size(path, pixels.shape[:2], expected_size)
     return pixels

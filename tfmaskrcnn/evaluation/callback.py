@@ -1,15 +1,16 @@
 """COCO numbers in the logs of `model.fit`."""
 
+import contextlib
 import logging
 from typing import Dict, Optional
 
 import keras
 
 from tfmaskrcnn.config import Config
-from tfmaskrcnn.data.coco import load_coco
+from tfmaskrcnn.data.coco import limited, load_coco
 from tfmaskrcnn.evaluation.coco import CocoEvaluator
 from tfmaskrcnn.evaluation.result import CocoResult
-from tfmaskrcnn.evaluation.run import add_predictions, as_predictor
+from tfmaskrcnn.evaluation.run import Progress, add_predictions, as_predictor
 
 _LOG = logging.getLogger(__name__)
 _LOGGED = ("ap", "ap50", "ap75")  # more would drown the loss on Keras' line
@@ -39,7 +40,7 @@ class CocoCallback(keras.callbacks.Callback):
         Args:
             json_path: COCO instance JSON.
             image_dir: the folder that its file names start from.
-            config: its `evaluation` section, heads and class names are used.
+            config: its `evaluation` section, heads, class names and `data.limit` are used.
             prefix: of the keys in the logs.
             every: evaluate after each so many epochs, and after the last.
 
@@ -53,11 +54,13 @@ class CocoCallback(keras.callbacks.Callback):
         self.prefix, self.every = prefix, every
         self.results: Dict[int, CocoResult] = {}  # by epoch, counted from 1 as Keras prints it
         masks = config is not None and config.model.mask_head.enabled  # then boxes do not suffice
-        self._records = load_coco(json_path, image_dir, skip_invalid=True, masks=masks).records
+        data = load_coco(json_path, image_dir, skip_invalid=True, masks=masks)
+        self.records = limited(data, self.config.data.limit).records
         limits, names = self.config.evaluation.max_detections, self.config.model.class_names
         sigmas = self.config.model.keypoint_head.sigmas
         self._evaluator = CocoEvaluator(json_path, limits, names, sigmas)
         self._logged: Dict[str, float] = {}
+        self.progress: Optional[Progress] = None  # told of the images done
 
     def on_epoch_end(self, epoch, logs=None):
         """Evaluate if it is time, and add the numbers to `logs`."""
@@ -75,12 +78,14 @@ class CocoCallback(keras.callbacks.Callback):
             logs.update(self._logged)
 
     def evaluate(self) -> CocoResult:
-        """COCO's numbers of the model as it is now."""
+        """COCO's numbers of the model as it is now, of its average if it keeps one."""
         self._evaluator.reset()
         batch_size = self.config.evaluation.batch_size
         predict = as_predictor(self.model)
         channels = self.config.model.input.channels
-        add_predictions(self._evaluator, predict, self._records, batch_size, channels=channels)
+        parts = (self.records, batch_size, self.progress, channels)
+        with getattr(self.model, "averaged", contextlib.nullcontext)():
+            add_predictions(self._evaluator, predict, *parts)
         return self._evaluator.result()
 
     def _keys(self):

@@ -10,7 +10,7 @@ from tfmaskrcnn.checkpoints import load_backbone
 from tfmaskrcnn.config import Config
 from tfmaskrcnn.config_files import load_config, save_config
 from tfmaskrcnn.data import from_records, load_coco, load_tfrecord
-from tfmaskrcnn.data.coco import CocoData
+from tfmaskrcnn.data.coco import CocoData, limited
 from tfmaskrcnn.data.sampler import steps_per_epoch
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation import CocoCallback
@@ -18,8 +18,10 @@ from tfmaskrcnn.files import writable_folder
 from tfmaskrcnn.model import MaskRCNN
 from tfmaskrcnn.train.labels import with_classes_of
 from tfmaskrcnn.train.optimizers import make_optimizer
-from tfmaskrcnn.train.recorder import ProgressLines, RunRecorder
+from tfmaskrcnn.train.progress import Speed, progress_display
+from tfmaskrcnn.train.recorder import RunRecorder, draw_first_batch
 from tfmaskrcnn.train.saving import StateKeeper, states_in
+from tfmaskrcnn.train.tensorboard import BoardWriter
 from tfmaskrcnn.weights import CLASS_LAYERS, load_weights
 
 _LOG = logging.getLogger(__name__)
@@ -58,6 +60,16 @@ class Run(NamedTuple):
         """A picture of the history."""
         return os.path.join(self.folder, "curves.png")
 
+    @property
+    def first_batch(self) -> str:
+        """A picture of the first images as the network is fed them, with their ground truth."""
+        return os.path.join(self.folder, "first_batch.png")
+
+    @property
+    def tensorboard(self) -> str:
+        """A folder of scalars and pictures for TensorBoard."""
+        return os.path.join(self.folder, "tensorboard")
+
 
 def train(
     config: Config,
@@ -77,29 +89,30 @@ def train(
         epochs: stop after this epoch, though the schedule is for `config.train.epochs`.
 
     Returns:
-        The model with the weights of the last epoch.
+        The model with the weights of the last epoch; their average with `train.ema`.
 
     Raises:
         InputError: data, configuration or folder are wrong; the loss is not finite.
     """
     run = Run(writable_folder(folder))
     _check_folder(run, resume)
-    data = _training_data(config)
+    data = training_data(config)
     config = with_classes_of(data, config)
     keras.utils.set_random_seed(config.train.seed)
-    model = MaskRCNN(config.model)
     steps = steps_per_epoch(data, config)
-    model.compile(make_optimizer(config.train, max(steps, 1)))
+    model = compiled_model(config, max(steps, 1))
     keeper = StateKeeper(run.states, config, steps)
     progress = keeper.restore(model) if resume else None
     if progress is None:
         start_weights(model, config)
         save_config(config, run.config)
+        draw_first_batch(from_records(data, config, training=True), config, run.first_batch)
     if progress and progress["stopped"]:
         _LOG.info("The run stopped early, at its best epoch %d.", progress["best_epoch"])
-        return model
+        return _averaged(model)
     last = min(epochs or config.train.epochs, config.train.epochs)
-    callbacks = _callbacks(run, config, keeper, progress)
+    callbacks = _callbacks(run, config, keeper, progress, bar=not verbose)
+    shown = callbacks[-1].shown()
     callbacks = keras.callbacks.CallbackList(
         callbacks, True, verbose > 0, model, verbose=verbose, epochs=last, steps=steps
     )
@@ -108,8 +121,22 @@ def train(
         *(run.folder, len(data.records), steps, keeper.start[0] + 1, keeper.start[1] + 1),
         *(last, config.train.epochs),
     )
-    with keeper.listening():
+    with keeper.listening(), shown:
         _run_epochs(model, data, config, callbacks, keeper, last)
+    return _averaged(model)
+
+
+def _averaged(model: MaskRCNN) -> MaskRCNN:
+    """The model with the weights that are evaluated and kept."""
+    if model.average:
+        model.average.use()
+    return model
+
+
+def compiled_model(config: Config, steps: int) -> MaskRCNN:
+    """A model at random weights, ready for epochs of `steps` steps."""
+    model, c = MaskRCNN(config), config.train
+    model.compile(make_optimizer(c, steps), accumulate=c.accumulate, xla=c.xla, ema=c.ema)
     return model
 
 
@@ -156,7 +183,12 @@ def _check_folder(run: Run, resume: bool) -> None:
         _LOG.info("%s: stopped before its first state was saved; it begins anew.", run.folder)
 
 
-def _training_data(config: Config) -> CocoData:
+def training_data(config: Config) -> CocoData:
+    """The train split that `config` names."""
+    return limited(_whole_training_data(config), config.data.limit)
+
+
+def _whole_training_data(config: Config) -> CocoData:
     if config.data.train_tfrecord:
         if config.data.train_json:
             raise InputError("Both data.train_json and data.train_tfrecord are set; wanted one.")
@@ -180,12 +212,16 @@ def _evaluation(config: Config) -> Optional[CocoCallback]:
 
 
 def _callbacks(
-    run: Run, config: Config, keeper: StateKeeper, progress
+    run: Run, config: Config, keeper: StateKeeper, progress, bar: bool
 ) -> List[keras.callbacks.Callback]:
     evaluation = _evaluation(config)
     recorder = RunRecorder(run, config, evaluation, keeper, progress)
-    lines = ProgressLines(recorder, keeper, config.train.batch_size)
-    return [c for c in (keeper, evaluation, recorder, lines) if c is not None]
+    speed = Speed(config.train.batch_size)
+    board = None
+    if config.train.tensorboard:
+        board = BoardWriter(run.tensorboard, config, evaluation, keeper, speed)
+    display = progress_display(recorder, keeper, speed, bar)
+    return [c for c in (keeper, evaluation, board, recorder, speed, display) if c is not None]
 
 
 def start_weights(model: MaskRCNN, config: Config) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from tfmaskrcnn.config import Config
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.files import remove_leftovers
 from tfmaskrcnn.train.state import DamagedState, load_state, save_state
 
 _LOG = logging.getLogger(__name__)
@@ -44,25 +45,32 @@ class StateKeeper(keras.callbacks.Callback):
         return self._start["epoch"], self._start["step"]
 
     def restore(self, model) -> Optional[Dict[str, Any]]:
-        """Set `model` and its optimizer to the last state that is whole.
+        """Set `model` and its optimizer to the last state that is whole and of this run.
+
+        Later ones are renamed, so that they are not counted among the last few.
 
         Returns:
             Its progress; None if the folder holds no state.
 
         Raises:
-            InputError: every state is damaged, or they belong to another run.
+            InputError: every state is damaged, or belongs to another run.
         """
-        damaged = []
+        refused: Dict[str, InputError] = {}
         for path in reversed(states_in(self._folder)):
             try:
                 self._start = load_state(path, model, self._config)
-            except DamagedState as error:
-                damaged.append(str(error))
-                _LOG.warning("%s The state before it is used.", error)
+            except InputError as error:
+                refused[path] = error
                 continue
+            for later, error in refused.items():
+                _LOG.warning("%s The state before it is used.", error)
+                os.replace(later, f"{later}.refused")
             return self._start
-        if damaged:
-            raise InputError(f"No state of the run can be read. {damaged[0]}")
+        foreign = [e for e in refused.values() if not isinstance(e, DamagedState)]
+        if foreign:
+            raise foreign[0]
+        if refused:
+            raise InputError(f"No state of the run can be read. {next(iter(refused.values()))}")
         return None
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -104,6 +112,8 @@ class StateKeeper(keras.callbacks.Callback):
             **self.recorded(),
         }
         os.makedirs(self._folder, exist_ok=True)
+        for folder in (self._folder, os.path.dirname(self._folder)):
+            remove_leftovers(folder)
         number = epoch * (self.steps + 1) + step
         save_state(_path(self._folder, number), self.model, self._config, progress)
         for path in states_in(self._folder)[: -self._config.train.keep_states]:

@@ -9,7 +9,7 @@ import numpy as np
 from tfmaskrcnn import compat
 from tfmaskrcnn.config import Config
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.files import replaced
+from tfmaskrcnn.files import save_arrays
 from tfmaskrcnn.weights import load_weights, named_weights, read_weights
 
 
@@ -18,10 +18,11 @@ class DamagedState(InputError):
 
 
 def save_state(path: str, model, config: Config, progress: Dict[str, Any]) -> None:
-    """Write weights, optimizer and `progress` (JSON-ready) to `path` by atomic rename."""
+    """Write weights, their average, optimizer and `progress` (JSON-ready) by atomic rename."""
     arrays = {f"weights/{name}": v.numpy() for name, v in named_weights(model).items()}
     for i, variable in enumerate(compat.optimizer_variables(model.optimizer)):
         arrays[f"optimizer/{i}"] = np.asarray(variable)
+    arrays.update({f"average/{n}": np.asarray(v) for n, v in _average(model).items()})
     about = {
         "progress": progress,
         "training": _training_digest(config),
@@ -29,8 +30,7 @@ def save_state(path: str, model, config: Config, progress: Dict[str, Any]) -> No
         "checksum": _checksum(arrays),
     }
     arrays["about"] = np.array(json.dumps(about))
-    with replaced(path) as file:
-        np.savez(file, **arrays)
+    save_arrays(path, arrays)
 
 
 def load_state(path: str, model, config: Config) -> Dict[str, Any]:
@@ -67,13 +67,25 @@ def load_state(path: str, model, config: Config) -> Dict[str, Any]:
     saved = [arrays.pop(f"optimizer/{i}") for i in range(_count(arrays, "optimizer/"))]
     if [v.shape for v in saved] != [tuple(v.shape) for v in variables]:
         raise InputError(f"{path} holds the state of another optimizer.")
+    average = _average(model)
+    averages = {name: arrays.pop(f"average/{name}", None) for name in average}
+    if any(array is None for array in averages.values()):
+        raise InputError(f"{path} holds no average of the weights (train.ema).")
     try:
         load_weights(model, {n.split("/", 1)[1]: a for n, a in arrays.items()})
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     for variable, array in zip(variables, saved):
         variable.assign(array)
+    for name, variable in average.items():
+        variable.assign(averages[name])
     return progress
+
+
+def _average(model) -> Dict[str, Any]:
+    """The variables of the average of the weights; none for a model compiled without."""
+    average = getattr(model, "average", None)
+    return average.variables() if average else {}
 
 
 def _count(arrays, prefix: str) -> int:
@@ -91,6 +103,6 @@ def _checksum(arrays: Dict[str, np.ndarray]) -> str:
 
 def _training_digest(config: Config) -> str:
     """A fingerprint of all that decides the weights of a run."""
-    free = {"evaluation": True, "train": {"save_every", "keep_states"}}
+    free = {"evaluation": True, "train": {"save_every", "keep_states", "tensorboard"}}
     parts = config.model_dump(mode="json", exclude=free)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
