@@ -76,6 +76,27 @@ def learning_rate(optimizer) -> float:
     return float(rate(optimizer.iterations) if callable(rate) else rate)
 
 
+def check_multi_worker() -> None:
+    """Fail loudly if `fit` of several workers cannot be what it was tested to be.
+
+    `training.TrainableModel` replaces a private method of Keras 3.
+    """
+    if KERAS3 and not hasattr(keras.Model, "_maybe_symbolic_build"):
+        raise NotImplementedError(
+            f"Keras {keras.__version__} has no Model._maybe_symbolic_build, which training with "
+            "several workers has to replace; Keras 3.15 has it."
+        )
+
+
+def step_result(value: tf.Tensor) -> tf.Tensor:
+    """A scalar as `train_step` has to return it to Keras.
+
+    Keras 3 averages over the replicas of several workers along an axis that a scalar has not.
+    """
+    several = isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy)
+    return tf.reshape(value, [1]) if KERAS3 and several else value
+
+
 def scale_loss(optimizer, loss):
     """`loss` times the loss scale of a `LossScaleOptimizer`; unchanged for any other optimizer."""
     if hasattr(optimizer, "scale_loss"):  # Keras 3

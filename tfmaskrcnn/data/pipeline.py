@@ -11,9 +11,10 @@ from tfmaskrcnn.config import Config
 from tfmaskrcnn.data.coco import CocoData, load_coco
 from tfmaskrcnn.data.instances import padded_instances
 from tfmaskrcnn.data.keypoints import check_keypoint_names, moved_keypoints, padded_rows
-from tfmaskrcnn.data.order import int32, shuffled
+from tfmaskrcnn.data.order import sample_seeds, shuffled
 from tfmaskrcnn.data.reading import read_image
 from tfmaskrcnn.data.segmentation import MASK_SIDE
+from tfmaskrcnn.data.sharding import Share, cut, padded_alike, size_function
 from tfmaskrcnn.data.transforms import (
     apply_geometry,
     plain_geometry,
@@ -50,7 +51,12 @@ def from_coco(
 
 
 def from_records(
-    data: CocoData, config: Config, training: bool, start_epoch: int = 0, start_step: int = 0
+    data: CocoData,
+    config: Config,
+    training: bool,
+    start_epoch: int = 0,
+    start_step: int = 0,
+    share: Optional[Share] = None,
 ) -> tf.data.Dataset:
     """Batches of dictionaries; every element a pure function of the seed, epoch and position.
 
@@ -71,9 +77,12 @@ def from_records(
             the last batch may be smaller.
         start_epoch: epoch of the first iteration (to resume).
         start_step: batches of each epoch that are left out, unread.
+        share: of each training batch, which rows to read, and into how many elements of the data
+            set to cut them; None reads all, in one element.
 
     Returns:
-        The data set, with a length, and an attribute `image_names` (image id -> file name).
+        The data set, with a length, and an attribute `image_names` (image id -> file name). Of a
+        share it goes on with the next epoch without an end.
 
     Raises:
         InputError: classes, sizes or the number of images do not fit the configuration.
@@ -82,20 +91,30 @@ def from_records(
     _check(data, config, training)
     count = len(data.records)
     if training:
-        positions = shuffled(count, config.train.seed, start_epoch, start_step * batch_size)
+        order = count, config.train.seed, start_epoch, start_step * batch_size
+        positions = shuffled(*order, share.holds if share else None)
     else:
         positions = tf.data.Dataset.range(count).map(lambda p: (tf.constant(0), p, p))
     samples = positions.map(
         _sample_function(data, config, training), tf.data.AUTOTUNE, deterministic=True
     )
-    batches = samples.padded_batch(batch_size, drop_remainder=training)
+    rows = share.rows if share else batch_size
+    batches = samples.padded_batch(rows, drop_remainder=training)
     length = count // batch_size - start_step if training else -(-count // batch_size)
+    # A share may be whole in the last batch, though that is not.
+    batches = batches.take(length) if share else batches
     batches = batches.apply(tf.data.experimental.assert_cardinality(length))
+    if share:
+        if rows < batch_size and not _static_size(config, training):
+            size = size_function(data, config)
+            batches = padded_alike(batches, shuffled(*order), size, batch_size)
+        batches = cut(batches, share).repeat()
     options = tf.data.Options()
     options.deterministic = True
     policy = tf.data.experimental.AutoShardPolicy.DATA  # the source is no list of files
     options.experimental_distribute.auto_shard_policy = policy
-    batches = batches.prefetch(_PREFETCH).with_options(options)
+    ahead = _PREFETCH * (share.replicas if share else 1)
+    batches = batches.prefetch(ahead).with_options(options)
     batches.image_names = {r.image_id: r.file_name for r in data.records}
     return batches
 
@@ -156,10 +175,7 @@ def _sample_function(data: CocoData, config: Config, training: bool) -> Callable
     dtypes = _gt_dtypes(config)
 
     def sample(epoch, position, index):
-        seed = tf.random.fold_in(
-            tf.stack([int32(config.train.seed), epoch]), tf.cast(position, tf.int32)
-        )
-        seeds = tf.unstack(tf.random.split(seed, 4), num=4)
+        seeds = sample_seeds(config.train.seed, epoch, position)
         image, image_id, boxes, crowd = _call(
             read,
             [index],

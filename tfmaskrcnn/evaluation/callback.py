@@ -1,6 +1,8 @@
 """COCO numbers in the logs of `model.fit`."""
 
+import json
 import logging
+import zlib
 from typing import Dict, Optional
 
 import keras
@@ -33,6 +35,7 @@ class CocoCallback(keras.callbacks.Callback):
         config: Optional[Config] = None,
         prefix: str = "val_",
         every: int = 1,
+        workers=None,
     ):
         """Read the data set.
 
@@ -42,6 +45,8 @@ class CocoCallback(keras.callbacks.Callback):
             config: its `evaluation` section, heads and class names are used.
             prefix: of the keys in the logs.
             every: evaluate after each so many epochs, and after the last.
+            workers: a `train.distribution.Workers` that share the images; None for this process
+                and device alone.
 
         Raises:
             InputError: the data set is wrong, or has other classes than `config`.
@@ -50,7 +55,7 @@ class CocoCallback(keras.callbacks.Callback):
         self.config = config or Config()
         if every < 1:
             raise ValueError(f"every is {every}, wanted a number of epochs above 0.")
-        self.prefix, self.every = prefix, every
+        self.prefix, self.every, self._workers = prefix, every, workers
         self.results: Dict[int, CocoResult] = {}  # by epoch, counted from 1 as Keras prints it
         masks = config is not None and config.model.mask_head.enabled  # then boxes do not suffice
         self._records = load_coco(json_path, image_dir, skip_invalid=True, masks=masks).records
@@ -78,10 +83,21 @@ class CocoCallback(keras.callbacks.Callback):
         """COCO's numbers of the model as it is now."""
         self._evaluator.reset()
         batch_size = self.config.evaluation.batch_size
-        predict = as_predictor(self.model)
         channels = self.config.model.input.channels
-        add_predictions(self._evaluator, predict, self._records, batch_size, channels=channels)
-        return self._evaluator.result()
+        if self._workers is None:
+            predict = as_predictor(self.model)
+            add_predictions(self._evaluator, predict, self._records, batch_size, channels=channels)
+            return self._evaluator.result()
+        workers, evaluator, records = self._workers, self._evaluator, self._records
+        group = batch_size * workers.local_replicas
+        own = [records[i : i + group] for i in range(0, len(records), group)]
+        own = [record for part in own[workers.index :: workers.count] for record in part]
+        predict = workers.predictor(self.model, batch_size)
+        workers.agree(lambda: add_predictions(evaluator, predict, own, group, channels=channels))
+        found = zlib.compress(json.dumps(evaluator.collected()).encode())
+        parts = [json.loads(zlib.decompress(part)) for part in workers.gather(found)]
+        evaluator.merge(parts, [record.image_id for record in records])
+        return evaluator.result()
 
     def _keys(self):
         """The names of what is logged."""

@@ -1,24 +1,29 @@
 """A training run in a folder: `compile`, `fit`, evaluation, the best weights, resumption."""
 
+import hashlib
+import json
 import logging
 import os
 from typing import List, NamedTuple, Optional
 
 import keras
+import tensorflow as tf
 
 from tfmaskrcnn.checkpoints import load_backbone
 from tfmaskrcnn.config import Config
 from tfmaskrcnn.config_files import load_config, save_config
 from tfmaskrcnn.data import from_records, load_coco
 from tfmaskrcnn.data.coco import CocoData
+from tfmaskrcnn.data.sharding import Share
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation import CocoCallback
-from tfmaskrcnn.files import writable_folder
 from tfmaskrcnn.model import MaskRCNN
+from tfmaskrcnn.train.distribution import Workers, make_strategy
 from tfmaskrcnn.train.labels import with_classes_of
 from tfmaskrcnn.train.optimizers import make_optimizer
 from tfmaskrcnn.train.recorder import ProgressLines, RunRecorder
 from tfmaskrcnn.train.saving import StateKeeper, states_in
+from tfmaskrcnn.train.state import training_digest
 from tfmaskrcnn.weights import CLASS_LAYERS, load_weights
 
 _LOG = logging.getLogger(__name__)
@@ -64,6 +69,7 @@ def train(
     resume: bool = False,
     verbose: int = 0,
     epochs: Optional[int] = None,
+    strategy: Optional[tf.distribute.Strategy] = None,
 ) -> MaskRCNN:
     """Train a model on `config.data` and leave all about it in `folder`.
 
@@ -74,6 +80,8 @@ def train(
             the bit as that of a run never interrupted.
         verbose: of `fit`: 0 nothing, 1 Keras's progress bar. The log gets a line an epoch anyway.
         epochs: stop after this epoch, though the schedule is for `config.train.epochs`.
+        strategy: what to train on instead of `config.train.strategy`; the result is the same. Of
+            several workers all call this function, and the first one writes the files.
 
     Returns:
         The model with the weights of the last epoch.
@@ -81,24 +89,35 @@ def train(
     Raises:
         InputError: data, configuration or folder are wrong; the loss is not finite.
     """
-    run = Run(writable_folder(folder))
-    _check_folder(run, resume)
-    data = _training_data(config)
+    workers = Workers(make_strategy(config.train.strategy) if strategy is None else strategy)
+    with workers.own_folder(folder) as own:
+        model = _train(config, Run(own), resume, verbose, epochs, workers)
+        workers.wait()  # until the chief has written its last file
+    return model
+
+
+def _train(config: Config, run: Run, resume: bool, verbose: int, epochs, workers) -> MaskRCNN:
+    workers.agree(lambda: _check_folder(run, resume) if workers.chief else None)
+    data = workers.agree(lambda: _training_data(config))
     config = with_classes_of(data, config)
+    _check_same(workers, config, data)
+    share = workers.share(config.train.batch_size)
     keras.utils.set_random_seed(config.train.seed)
-    model = MaskRCNN(config.model)
     steps = len(data.records) // config.train.batch_size
-    model.compile(make_optimizer(config.train, max(steps, 1)))
-    keeper = StateKeeper(run.states, config, steps)
+    with workers.scope():
+        model = MaskRCNN(config.model)
+        model.compile(make_optimizer(config.train, max(steps, 1)))
+    keeper = StateKeeper(run.states, config, steps, workers)
     progress = keeper.restore(model) if resume else None
     if progress is None:
-        start_weights(model, config)
+        workers.agree(lambda: start_weights(model, config))
         save_config(config, run.config)
     if progress and progress["stopped"]:
         _LOG.info("The run stopped early, at its best epoch %d.", progress["best_epoch"])
         return model
     last = min(epochs or config.train.epochs, config.train.epochs)
-    callbacks = _callbacks(run, config, keeper, progress)
+    callbacks = _callbacks(run, config, keeper, progress, workers)
+    verbose = verbose if workers.chief else 0
     callbacks = keras.callbacks.CallbackList(
         callbacks, True, verbose > 0, model, verbose=verbose, epochs=last, steps=steps
     )
@@ -108,33 +127,48 @@ def train(
         *(last, config.train.epochs),
     )
     with keeper.listening():
-        _run_epochs(model, data, config, callbacks, keeper, last)
+        _run_epochs(model, _Batches(data, config, workers, share), callbacks, keeper, last)
     return model
 
 
-def _run_epochs(model, data, config: Config, callbacks, keeper: StateKeeper, last: int) -> None:
+class _Batches(NamedTuple):
+    """The training data of one worker."""
+
+    data: CocoData
+    config: Config
+    workers: Workers
+    share: Optional[Share]
+
+    def starting(self, epoch: int, step: int = 0):
+        """What `fit` takes to begin at this step of this epoch."""
+        dataset = from_records(self.data, self.config, True, epoch, step, self.share)
+        return self.workers.distributed(dataset)
+
+
+def _run_epochs(model, batches: _Batches, callbacks, keeper: StateKeeper, last: int) -> None:
     start, step = keeper.start
     if step:
-        _finish_epoch(model, data, config, callbacks, keeper)
+        _finish_epoch(model, batches, callbacks, keeper)
         if model.stop_training:
             return
         start += 1
     if start < last:
-        dataset = from_records(data, config, training=True, start_epoch=start)
-        _fit(model, dataset, callbacks, start, last)
+        _fit(model, batches.starting(start), callbacks, start, last, keeper.steps)
 
 
-def _fit(model: MaskRCNN, dataset, callbacks, start: int, last: int) -> None:
-    # The data set shuffles by itself.
-    model.fit(dataset, epochs=last, initial_epoch=start, callbacks=callbacks, shuffle=False)
+def _fit(model: MaskRCNN, dataset, callbacks, start: int, last: int, steps: int) -> None:
+    # The data set shuffles by itself. A distributed one has no length.
+    length = None if isinstance(dataset, tf.data.Dataset) else steps
+    span = {"initial_epoch": start, "epochs": last, "steps_per_epoch": length}
+    model.fit(dataset, callbacks=callbacks, shuffle=False, **span)
 
 
-def _finish_epoch(model, data, config: Config, callbacks, keeper: StateKeeper) -> None:
+def _finish_epoch(model, batches: _Batches, callbacks, keeper: StateKeeper) -> None:
     """The rest of the epoch that the last state was saved in."""
     epoch, step = keeper.start
     if step < keeper.steps:
-        rest = from_records(data, config, training=True, start_epoch=epoch, start_step=step)
-        _fit(model, rest, callbacks, epoch, epoch + 1)
+        rest = batches.starting(epoch, step)
+        _fit(model, rest, callbacks, epoch, epoch + 1, keeper.steps - step)
         return
     # Trained to its end, but not evaluated.
     model.stop_training = False
@@ -142,6 +176,14 @@ def _finish_epoch(model, data, config: Config, callbacks, keeper: StateKeeper) -
     callbacks.on_epoch_begin(epoch)
     logs = {name: float(mean.result()) for name, mean in model.loss_means.items()}
     callbacks.on_epoch_end(epoch, logs)
+
+
+def _check_same(workers: Workers, config: Config, data: CocoData) -> None:
+    if workers.count > 1:
+        workers.check_same("their configuration", training_digest(config))
+        about = [(r.image_id, r.height, r.width, r.boxes.tolist()) for r in data.records]
+        digest = hashlib.sha256(json.dumps(about).encode()).hexdigest()
+        workers.check_same("the annotations of data.train_json", digest)
 
 
 def _check_folder(run: Run, resume: bool) -> None:
@@ -165,17 +207,18 @@ def _training_data(config: Config) -> CocoData:
     )
 
 
-def _evaluation(config: Config) -> Optional[CocoCallback]:
+def _evaluation(config: Config, workers: Workers) -> Optional[CocoCallback]:
     if not config.data.val_json:
         return None
     images = _given(config.data.val_images, "data.val_images")
-    return CocoCallback(config.data.val_json, images, config, every=config.train.evaluate_every)
+    every, sharing = config.train.evaluate_every, workers if workers.strategy else None
+    return CocoCallback(config.data.val_json, images, config, every=every, workers=sharing)
 
 
 def _callbacks(
-    run: Run, config: Config, keeper: StateKeeper, progress
+    run: Run, config: Config, keeper: StateKeeper, progress, workers: Workers
 ) -> List[keras.callbacks.Callback]:
-    evaluation = _evaluation(config)
+    evaluation = workers.agree(lambda: _evaluation(config, workers))
     recorder = RunRecorder(run, config, evaluation, keeper, progress)
     lines = ProgressLines(recorder, keeper, config.train.batch_size)
     return [c for c in (keeper, evaluation, recorder, lines) if c is not None]

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 import numpy as np
 
@@ -17,18 +17,23 @@ class DamagedState(InputError):
     """The file is no whole state; an earlier one may be."""
 
 
-def save_state(path: str, model, config: Config, progress: Dict[str, Any]) -> None:
-    """Write weights, optimizer and `progress` (JSON-ready) to `path` by atomic rename."""
+def save_state(path: Optional[str], model, config: Config, progress: Dict[str, Any]) -> None:
+    """Write weights, optimizer and `progress` (JSON-ready) to `path` by atomic rename.
+
+    With `path` None nothing is written, but all is read: of several workers all have to read.
+    """
     arrays = {f"weights/{name}": v.numpy() for name, v in named_weights(model).items()}
     for i, variable in enumerate(compat.optimizer_variables(model.optimizer)):
         arrays[f"optimizer/{i}"] = np.asarray(variable)
     about = {
         "progress": progress,
-        "training": _training_digest(config),
+        "training": training_digest(config),
         "keras3": compat.KERAS3,
         "checksum": _checksum(arrays),
     }
     arrays["about"] = np.array(json.dumps(about))
+    if path is None:
+        return
     with replaced(path) as file:
         np.savez(file, **arrays)
 
@@ -58,7 +63,7 @@ def load_state(path: str, model, config: Config) -> Dict[str, Any]:
             f"{path} was written with Keras {written}; a run resumes only with the Keras that "
             "began it. Its weights.npz can start a new run (train.weights)."
         )
-    if training != _training_digest(config):
+    if training != training_digest(config):
         raise InputError(
             f"{path} belongs to a run with another configuration (model, data or train differ); "
             "resume it with the config.json beside it."
@@ -89,8 +94,8 @@ def _checksum(arrays: Dict[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def _training_digest(config: Config) -> str:
+def training_digest(config: Config) -> str:
     """A fingerprint of all that decides the weights of a run."""
-    free = {"evaluation": True, "train": {"save_every", "keep_states"}}
+    free = {"evaluation": True, "train": {"save_every", "keep_states", "strategy"}}
     parts = config.model_dump(mode="json", exclude=free)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
