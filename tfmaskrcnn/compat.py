@@ -89,12 +89,15 @@ def check_multi_worker() -> None:
 
 
 def step_result(value: tf.Tensor) -> tf.Tensor:
-    """A scalar as `train_step` has to return it to Keras.
+    """A mean's scalar result as `train_step` has to return it to Keras.
 
-    Keras 3 averages over the replicas of several workers along an axis that a scalar has not.
+    Of several workers Keras 3 averages the results along an axis that a scalar has not, and Keras 2
+    sums them, though a mean's result is that of all workers already.
     """
-    several = isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy)
-    return tf.reshape(value, [1]) if KERAS3 and several else value
+    strategy = tf.distribute.get_strategy()
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return value
+    return tf.reshape(value, [1]) if KERAS3 else value / strategy.num_replicas_in_sync
 
 
 def scale_loss(optimizer, loss):

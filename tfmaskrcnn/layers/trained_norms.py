@@ -8,6 +8,9 @@ import tensorflow as tf
 from tfmaskrcnn import compat
 from tfmaskrcnn.gradients import all_reduce_sum, num_replicas
 
+# `FusedBatchNorm` raises a lower one to this, for cuDNN, and keeps the unbiased variance.
+_LEAST_FUSED_EPSILON = 1.001e-5
+
 
 @compat.register
 class BatchNorm(keras.layers.BatchNormalization):
@@ -28,14 +31,14 @@ class BatchNorm(keras.layers.BatchNormalization):
         count, mean, variance = _moments(inputs, valid)
         # A batch without a valid row says nothing about the data.
         momentum = tf.where(count > 0, self.momentum, 1.0)
-        kept = variance
-        if valid is None and getattr(self, "fused", False):
-            # On one device Keras 2's fused operation keeps the unbiased variance.
+        kept, epsilon = variance, self.epsilon
+        if valid is None and getattr(self, "fused", False):  # on one device, Keras 2's operation
             kept *= count / tf.maximum(count - 1.0, 1.0)
+            epsilon = max(epsilon, _LEAST_FUSED_EPSILON)
         for moving, value in ((self.moving_mean, mean), (self.moving_variance, kept)):
             moving.assign(tf.convert_to_tensor(moving) * momentum + value * (1.0 - momentum))
         scale = tf.cast(tf.convert_to_tensor(self.gamma), tf.float32)
-        scale *= tf.math.rsqrt(variance + self.epsilon)
+        scale *= tf.math.rsqrt(variance + epsilon)
         beta = tf.cast(tf.convert_to_tensor(self.beta), tf.float32)
         return tf.cast((inputs - mean) * scale + beta, x.dtype)
 

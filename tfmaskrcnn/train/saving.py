@@ -125,7 +125,7 @@ class StateKeeper(keras.callbacks.Callback):
     def save(self, epoch: int, step: int) -> None:
         """Write the state after `step` steps of epoch `epoch` (0 is the first)."""
         means = self.model.loss_means if step else {}
-        means = {n: [float(np.asarray(v)) for v in m.variables] for n, m in means.items()}
+        means = {n: [float(v.numpy()) for v in m.variables] for n, m in means.items()}
         # Each replica adds to them; the next run may have more or fewer.
         means = {n: [v / self._workers.replicas for v in values] for n, values in means.items()}
         progress = {"epoch": epoch, "step": step, "means": means, **self.recorded()}

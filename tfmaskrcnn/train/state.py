@@ -24,7 +24,7 @@ def save_state(path: Optional[str], model, config: Config, progress: Dict[str, A
     """
     arrays = {f"weights/{name}": v.numpy() for name, v in named_weights(model).items()}
     for i, variable in enumerate(compat.optimizer_variables(model.optimizer)):
-        arrays[f"optimizer/{i}"] = np.asarray(variable)
+        arrays[f"optimizer/{i}"] = variable.numpy()
     about = {
         "progress": progress,
         "training": training_digest(config),
