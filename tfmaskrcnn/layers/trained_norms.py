@@ -8,9 +8,6 @@ import tensorflow as tf
 from tfmaskrcnn import compat
 from tfmaskrcnn.gradients import all_reduce_sum, num_replicas
 
-# `FusedBatchNorm` raises a lower one to this, for cuDNN, and keeps the unbiased variance.
-_LEAST_FUSED_EPSILON = 1.001e-5
-
 
 @compat.register
 class BatchNorm(keras.layers.BatchNormalization):
@@ -31,14 +28,14 @@ class BatchNorm(keras.layers.BatchNormalization):
         count, mean, variance = _moments(inputs, valid)
         # A batch without a valid row says nothing about the data.
         momentum = tf.where(count > 0, self.momentum, 1.0)
-        kept, epsilon = variance, self.epsilon
-        if valid is None and getattr(self, "fused", False):  # on one device, Keras 2's operation
+        kept = variance
+        if valid is None and getattr(self, "fused", False):
+            # On one device Keras 2's fused operation keeps the unbiased variance.
             kept *= count / tf.maximum(count - 1.0, 1.0)
-            epsilon = max(epsilon, _LEAST_FUSED_EPSILON)
         for moving, value in ((self.moving_mean, mean), (self.moving_variance, kept)):
             moving.assign(tf.convert_to_tensor(moving) * momentum + value * (1.0 - momentum))
         scale = tf.cast(tf.convert_to_tensor(self.gamma), tf.float32)
-        scale *= tf.math.rsqrt(variance + epsilon)
+        scale *= tf.math.rsqrt(variance + self.epsilon)
         beta = tf.cast(tf.convert_to_tensor(self.beta), tf.float32)
         return tf.cast((inputs - mean) * scale + beta, x.dtype)
 
@@ -51,10 +48,14 @@ def _moments(x, valid):
         x = tf.where(rows > 0, x, 0.0)  # not by a product: padding may hold anything
     count = all_reduce_sum(tf.reduce_sum(rows))
     divisor = tf.maximum(count, 1.0)
-    mean = all_reduce_sum(tf.reduce_sum(x, [0, 1, 2])) / divisor
+    mean = all_reduce_sum(_sum(x)) / divisor
     # In two passes: the mean of the squares less the square of the mean cancels in float32.
-    squares = tf.reduce_sum(rows * tf.square(x - mean), [0, 1, 2])
-    return count, mean, all_reduce_sum(squares) / divisor
+    return count, mean, all_reduce_sum(_sum(rows * tf.square(x - mean))) / divisor
+
+
+def _sum(x):
+    """[B, h, w, C] -> [C]; image by image first, so that it rounds alike on any replicas."""
+    return tf.reduce_sum(tf.reduce_sum(x, [1, 2]), 0)
 
 
 @compat.register
