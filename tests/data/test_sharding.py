@@ -5,6 +5,7 @@ import pytest
 from tiny import tiny_config, tiny_data
 
 from tfmaskrcnn.data import from_records, load_coco
+from tfmaskrcnn.data.order import shuffled
 from tfmaskrcnn.data.sharding import share_of
 
 
@@ -66,18 +67,9 @@ def test_a_share_begins_in_the_middle_of_an_epoch_as_the_whole_does(data):
     assert_rows_are_shared(whole, [batches(data, config, s, step=2, count=1) for s in shares])
 
 
-def test_a_worker_reads_no_image_of_another(data, monkeypatch):
-    from tfmaskrcnn.data import pipeline
-
-    config, read = tiny_config("train.batch_size=4"), []
-    original = pipeline.read_image
-
-    def noted(path, *args):
-        read.append(path)
-        return original(path, *args)
-
-    monkeypatch.setattr(pipeline, "read_image", noted)
-    found = batches(data, config, share_of(4, 2, 0, 1), count=2)
-    paths = {record.image_id: record.path for record in data.records}
-    ids = [int(i) for batch in found for i in batch["image_id"]]
-    assert len(ids) == 4 and read[:4] == [paths[i] for i in ids]
+def test_a_worker_is_asked_for_its_own_images_alone():
+    share = share_of(4, 2, 1, 1)
+    whole = [tuple(map(int, e)) for e in shuffled(11, 5, 3, 2).as_numpy_iterator()]
+    own = [tuple(map(int, e)) for e in shuffled(11, 5, 3, 2, share.holds).as_numpy_iterator()]
+    assert [p for _, p, _ in own] == [2, 3, 6, 7, 10]
+    assert own == [entry for entry in whole if entry in own]
