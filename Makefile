@@ -10,6 +10,8 @@ ONLY_a := ,addons,serving
 EXTRAS := efficientnet,dev$(ONLY_$(STACK))
 READY := $(VENV)/.ready
 TESTS ?=
+# Test files at a time; a worker takes some 3 GB.
+WORKERS ?= 2
 # What `make test-trt` exports and converts with.
 PYTHON_A ?= python3.11
 PYTHON_B ?= python3.11
@@ -24,7 +26,7 @@ demo: $(READY)
 	$(BIN)/python examples/demo.py
 
 test: $(READY)
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 # The real TF-TRT, without a GPU: some 1.9 GB to download, 5 GB on disk.
 trt-env: .venv-trt/.ready

@@ -139,7 +139,7 @@ class MaskRCNN(TrainableModel):
         limits = clip_sizes(images, sizes, self.config)
         proposals = self.propose(self.rpn_output(pyramid), limits.proposals)
         with tf.name_scope("roi_align"):
-            atlas = build_atlas(pyramid, static_ops=True)
+            atlas = build_atlas(pyramid, inference=True)
         logits, deltas = self.box_head(self.roi_features(atlas, proposals.boxes, c.roi_side))
         kept = select_detections(logits, deltas, proposals, limits.detections, c, score_threshold)
         masks = self.masks_of(atlas, kept.boxes, kept.classes) if self.mask_head else None
