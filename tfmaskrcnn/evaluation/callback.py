@@ -11,7 +11,7 @@ from tfmaskrcnn.config import Config
 from tfmaskrcnn.data.coco import load_coco
 from tfmaskrcnn.evaluation.coco import CocoEvaluator
 from tfmaskrcnn.evaluation.result import CocoResult
-from tfmaskrcnn.evaluation.run import add_predictions, as_predictor
+from tfmaskrcnn.evaluation.run import Predictor, add_predictions, as_predictor
 
 _LOG = logging.getLogger(__name__)
 _LOGGED = ("ap", "ap50", "ap75")  # more would drown the loss on Keras' line
@@ -63,6 +63,7 @@ class CocoCallback(keras.callbacks.Callback):
         sigmas = self.config.model.keypoint_head.sigmas
         self._evaluator = CocoEvaluator(json_path, limits, names, sigmas)
         self._logged: Dict[str, float] = {}
+        self._predict: Optional[Predictor] = None  # of the workers
 
     def on_epoch_end(self, epoch, logs=None):
         """Evaluate if it is time, and add the numbers to `logs`."""
@@ -92,8 +93,10 @@ class CocoCallback(keras.callbacks.Callback):
         group = batch_size * workers.local_replicas
         own = [records[i : i + group] for i in range(0, len(records), group)]
         own = [record for part in own[workers.index :: workers.count] for record in part]
-        predict = workers.predictor(self.model, batch_size)
-        workers.agree(lambda: add_predictions(evaluator, predict, own, group, channels=channels))
+        if self._predict is None:  # it is traced once
+            self._predict = workers.predictor(self.model, batch_size)
+        arguments = evaluator, self._predict, own, group
+        workers.agree(lambda: add_predictions(*arguments, channels=channels))
         found = zlib.compress(json.dumps(evaluator.collected()).encode())
         parts = [json.loads(zlib.decompress(part)) for part in workers.gather(found)]
         evaluator.merge(parts, [record.image_id for record in records])

@@ -15,7 +15,7 @@ from tfmaskrcnn.config_files import load_config, save_config
 from tfmaskrcnn.data import from_records, load_coco
 from tfmaskrcnn.data.coco import CocoData
 from tfmaskrcnn.data.sharding import Share
-from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.errors import InputError, explained
 from tfmaskrcnn.evaluation import CocoCallback
 from tfmaskrcnn.model import MaskRCNN
 from tfmaskrcnn.train.distribution import Workers, make_strategy
@@ -91,8 +91,11 @@ def train(
     """
     workers = Workers(make_strategy(config.train.strategy) if strategy is None else strategy)
     with workers.own_folder(folder) as own:
-        model = _train(config, Run(own), resume, verbose, epochs, workers)
-        workers.wait()  # until the chief has written its last file
+        try:
+            model = _train(config, Run(own), resume, verbose, epochs, workers)
+            workers.wait()  # until the chief has written its last file
+        except tf.errors.OpError as error:
+            raise explained(error, {}) from None
     return model
 
 
@@ -153,13 +156,13 @@ def _run_epochs(model, batches: _Batches, callbacks, keeper: StateKeeper, last: 
             return
         start += 1
     if start < last:
-        _fit(model, batches.starting(start), callbacks, start, last, keeper.steps)
+        steps = keeper.steps if batches.share else None
+        _fit(model, batches.starting(start), callbacks, start, last, steps)
 
 
-def _fit(model: MaskRCNN, dataset, callbacks, start: int, last: int, steps: int) -> None:
-    # The data set shuffles by itself. A distributed one has no length.
-    length = None if isinstance(dataset, tf.data.Dataset) else steps
-    span = {"initial_epoch": start, "epochs": last, "steps_per_epoch": length}
+def _fit(model: MaskRCNN, dataset, callbacks, start: int, last: int, steps) -> None:
+    # The data set shuffles by itself. That of a share of the batches has no end.
+    span = {"initial_epoch": start, "epochs": last, "steps_per_epoch": steps}
     model.fit(dataset, callbacks=callbacks, shuffle=False, **span)
 
 
@@ -167,8 +170,8 @@ def _finish_epoch(model, batches: _Batches, callbacks, keeper: StateKeeper) -> N
     """The rest of the epoch that the last state was saved in."""
     epoch, step = keeper.start
     if step < keeper.steps:
-        rest = batches.starting(epoch, step)
-        _fit(model, rest, callbacks, epoch, epoch + 1, keeper.steps - step)
+        steps = keeper.steps - step if batches.share else None
+        _fit(model, batches.starting(epoch, step), callbacks, epoch, epoch + 1, steps)
         return
     # Trained to its end, but not evaluated.
     model.stop_training = False
