@@ -105,10 +105,7 @@ def from_records(
     batches = batches.take(length) if share else batches
     batches = batches.apply(tf.data.experimental.assert_cardinality(length))
     if share:
-        if rows < batch_size and not _static_size(config, training):
-            size = size_function(data, config)
-            batches = padded_alike(batches, shuffled(*order), size, batch_size)
-        batches = cut(batches, share).repeat()
+        batches = _of_share(batches, share, data, config, order)
     options = tf.data.Options()
     options.deterministic = True
     policy = tf.data.experimental.AutoShardPolicy.DATA  # the source is no list of files
@@ -117,6 +114,14 @@ def from_records(
     batches = batches.prefetch(ahead).with_options(options)
     batches.image_names = {r.image_id: r.file_name for r in data.records}
     return batches
+
+
+def _of_share(batches, share: Share, data: CocoData, config: Config, order) -> tf.data.Dataset:
+    """Without an end: the batches of a share's rows, padded like the global ones, and cut."""
+    if share.rows < share.batch_size and not _static_size(config, training=True):
+        size = size_function(data, config)
+        batches = padded_alike(batches, shuffled(*order), size, share.batch_size)
+    return cut(batches, share).repeat()
 
 
 def _check(data: CocoData, config: Config, training: bool) -> None:
