@@ -106,14 +106,18 @@ def from_records(
     batches = batches.apply(tf.data.experimental.assert_cardinality(length))
     if share:
         batches = _of_share(batches, share, data, config, order)
+    batches = _ahead(batches, _PREFETCH * (share.replicas if share else 1))
+    batches.image_names = {r.image_id: r.file_name for r in data.records}
+    return batches
+
+
+def _ahead(batches: tf.data.Dataset, count: int) -> tf.data.Dataset:
+    """The same batches, `count` of them made ahead, always in the same order."""
     options = tf.data.Options()
     options.deterministic = True
     policy = tf.data.experimental.AutoShardPolicy.DATA  # the source is no list of files
     options.experimental_distribute.auto_shard_policy = policy
-    ahead = _PREFETCH * (share.replicas if share else 1)
-    batches = batches.prefetch(ahead).with_options(options)
-    batches.image_names = {r.image_id: r.file_name for r in data.records}
-    return batches
+    return batches.prefetch(count).with_options(options)
 
 
 def _of_share(batches, share: Share, data: CocoData, config: Config, order) -> tf.data.Dataset:
