@@ -113,6 +113,7 @@ def _train(config: Config, run: Run, resume: bool, verbose: int, epochs, workers
     keeper = StateKeeper(run.states, config, steps, workers)
     progress = keeper.restore(model) if resume else None
     if progress is None:
+        workers.agree(lambda: _check_start(config) if workers.count > 1 else None)
         workers.agree(lambda: start_weights(model, config))
         save_config(config, run.config)
     if progress and progress["stopped"]:
@@ -225,6 +226,12 @@ def _callbacks(
     recorder = RunRecorder(run, config, evaluation, keeper, progress)
     lines = ProgressLines(recorder, keeper, config.train.batch_size)
     return [c for c in (keeper, evaluation, recorder, lines) if c is not None]
+
+
+def _check_start(config: Config) -> None:
+    source = config.train.weights
+    if source is not None and not os.path.exists(source):
+        raise InputError(f"There is no {source}, which train.weights names.")
 
 
 def start_weights(model: MaskRCNN, config: Config) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from tfmaskrcnn.config import Config
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.train.distribution import Workers
-from tfmaskrcnn.train.state import DamagedState, load_state, save_state
+from tfmaskrcnn.train.state import DamagedState, load_state, read_state, save_state
 
 _LOG = logging.getLogger(__name__)
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -57,17 +57,20 @@ class StateKeeper(keras.callbacks.Callback):
         Raises:
             InputError: every state is damaged, or they belong to another run.
         """
-        path = self._workers.agree(lambda: self._restore_newest(model))
+        path = self._workers.agree(self._newest_whole)
+        # Setting a norm's statistics on Keras 2 is a sum over the workers: all do it together.
         if self._workers.count > 1:
-            path = self._chiefs_state(path, model)
+            path = self._chiefs_state(path)
+        if path:
+            self._start = load_state(path, model, self._config)
         return self._start if path else None
 
-    def _restore_newest(self, model) -> Optional[str]:
-        """Restore the last whole state; its path, None if there is no state at all."""
+    def _newest_whole(self) -> Optional[str]:
+        """The path of the last state that is whole, None if there is no state at all."""
         damaged = []
         for path in reversed(states_in(self._folder)):
             try:
-                self._start = load_state(path, model, self._config)
+                read_state(path, self._config)
             except DamagedState as error:
                 damaged.append(str(error))
                 _LOG.warning("%s The state before it is used.", error)
@@ -77,8 +80,8 @@ class StateKeeper(keras.callbacks.Callback):
             raise InputError(f"No state of the run can be read. {damaged[0]}")
         return None
 
-    def _chiefs_state(self, path: Optional[str], model) -> Optional[str]:
-        """The chief's state on all workers, who need not see its folder; the path, if there is."""
+    def _chiefs_state(self, path: Optional[str]) -> Optional[str]:
+        """The path of the chief's state, or of its copy for those who may not see its folder."""
         content = b""
         if path:
             with open(path, "rb") as file:
@@ -89,8 +92,6 @@ class StateKeeper(keras.callbacks.Callback):
             path = os.path.join(self._folder, "chief.npz")
             with open(path, "wb") as file:
                 file.write(content)
-            self._start = load_state(path, model, self._config)
-            os.remove(path)
         return path
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -143,10 +144,12 @@ class StateKeeper(keras.callbacks.Callback):
 
     def _signaled(self) -> bool:
         """Whether a signal came to this worker or to another."""
-        if self._workers.count > 1:
-            came = self._workers.sum(np.array([self._signal == number for number in _SIGNALS]))
-            self._signal = next((n for n, c in reversed([*zip(_SIGNALS, came)]) if c), None)
-        return self._signal is not None
+        if self._workers.count == 1:
+            return self._signal is not None
+        came = self._workers.sum(np.array([self._signal == number for number in _SIGNALS]))
+        agreed = [number for number, count in zip(_SIGNALS, came) if count]
+        self._signal = agreed[-1] if agreed else self._signal  # which may have come just now
+        return bool(agreed)
 
     def _end(self, where: str) -> None:
         self._workers.wait()  # until the chief has written the state

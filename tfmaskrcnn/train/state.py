@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
 
@@ -38,8 +38,8 @@ def save_state(path: Optional[str], model, config: Config, progress: Dict[str, A
         np.savez(file, **arrays)
 
 
-def load_state(path: str, model, config: Config) -> Dict[str, Any]:
-    """Restore a compiled model and its optimizer from `save_state`; returns the `progress`.
+def read_state(path: str, config: Config) -> Tuple[Dict[str, np.ndarray], Dict[str, Any]]:
+    """The arrays and the `progress` of a file of `save_state`.
 
     Raises:
         DamagedState: the file is missing, cut off, changed, or no state at all.
@@ -68,6 +68,15 @@ def load_state(path: str, model, config: Config) -> Dict[str, Any]:
             f"{path} belongs to a run with another configuration (model, data or train differ); "
             "resume it with the config.json beside it."
         )
+    return arrays, progress
+
+
+def load_state(path: str, model, config: Config) -> Dict[str, Any]:
+    """Restore a compiled model and its optimizer from `save_state`; returns the `progress`.
+
+    Raises what `read_state` does, and `InputError` for the state of another model.
+    """
+    arrays, progress = read_state(path, config)
     variables = compat.optimizer_variables(model.optimizer)
     saved = [arrays.pop(f"optimizer/{i}") for i in range(_count(arrays, "optimizer/"))]
     if [v.shape for v in saved] != [tuple(v.shape) for v in variables]:
