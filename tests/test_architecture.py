@@ -14,14 +14,16 @@ SOURCES = sorted([*(ROOT / PACKAGE).rglob("*.py"), *(ROOT / "export").rglob("*.p
 RANKS = {
     **dict.fromkeys(["config", "model_config", "config_files", "structures", "compat"], 0),
     **dict.fromkeys(["section", "keypoint_config", "person_keypoints"], 0),
-    **dict.fromkeys(["errors", "files", "quiet", "versions"], 0),
+    **dict.fromkeys(["errors", "files", "quiet", "tables", "versions"], 0),
     "ops": 1,
     **dict.fromkeys(["layers", "losses", "instances", "prediction", "weights", "gradients"], 2),
     **dict.fromkeys(["proposals", "detections", "served"], 2),
     **dict.fromkeys(["training", "model"], 3),
     **dict.fromkeys(["data", "evaluation", "strokes", "drawing", "visualize"], 4),
     **dict.fromkeys(["train", "checkpoints", "serving", "portable"], 5),
-    **dict.fromkeys(["cli", "cli_arguments", "cli_export", "cli_portable", "command"], 6),
+    **dict.fromkeys(
+        ["cli", "cli_arguments", "cli_check", "cli_export", "cli_portable", "command"], 6
+    ),
     **dict.fromkeys(["__main__", "sources", "export"], 6),
 }
 # What reads data or judges results knows nothing of the model.

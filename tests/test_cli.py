@@ -26,6 +26,7 @@ WITHOUT_KERAS = (
 )
 NOISE = ("W0000", "I0000", "E0000", "op_level_cost_estimator", "Traceback", "Warning", "oneDNN")
 COMMANDS = {
+    "check-data": ["JSON", "IMAGES", "--other", "--html", "--fix", "--limit", "--list", "--set"],
     "train": ["CONFIG", "--out", "--resume", "--set"],
     "evaluate": [
         "MODEL",

@@ -8,11 +8,13 @@ from typing import List, Optional
 # quieten TensorFlow before it is imported.
 from tfmaskrcnn import __version__
 from tfmaskrcnn.cli_arguments import add_set, command, count, share
+from tfmaskrcnn.cli_check import add_check
 from tfmaskrcnn.cli_export import add_export, add_info
 from tfmaskrcnn.command import run_command
 
 _EXAMPLES = """\
 examples:
+  tfmaskrcnn check-data train.json images --html report.html
   tfmaskrcnn train configs/finetune.yaml --out runs/cells \\
       --set data.train_json=train.json data.train_images=images \\
             data.val_json=val.json data.val_images=images
@@ -34,7 +36,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
         arguments: without the program's name; None takes the process's own.
 
     Returns:
-        The exit code: 0, 2 after a wrong input, 130 after Ctrl-C, 141 if nobody reads the output.
+        The exit code: 0, 1 if `check-data` finds something wrong, 2 after a wrong input, 130 after
+        Ctrl-C, 141 if nobody reads the output.
     """
     return run_command(_parser().parse_args(arguments))
 
@@ -49,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tfmaskrcnn {__version__}")
     parser.add_argument("--verbose", action="store_true", help="more log lines, and tracebacks")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    add_check(commands)
     _add_train(commands)
     _add_evaluate(commands)
     _add_predict(commands)
@@ -142,11 +146,15 @@ def _add_import(commands) -> None:
 
 def _train(options) -> None:
     from tfmaskrcnn.config_files import load_config
+    from tfmaskrcnn.data.annotations import Fault
+    from tfmaskrcnn.errors import InputError
     from tfmaskrcnn.train.loop import Run, train
 
     config, run = load_config(options.config, options.set), Run(options.out)
     try:
         train(config, options.out, options.resume)
+    except Fault as fault:
+        raise InputError(f"{fault} tfmaskrcnn check-data lists all that is wrong.") from None
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             "Add --resume to go on." if os.path.exists(run.states) else ""

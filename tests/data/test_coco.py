@@ -95,7 +95,7 @@ def test_iscrowd_may_be_absent(load):
 @pytest.mark.parametrize("seed", range(20))
 def test_a_compressed_rle_is_accepted_if_its_runs_fill_the_image(load, seed):
     rng = np.random.default_rng(seed)
-    mask = (rng.random((20, 30)) < rng.choice([0.0, 0.03, 0.5, 1.0])).astype(np.uint8)
+    mask = (rng.random((20, 30)) < rng.choice([0.03, 0.5, 1.0])).astype(np.uint8)
     rle = coco_mask.encode(np.asfortranarray(mask))
     rle["counts"] = rle["counts"].decode()
     assert load(changed(segmentation=rle)).records[0].segmentations[0] == rle
@@ -115,6 +115,7 @@ def test_a_compressed_rle_is_accepted_if_its_runs_fill_the_image(load, seed):
         ({"bbox": ...}, "bbox is None"),
         ({"bbox": [30, 1, 8, 8]}, "lies outside the image of 20 x 30 pixels"),
         ({"segmentation": []}, "segmentation is []; wanted polygons or an RLE"),
+        ({"segmentation": {"size": [20, 30], "counts": [600]}}, "its RLE covers no pixel"),
         ({"segmentation": ...}, "segmentation is None; wanted polygons or an RLE"),
         ({"segmentation": "abc"}, "segmentation is a str"),
         ({"segmentation": [[1, 1, 9, 9]]}, "a polygon has 4 coordinates"),

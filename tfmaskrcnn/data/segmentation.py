@@ -6,7 +6,7 @@ scales, flips, quarter turns and shifts are allowed, so that boxes stay boxes.
 """
 
 import itertools
-from typing import List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -35,20 +35,24 @@ def decode(segmentation: Segmentation, height: int, width: int) -> np.ndarray:
     Raises:
         InputError: an RLE that does not describe `height` x `width` pixels.
     """
-    rle = segmentation
-    if not isinstance(segmentation, dict):
-        # float64 lists: the only type that every pycocotools accepts.
-        polygons = [np.asarray(p, np.float64).tolist() for p in segmentation]
-        rle = coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
-    elif isinstance(segmentation["counts"], list):
-        rle = coco_mask.frPyObjects(segmentation, height, width)
     try:
-        mask = coco_mask.decode(rle)
+        mask = coco_mask.decode(as_rle(segmentation, height, width))
     except ValueError as error:
         raise InputError(f"its RLE cannot be decoded: {error}.") from None
     if mask.shape != (height, width):
         raise InputError(f"its RLE has the size {mask.shape}, wanted {(height, width)}.")
     return mask.astype(bool)
+
+
+def as_rle(segmentation: Segmentation, height: int, width: int) -> Dict[str, Any]:
+    """Polygons (their union) or any RLE as a compressed RLE; one that is compressed stays."""
+    if not isinstance(segmentation, dict):
+        # float64 lists: the only type that every pycocotools accepts.
+        polygons = [np.asarray(p, np.float64).tolist() for p in segmentation]
+        return coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
+    if isinstance(segmentation["counts"], list):
+        return coco_mask.frPyObjects(segmentation, height, width)
+    return segmentation
 
 
 def moved_box(box: np.ndarray, matrix: np.ndarray) -> np.ndarray:
@@ -75,7 +79,7 @@ def visible_part(
     if isinstance(segmentation, dict):
         return _visible_pixels(decode(segmentation, height, width), matrix, window)
     moved = [_moved(p, matrix) for p in segmentation]
-    clipped = [(_clipped(p, window), p) for p in moved]
+    clipped = [(clip_polygon(p, window), p) for p in moved]
     clipped = [(c, whole) for c, whole in clipped if len(c) and _area(c) > MIN_AREA]
     if not clipped:
         return Visible(np.zeros(4, np.float32), 0.0)
@@ -115,7 +119,7 @@ def box_mask(
         return _sampled(mask, matrix, corner[0] + steps * size[0], corner[1] + steps * size[1])
     polygons = [(_moved(p, matrix) - corner) * (side / size) for p in segmentation]
     # Clipping bounds the coordinates: the rasteriser's time and memory grow with the outline.
-    polygons = [_clipped(p, (side, side)) for p in polygons]
+    polygons = [clip_polygon(p, (side, side)) for p in polygons]
     flat = [p[:, ::-1].reshape(-1) for p in polygons if len(p) >= 3]
     if not flat:
         return np.zeros((side, side), np.uint8)
@@ -132,8 +136,8 @@ def _area(points: np.ndarray) -> float:
     return polygon_area(points.reshape(-1))
 
 
-def _clipped(points: np.ndarray, window: Tuple[int, int]) -> np.ndarray:
-    """The polygon [n, 2] inside (0, 0)..window, by Sutherland and Hodgman; [m, 2], m may be 0.
+def clip_polygon(points: np.ndarray, window: Tuple[int, int]) -> np.ndarray:
+    """The polygon [n, 2] yx inside (0, 0)..window, by Sutherland and Hodgman; [m, 2], m may be 0.
 
     Parts of a concave polygon stay joined by edges along the window's border, which have no area.
     """
