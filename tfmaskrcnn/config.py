@@ -83,7 +83,9 @@ class ScheduleConfig(Section):
 class TrainConfig(Section):
     """The training run."""
 
-    batch_size: Count = 16
+    batch_size: Count = 16  # images an update, over all devices and workers together
+    # mirrored: all GPUs of one machine; multi_worker: the processes that TF_CONFIG lists.
+    strategy: Literal["none", "mirrored", "multi_worker"] = "none"
     epochs: Count = 12
     seed: int = Field(0, ge=0)
     # A run folder or weights file to start from; classes of another name start at random.

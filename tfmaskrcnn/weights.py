@@ -10,6 +10,7 @@ from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Uni
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from tfmaskrcnn import compat
 from tfmaskrcnn.errors import InputError
@@ -159,7 +160,8 @@ def load_weights(
     arrays = {name: np.asarray(array) for name, array in arrays.items()}
     _check(what, arrays, variables)
     for name, variable in variables.items():
-        variable.assign(np.asarray(arrays[name]).astype(variable.numpy().dtype))
+        # Not by `variable.numpy()`: of many workers it would wait for the others.
+        variable.assign(arrays[name].astype(tf.as_dtype(variable.dtype).as_numpy_dtype))
 
 
 def _check(what: str, arrays: Mapping[str, np.ndarray], variables: Mapping[str, object]) -> None:

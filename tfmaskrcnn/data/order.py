@@ -1,6 +1,6 @@
 """The order of the images of each epoch: a pure function of the seed and the epoch."""
 
-from typing import Optional
+from typing import Callable, List, Optional
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +10,12 @@ _TICKS = 1
 
 
 def shuffled(
-    count: int, seed: int, start_epoch: int, skipped: int, ends: Optional[np.ndarray] = None
+    count: int,
+    seed: int,
+    start_epoch: int,
+    skipped: int,
+    ends: Optional[np.ndarray] = None,
+    wanted: Optional[Callable] = None,
 ) -> tf.data.Dataset:
     """(epoch, position, index) of each image in a new order at every iteration.
 
@@ -23,6 +28,7 @@ def shuffled(
             and occurs as often as ticks fall on that part; the ticks are 1 apart and begin
             elsewhere in each epoch. So a part of the length 2.3 has two or three (systematic
             sampling). None shows each image once.
+        wanted: from a position, scalar int64, to whether it is shown; None shows all.
     """
     counter = _EpochCounter(start_epoch)
     epochs = tf.data.Dataset.from_generator(
@@ -37,7 +43,8 @@ def shuffled(
             index = tf.random.experimental.index_shuffle(p, key, count - 1)
             return epoch, p, index if ends is None else _image_at(index, first, ends)
 
-        return tf.data.Dataset.range(skipped, count).map(element)
+        positions = tf.data.Dataset.range(skipped, count)
+        return (positions.filter(wanted) if wanted else positions).map(element)
 
     return epochs.flat_map(order)
 
@@ -64,3 +71,13 @@ class _EpochCounter:
 def int32(value: int) -> int:
     """A number that is equal for equal `value` and fits an int32 tensor."""
     return int(value) & 0x7FFFFFFF
+
+
+def own_seed(seed: int, epoch: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
+    """[2] int32, of the image at this place of an epoch in a run of seed `seed`."""
+    return tf.random.fold_in(tf.stack([int32(seed), epoch]), tf.cast(position, tf.int32))
+
+
+def sample_seeds(own: tf.Tensor) -> List[tf.Tensor]:
+    """Four [2] int32 of an `own_seed`: geometry, colour, order of objects, the model's draws."""
+    return tf.unstack(tf.random.split(own, 4), num=4)

@@ -14,9 +14,10 @@ from tfmaskrcnn.data.copy_paste import Paster
 from tfmaskrcnn.data.instances import padded_instances
 from tfmaskrcnn.data.keypoints import check_keypoint_names, moved_keypoints, padded_rows
 from tfmaskrcnn.data.moving import MovingReader, call
-from tfmaskrcnn.data.order import int32, shuffled
+from tfmaskrcnn.data.order import own_seed, sample_seeds, shuffled
 from tfmaskrcnn.data.sampler import announce, epoch_length, part_ends
 from tfmaskrcnn.data.segmentation import MASK_SIDE
+from tfmaskrcnn.data.sharding import Share, cut, padded_alike, size_function
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.ops import images
 from tfmaskrcnn.ops.placement import image_offset
@@ -61,6 +62,7 @@ def from_records(
     start_epoch: int = 0,
     start_step: int = 0,
     transform: Optional[Function] = None,
+    share: Optional[Share] = None,
 ) -> tf.data.Dataset:
     """Batches of dictionaries; every element a pure function of the seed, epoch and position.
 
@@ -82,9 +84,12 @@ def from_records(
         start_epoch: epoch of the first iteration (to resume).
         start_step: batches of each epoch that are left out, unread.
         transform: augmentation of your own, see `bridge`; instead of `augment.function`.
+        share: of each training batch, which rows to read, and into how many elements of the data
+            set to cut them; None reads all, in one element.
 
     Returns:
-        The data set, with a length, and an attribute `image_names` (image id -> file name).
+        The data set, with a length, and an attribute `image_names` (image id -> file name). Of a
+        share it goes on with the next epoch without an end.
 
     Raises:
         InputError: classes, sizes or the number of images do not fit the configuration.
@@ -94,23 +99,47 @@ def from_records(
     count = epoch_length(data, config) if training else len(data.records)
     if training:
         announce(data, config)
-        skipped, ends = start_step * batch_size, part_ends(data, config)
-        positions = shuffled(count, config.train.seed, start_epoch, skipped, ends)
+        order = count, config.train.seed, start_epoch, start_step * batch_size
+        order += (part_ends(data, config),)
+        positions = shuffled(*order, share.holds if share else None)
     else:
         positions = tf.data.Dataset.range(count).map(lambda p: (tf.constant(0), p, p))
     samples = positions.map(
         _sample_function(data, config, training, transform), tf.data.AUTOTUNE, deterministic=True
     )
-    batches = samples.padded_batch(batch_size, drop_remainder=training)
+    rows = share.rows if share else batch_size
+    batches = samples.padded_batch(rows, drop_remainder=training)
     length = count // batch_size - start_step if training else -(-count // batch_size)
+    # A share may be whole in the last batch, though that is not.
+    batches = batches.take(length) if share else batches
     batches = batches.apply(tf.data.experimental.assert_cardinality(length))
+    if share:
+        batches = _of_share(batches, share, data, config, order)
+    batches = _ahead(batches, _PREFETCH * (share.replicas if share else 1))
+    batches.image_names = {r.image_id: r.file_name for r in data.records}
+    return batches
+
+
+def _ahead(batches: tf.data.Dataset, count: int) -> tf.data.Dataset:
+    """The same batches, `count` of them made ahead, always in the same order."""
     options = tf.data.Options()
     options.deterministic = True
     policy = tf.data.experimental.AutoShardPolicy.DATA  # the source is no list of files
     options.experimental_distribute.auto_shard_policy = policy
-    batches = batches.prefetch(_PREFETCH).with_options(options)
-    batches.image_names = {r.image_id: r.file_name for r in data.records}
-    return batches
+    return batches.prefetch(count).with_options(options)
+
+
+def _of_share(batches, share: Share, data: CocoData, config: Config, order) -> tf.data.Dataset:
+    """Without an end: the batches of a share's rows, padded like the global ones, and cut."""
+    if share.rows < share.batch_size and not _static_size(config, training=True):
+        if config.data.augment.function:
+            raise InputError(
+                "augment.function may change the size of images that other workers read; set "
+                "input.fixed_size or augment.crop to train with several workers."
+            )
+        size = size_function(data, config)
+        batches = padded_alike(batches, shuffled(*order), size, share.batch_size)
+    return cut(batches, share).repeat()
 
 
 def _check(data: CocoData, config: Config, training: bool) -> None:
@@ -176,10 +205,8 @@ def _sample_function(
         return _instances(reader.record(*objects), config, matrix, size, order)
 
     def sample(epoch, position, index):
-        seed = tf.random.fold_in(
-            tf.stack([int32(config.train.seed), epoch]), tf.cast(position, tf.int32)
-        )
-        seeds = tf.unstack(tf.random.split(seed, 4), num=4)
+        seed = own_seed(config.train.seed, epoch, position)
+        seeds = sample_seeds(seed)
         moved = reader.moved(index, seeds[0])
         geometry, image = moved.geometry, moved.image
         order = tf.argsort(tf.random.stateless_uniform(tf.shape(moved.crowd), seeds[2]))
