@@ -84,8 +84,7 @@ def from_records(
         start_epoch: epoch of the first iteration (to resume).
         start_step: batches of each epoch that are left out, unread.
         transform: augmentation of your own, see `bridge`; instead of `augment.function`.
-        share: of each training batch, which rows to read, and into how many elements of the data
-            set to cut them; None reads all, in one element.
+        share: of each training batch, the rows to read and how to cut them; None reads all.
 
     Returns:
         The data set, with a length, and an attribute `image_names` (image id -> file name). Of a
@@ -99,8 +98,8 @@ def from_records(
     count = epoch_length(data, config) if training else len(data.records)
     if training:
         announce(data, config)
-        order = count, config.train.seed, start_epoch, start_step * batch_size
-        order += (part_ends(data, config),)
+        skipped, ends = start_step * batch_size, part_ends(data, config)
+        order = count, config.train.seed, start_epoch, skipped, ends
         positions = shuffled(*order, share.holds if share else None)
     else:
         positions = tf.data.Dataset.range(count).map(lambda p: (tf.constant(0), p, p))
@@ -110,23 +109,22 @@ def from_records(
     rows = share.rows if share else batch_size
     batches = samples.padded_batch(rows, drop_remainder=training)
     length = count // batch_size - start_step if training else -(-count // batch_size)
-    # A share may be whole in the last batch, though that is not.
-    batches = batches.take(length) if share else batches
+    batches = batches.take(length)  # a share may be whole in the last batch, though that is not
     batches = batches.apply(tf.data.experimental.assert_cardinality(length))
     if share:
         batches = _of_share(batches, share, data, config, order)
-    batches = _ahead(batches, _PREFETCH * (share.replicas if share else 1))
-    batches.image_names = {r.image_id: r.file_name for r in data.records}
-    return batches
+    return _ahead(batches, data, share)
 
 
-def _ahead(batches: tf.data.Dataset, count: int) -> tf.data.Dataset:
-    """The same batches, `count` of them made ahead, always in the same order."""
+def _ahead(batches: tf.data.Dataset, data: CocoData, share: Optional[Share]) -> tf.data.Dataset:
+    """The same batches, some made ahead, always in the same order, with the names of images."""
     options = tf.data.Options()
     options.deterministic = True
     policy = tf.data.experimental.AutoShardPolicy.DATA  # the source is no list of files
     options.experimental_distribute.auto_shard_policy = policy
-    return batches.prefetch(count).with_options(options)
+    batches = batches.prefetch(_PREFETCH * (share.replicas if share else 1)).with_options(options)
+    batches.image_names = {r.image_id: r.file_name for r in data.records}
+    return batches
 
 
 def _of_share(batches, share: Share, data: CocoData, config: Config, order) -> tf.data.Dataset:
