@@ -100,6 +100,30 @@ def loss_scaling(optimizer):
     return module.LossScaleOptimizer(optimizer)
 
 
+def check_multi_worker() -> None:
+    """Fail loudly if `fit` of several workers cannot be what it was tested to be.
+
+    `training.TrainableModel` replaces a private method of Keras 3.
+    """
+    if KERAS3 and not hasattr(keras.Model, "_maybe_symbolic_build"):
+        raise NotImplementedError(
+            f"Keras {keras.__version__} has no Model._maybe_symbolic_build, which training with "
+            "several workers has to replace; Keras 3.15 has it."
+        )
+
+
+def step_result(value: tf.Tensor) -> tf.Tensor:
+    """A mean's scalar result as `train_step` has to return it to Keras.
+
+    Of several workers Keras 3 averages the results along an axis that a scalar has not, and Keras 2
+    sums them, though a mean's result is that of all workers already.
+    """
+    strategy = tf.distribute.get_strategy()
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return value
+    return tf.reshape(value, [1]) if KERAS3 else value / strategy.num_replicas_in_sync
+
+
 def scale_loss(optimizer, loss):
     """`loss` times the loss scale of a `LossScaleOptimizer`; unchanged for any other optimizer."""
     if hasattr(optimizer, "scale_loss"):  # Keras 3

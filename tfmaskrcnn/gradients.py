@@ -37,6 +37,11 @@ def rules_of(optimizer) -> GradientRules:
     return rules or GradientRules()
 
 
+def num_replicas() -> int:
+    """Replicas of the `tf.distribute` strategy in whose scope or step this is called."""
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
 def all_reduce_sum(value):
     """Sum over the replicas of a `tf.distribute` strategy; `value` itself on one device."""
     context = tf.distribute.get_replica_context()

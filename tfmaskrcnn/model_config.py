@@ -92,8 +92,8 @@ BackboneName = Literal[
 
 # Before the name of a model of `keras.applications`, such as "keras.EfficientNetB0".
 KERAS_PREFIX = "keras."
-# none: a bias alone; frozen_bn: fixed statistics and scale; bn: trained batch normalisation,
-# sync_bn over the batches of all replicas together; gn: group norm of 32 groups.
+# none: a bias alone; frozen_bn: fixed statistics and scale; bn and sync_bn: batch normalisation
+# that is trained, over the batches of all replicas together; gn: group norm of 32 groups.
 Norm = Literal["none", "frozen_bn", "bn", "sync_bn", "gn"]
 
 

@@ -119,12 +119,19 @@ class TrainableModel(keras.Model):
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         for name, value in {"loss": tf.add_n(list(each.values())), **each}.items():
             self.loss_means[name].update_state(value * replicas)
-        return {name: mean.result() for name, mean in self.loss_means.items()}
+        return {n: compat.step_result(mean.result()) for n, mean in self.loss_means.items()}
 
     @property
     def metrics(self):
         """The loss means, reset by Keras at each epoch."""
         return list(self.loss_means.values())
+
+    def _maybe_symbolic_build(self, *args, **kwargs):
+        """Nothing: all variables exist.
+
+        Keras 3 calls it under a strategy to make variables out of a batch, which it then fails to
+        reduce over workers because ours is a dict, and which is lost to training.
+        """
 
     def fit(self, x=None, **kwargs):
         """`keras.Model.fit`; bad data and a non-finite loss end in one sentence that names them."""

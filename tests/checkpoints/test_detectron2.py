@@ -121,7 +121,7 @@ def test_training_with_adaptive_sampling_is_refused(model, pyramid):
 
 def test_something_else_is_refused(state_dict):
     with pytest.raises(mr.InputError, match="no Mask R-CNN of Detectron2"):
-        mr.from_checkpoint({"conv1.weight": np.zeros([64, 3, 7, 7])}, source="detectron2")
+        mr.from_checkpoint({"features.0.weight": np.zeros([64, 3, 7, 7])}, source="detectron2")
     other = {**state_dict, "roi_heads.mask_refiner.weight": np.zeros([1])}
     with pytest.raises(mr.InputError, match=r"1 not used \(roi_heads\.mask_refiner"):
         mr.from_checkpoint(other, source="detectron2")

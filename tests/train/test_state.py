@@ -219,8 +219,8 @@ def test_a_state_of_another_network_is_refused(saved, tmp_path):
         load_state(path, compiled(hidden=5), CONFIG)
     with np.load(path) as file:
         arrays = dict(file)
-    arrays["weights/late/kernel"] = arrays.pop("weights/last/kernel")
     about = json.loads(str(arrays.pop("about")))
+    arrays["weights/late/kernel"] = arrays.pop("weights/last/kernel")
     about["checksum"] = state._checksum(arrays)
     arrays["about"] = np.array(json.dumps(about))
     np.savez(tmp_path / "renamed.npz", **arrays)
@@ -267,14 +267,14 @@ def test_a_file_that_is_no_state_is_named(tmp_path, about):
 def test_a_failure_while_writing_leaves_the_former_state(saved, tmp_path, monkeypatch):
     path, expected = saved
 
-    def broken(file, **arrays):
+    def broken(file, array, **options):
         file.write(b"half a file")
         raise OSError(28, "No space left on device")
 
     def refused(source, target):
         raise OSError(5, "Input/output error")
 
-    for place, name, function in ((np, "savez", broken), (os, "replace", refused)):
+    for place, name, function in ((np.lib.format, "write_array", broken), (os, "replace", refused)):
         with monkeypatch.context() as patch:
             patch.setattr(place, name, function)
             with pytest.raises(InputError, match="Cannot write .*state.npz"):

@@ -2,5 +2,6 @@
 
 from tfmaskrcnn.train.loop import Run, train
 from tfmaskrcnn.train.optimizers import make_optimizer
+from tfmaskrcnn.train.progress import Speed
 
-__all__ = ["Run", "make_optimizer", "train"]
+__all__ = ["Run", "Speed", "make_optimizer", "train"]
