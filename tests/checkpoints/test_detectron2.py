@@ -85,7 +85,7 @@ def test_proposals_are_detectron2s_in_its_order(golden, model, rpn, size):
 
 def test_box_head_is_detectron2s_on_its_proposals(golden, model, pyramid):
     rois = tf.constant(golden["proposals"][None, :100, YXYX])
-    features = model.roi_features(build_atlas(pyramid), rois, 7)
+    features = model.roi_features(build_atlas(pyramid, inference=True), rois, 7)
     expected = golden["roi_features"]  # with as many samples as the bins cover pixels
     thin = features[0].numpy().transpose(0, 3, 1, 2)[: len(expected), :: 2 * CHANNEL_STEP]
     np.testing.assert_allclose(thin, expected, atol=3e-4)
@@ -112,11 +112,8 @@ def test_detections_are_detectron2s(golden, model, batch, size):
 
 
 def test_training_with_adaptive_sampling_is_refused(model, pyramid):
-    with tf.GradientTape() as tape:
-        tape.watch(pyramid["p2"])
-        features = model.roi_features(build_atlas(pyramid), tf.zeros([1, 1, 4]), 7)
     with pytest.raises(mr.InputError, match="sampling_ratio 0 is for inference"):
-        tape.gradient(features, pyramid["p2"])
+        model.roi_features(build_atlas(pyramid), tf.zeros([1, 1, 4]), 7)
 
 
 def test_something_else_is_refused(state_dict):
