@@ -179,6 +179,12 @@ class MaskRCNN(TrainableModel):
 
     # Training.
 
+    def compile(self, optimizer="sgd", **kwargs):
+        """As `TrainableModel.compile`; adaptive RoIAlign has no gradient and is refused."""
+        if self.config.roi.sampling_ratio == 0:
+            raise InputError("roi.sampling_ratio 0 is for inference; set it to 2 to train.")
+        super().compile(optimizer, **kwargs)
+
     def loss_terms(self, batch: Dict[str, tf.Tensor], training: bool) -> Dict[str, LossTerm]:
         """The losses of a batch as sums and counts (section 3: L_cls + L_box + L_mask)."""
         truth, seeds = ground_truth_of(batch), batch["seed"]

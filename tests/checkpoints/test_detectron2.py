@@ -112,8 +112,12 @@ def test_detections_are_detectron2s(golden, model, batch, size):
 
 
 def test_training_with_adaptive_sampling_is_refused(model, pyramid):
-    with pytest.raises(mr.InputError, match="sampling_ratio 0 is for inference"):
-        model.roi_features(build_atlas(pyramid), tf.zeros([1, 1, 4]), 7)
+    for train in (
+        lambda: model.compile("sgd"),
+        lambda: model.roi_features(build_atlas(pyramid), tf.zeros([1, 1, 4]), 7),
+    ):
+        with pytest.raises(mr.InputError, match="sampling_ratio 0 is for inference"):
+            train()
 
 
 def test_something_else_is_refused(state_dict):
