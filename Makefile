@@ -7,9 +7,11 @@ STACK ?= $(shell $(PYTHON) -c "import sys; print('a' if sys.version_info < (3, 1
 VENV ?= .venv-$(STACK)
 BIN := $(VENV)/bin
 ONLY_a := ,addons,serving
-EXTRAS := efficientnet,dev$(ONLY_$(STACK))
+EXTRAS := efficientnet,onnx,dev$(ONLY_$(STACK))
 READY := $(VENV)/.ready
 TESTS ?=
+# Test files at a time; a worker takes some 3 GB.
+WORKERS ?= 2
 # What `make test-trt` exports and converts with.
 PYTHON_A ?= python3.11
 PYTHON_B ?= python3.11
@@ -24,15 +26,16 @@ demo: $(READY)
 	$(BIN)/python examples/demo.py
 
 test: $(READY)
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
-# The real TF-TRT, without a GPU: some 1.9 GB to download, 5 GB on disk.
+# The real TF-TRT, without a GPU: some 1.9 GB to download, 5 GB on disk. PYTHON_C=path/to/python3.10
+# where `python3.10` does not start one.
 trt-env: .venv-trt/.ready
 
 test-trt: .venv-trt/.ready
 	$(MAKE) STACK=a VENV=.venv-a PYTHON=$(PYTHON_A) .venv-a/.ready
 	$(MAKE) STACK=b VENV=.venv-b PYTHON=$(PYTHON_B) .venv-b/.ready
-	.venv-trt/bin/python -m pytest tests/export/test_tf_trt_segmentation.py
+	.venv-trt/bin/python -m pytest --noconftest tests/export/test_tf_trt_segmentation.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -1,7 +1,7 @@
 """Write a SavedModel as ONNX: `python export/onnx.py SAVED_MODEL FILE.onnx --images FOLDER`.
 
 For GPUs without TF-TRT: TensorRT 10 and ONNX Runtime read the file. With images it is compared with
-the SavedModel in ONNX Runtime on the CPU. Needs `pip install -r export/requirements-onnx.txt`.
+the SavedModel in ONNX Runtime on the CPU. Needs the extra `onnx`.
 """
 
 import os

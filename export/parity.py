@@ -12,7 +12,7 @@ import importlib
 import json
 import os
 import sys
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -35,7 +35,28 @@ from tfmaskrcnn.sources import find_images, is_saved_model, open_source
 SAME_IOU = 0.5
 # Which module reads a file by its ending; each has `predictor(path)`.
 READERS = {".onnx": "tfmaskrcnn.portable.onnx", ".tflite": "tfmaskrcnn.portable.tflite"}
-COLUMNS = ("found", "matched", "box px", "score", "mask", "mask IoU", "box AP", "mask AP")
+
+
+class Column(NamedTuple):
+    """Of the table."""
+
+    head: str
+    key: str  # of a row of `measure`
+    form: str
+
+
+COLUMNS = (
+    Column("found", "found", "d"),
+    Column("matched", "matched", "d"),
+    Column("box px", "box", ".1e"),
+    Column("score", "score", ".1e"),
+    Column("mask", "mask", ".1e"),
+    Column("mask IoU", "mask_iou", ".4f"),
+    Column("keypoint px", "keypoint", ".1e"),
+    Column("box AP", "box_ap", ".3f"),
+    Column("mask AP", "mask_ap", ".3f"),
+    Column("keypoint AP", "keypoint_ap", ".3f"),
+)
 
 Predict = Callable[[List[np.ndarray]], List[Instances]]
 
@@ -48,8 +69,9 @@ class Difference:
     matched: int  # of the first one's, those with one of the same class here at IoU >= 0.5
     box: float  # largest distance of matched corners, pixels of the image
     score: float  # largest distance of matched scores
-    mask: float  # largest distance of matched mask probabilities
+    mask: float  # largest distance of matched mask probabilities, 0 of RLE and bitmaps
     mask_iou: float  # least IoU of matched masks that cover more than nothing, pasted
+    keypoint: float  # largest distance of matched keypoints, pixels of the image
 
 
 def parser() -> argparse.ArgumentParser:
@@ -120,15 +142,18 @@ def config_of(path: str) -> ModelConfig:
 
 def compare(expected: Sequence[Instances], found: Sequence[Instances]) -> Difference:
     """`found` against `expected`, image by image."""
-    boxes, scores, masks, overlaps = [], [], [], []
+    boxes, scores, masks, overlaps, keypoints = [], [], [], [], []
     for one, other in zip(expected, found):
         rows, columns = match(one, other)
         boxes += np.abs(one.boxes[rows] - other.boxes[columns]).max(axis=1, initial=0).tolist()
         scores += np.abs(one.scores[rows] - other.scores[columns]).tolist()
         one, other = one[rows], other[columns]
-        if len(one) and one.mask_probabilities is not None:
-            distance = np.abs(one.mask_probabilities - other.mask_probabilities)
-            masks += distance.max(axis=(1, 2)).tolist()
+        if len(one) and one.keypoints is not None and other.keypoints is not None:
+            keypoints.append(np.abs(one.keypoints - other.keypoints)[..., :2].max())
+        probabilities = one.mask_probabilities, other.mask_probabilities
+        if len(one) and all(part is not None for part in probabilities):  # else RLE or bitmaps
+            masks += np.abs(np.subtract(*probabilities)).max(axis=(1, 2)).tolist()
+        if len(one) and one.has_masks and other.has_masks:
             union = (one.masks | other.masks).sum(axis=(1, 2))
             both = (one.masks & other.masks).sum(axis=(1, 2))
             overlaps += (both[union > 0] / union[union > 0]).tolist()
@@ -139,6 +164,7 @@ def compare(expected: Sequence[Instances], found: Sequence[Instances]) -> Differ
         score=max(scores, default=0.0),
         mask=max(masks, default=0.0),
         mask_iou=min(overlaps, default=1.0),
+        keypoint=float(max(keypoints, default=0.0)),
     )
 
 
@@ -191,7 +217,10 @@ def _precision(found: Sequence[Instances], args, config) -> Dict[str, float]:
         limit=args.limit,
         channels=config.input.channels,
     )
-    return {"box_ap": result.boxes["AP"], "mask_ap": result.masks["AP"]}
+    precision = {"box_ap": result.boxes["AP"], "mask_ap": result.masks["AP"]}
+    if result.keypoints:
+        precision["keypoint_ap"] = result.keypoints["AP"]
+    return precision
 
 
 def _size(text: Optional[str]) -> Optional[Tuple[int, int]]:
@@ -207,14 +236,13 @@ def table(result: Dict[str, Any]) -> str:
     """The numbers as text for a terminal: largest differences, AP where there is a COCO JSON."""
     rows, width = result["rows"], max(len(row["artefact"]) for row in result["rows"])
     title = f"{result['images']} images, {result['expected']} detections of {rows[0]['artefact']}"
-    columns = COLUMNS if "box_ap" in rows[0] else COLUMNS[:-2]
-    lines = [title, "", f"  {'':{width}}" + "".join(f"{name:>10}" for name in columns)]
+    columns = [column for column in COLUMNS if column.key in rows[0]]
+    if not any(row["keypoint"] for row in rows):
+        columns = [column for column in columns if column.key != "keypoint"]
+    lines = [title, "", f"  {'':{width}}" + "".join(f"{column.head:>12}" for column in columns)]
     for row in rows:
-        texts = [f"{row['found']}", f"{row['matched']}"]
-        texts += [f"{row[name]:.1e}" for name in ("box", "score", "mask")]
-        texts.append(f"{row['mask_iou']:.4f}")
-        texts += [f"{row[name]:.3f}" for name in ("box_ap", "mask_ap") if name in row]
-        lines.append(f"  {row['artefact']:{width}}" + "".join(f"{text:>10}" for text in texts))
+        texts = [f"{row[column.key]:{column.form}}" for column in columns]
+        lines.append(f"  {row['artefact']:{width}}" + "".join(f"{text:>12}" for text in texts))
     return "\n".join(lines)
 
 

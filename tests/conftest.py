@@ -9,6 +9,12 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
+def pytest_collection_modifyitems(items):
+    """Files with slow tests first: one that came last would keep a worker busy alone."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _models_of_a_module_are_freed():
     # They hang in cycles, and Python does not see the gigabytes that TensorFlow keeps for them.

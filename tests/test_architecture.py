@@ -14,14 +14,16 @@ SOURCES = sorted([*(ROOT / PACKAGE).rglob("*.py"), *(ROOT / "export").rglob("*.p
 RANKS = {
     **dict.fromkeys(["config", "model_config", "config_files", "structures", "compat"], 0),
     **dict.fromkeys(["section", "keypoint_config", "person_keypoints"], 0),
-    **dict.fromkeys(["errors", "files", "quiet", "versions"], 0),
+    **dict.fromkeys(["errors", "files", "quiet", "tables", "versions"], 0),
     "ops": 1,
     **dict.fromkeys(["layers", "losses", "instances", "prediction", "weights", "gradients"], 2),
-    **dict.fromkeys(["proposals", "detections", "served"], 2),
+    **dict.fromkeys(["proposals", "detections", "served", "ema"], 2),
     **dict.fromkeys(["training", "model"], 3),
-    **dict.fromkeys(["data", "evaluation", "strokes", "drawing", "visualize"], 4),
+    **dict.fromkeys(["data", "evaluation", "strokes", "drawing"], 4),
+    **dict.fromkeys(["visualize", "visualize_batch"], 4),
     **dict.fromkeys(["train", "checkpoints", "serving", "portable"], 5),
-    **dict.fromkeys(["cli", "cli_arguments", "cli_export", "cli_portable", "command"], 6),
+    **dict.fromkeys(["cli", "cli_arguments", "cli_check", "cli_data", "cli_export"], 6),
+    **dict.fromkeys(["cli_portable", "cli_rate", "cli_show", "command"], 6),
     **dict.fromkeys(["__main__", "sources", "export"], 6),
 }
 # What reads data or judges results knows nothing of the model.
@@ -31,6 +33,7 @@ APART_FROM_THE_MODEL = {
     "strokes": set(),
     "drawing": {"strokes"},
     "visualize": {"instances", "data", "drawing"},
+    "visualize_batch": {"drawing", "visualize"},
 }
 # These are copied to the machine that measures, alone.
 STANDALONE = ["tf_trt.py", "tf_trt_graph.py", "tf_trt_preflight.py"]

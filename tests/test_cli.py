@@ -26,7 +26,10 @@ WITHOUT_KERAS = (
 )
 NOISE = ("W0000", "I0000", "E0000", "op_level_cost_estimator", "Traceback", "Warning", "oneDNN")
 COMMANDS = {
-    "train": ["CONFIG", "--out", "--resume", "--set"],
+    "check-data": ["JSON", "IMAGES", "--other", "--html", "--fix", "--limit", "--list", "--set"],
+    "show-data": ["CONFIG", "--out", "--num", "--split", "--set"],
+    "train": ["CONFIG", "--out", "--resume", "--limit", "--set"],
+    "find-rate": ["CONFIG", "--out", "--steps", "--set"],
     "evaluate": [
         "MODEL",
         "--json",
@@ -38,6 +41,8 @@ COMMANDS = {
     ],
     "predict": ["MODEL", "INPUT", "--out", "--threshold", "--batch-size"],
     "export": ["RUN", "FOLDER", "--masks", "--classes", "--precision", "--on-error", "--set"],
+    "import-data": ["SOURCE", "OUT.json", "--images", "--classes", "--attribute", "--split"],
+    "write-tfrecord": ["JSON", "IMAGES", "--shards", "--workers", "--skip-invalid"],
     "info": ["MODEL"],
 }
 
@@ -75,11 +80,11 @@ def write_config(path, folder, *overrides):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A run of one epoch and its export: `config`, `run`, `saved`, and the finished `process`."""
+    """A trial of one epoch and its export: `config`, `run`, `saved`, and the finished `process`."""
     folder = tmp_path_factory.mktemp("cli")
     config = write_config(folder / "config.yaml", folder, "train.epochs=1")
     run, saved = str(folder / "run"), str(folder / "exported" / "1")
-    process = finished("-m", "tfmaskrcnn", "train", config, "--out", run)
+    process = finished("-m", "tfmaskrcnn", "train", config, "--out", run, "--limit", "4")
     assert process.returncode == 0, process.stderr
     assert main(["export", run, saved]) == 0
     return types.SimpleNamespace(
@@ -282,7 +287,7 @@ def test_help_and_version_are_there_at_once():
     imported += "finally: print('tensorflow' in sys.modules)"
     helped, version = finished("-c", imported, "--help"), finished("-c", imported, "--version")
     assert helped.returncode == version.returncode == 0
-    assert not [name for name in COMMANDS if f"  {name}  " not in helped.stdout]
+    assert not [name for name in COMMANDS if f"\n    {name}" not in helped.stdout]
     assert version.stdout == f"tfmaskrcnn {tfmaskrcnn.__version__}\nFalse\n"
     assert helped.stdout.endswith("\nFalse\n")
 

@@ -14,6 +14,7 @@ from tiny import tiny_config, tiny_data
 import tfmaskrcnn as mr
 from tfmaskrcnn.cli import main
 from tfmaskrcnn.config_files import save_config
+from tfmaskrcnn.files import DiskFull
 from tfmaskrcnn.weights import save_weights
 
 NAMES = ("class_names=[circle, square, triangle]", "category_ids=[1, 2, 3]")
@@ -118,7 +119,7 @@ def test_a_wrong_configuration(train, no_model, tmp_path, text, expected):
         ("train.learning_rate=fast", "train.learning_rate: .*'fast'"),
         ("data.train_json=null", "data.train_json is not set"),
         ("model.num_classes=7", "3 categories .*num_classes is 7"),
-        ("model.class_names=[a, b, c]", "does not know the categories of .*: circle"),
+        ("model.class_names=[a, b, c]", "class 1 is .circle., but model.class_names says .a."),
         ("train.batch_size=16", "2 images, less than one batch"),
     ],
 )
@@ -238,6 +239,15 @@ def test_a_folder_that_holds_a_run(given, train, no_model, tmp_path):
     (tmp_path / "empty").mkdir()
     error = train(out=tmp_path / "empty", options=["--resume"])
     assert re.search("empty holds no run to resume", error)
+
+
+def test_a_disk_that_is_full_when_a_state_is_saved(given, train, monkeypatch):
+    def full(*_):
+        raise DiskFull("Cannot write 0000000002.npz: the disk is full, 9.0 MB are free.")
+
+    monkeypatch.setattr("tfmaskrcnn.train.loop.train", full)
+    error = train(out=given / "run", options=["--resume"])
+    assert re.search("is full, .*The states in .*run/states are whole: make room .*--resume", error)
 
 
 def test_weights_of_another_number_of_classes(given, refused, train, tmp_path):

@@ -255,3 +255,15 @@ def test_every_experiments_file_loads():
     # Recursive, so that a new folder of experiments is not forgotten.
     for path in sorted(glob.glob(os.path.join(CONFIGS, "**", "*.yaml"), recursive=True)):
         assert isinstance(load_config(path), Config), path
+
+
+def test_a_batch_divides_into_its_parts():
+    assert "batch_size 6 does not divide into 4 equal parts" in complaint(
+        None, ["train.batch_size=6", "train.accumulate=4"]
+    )
+
+
+def test_xla_and_synchronised_norms_do_not_go_together():
+    load_config(None, ["train.xla=true", "mask_head.norm=bn"])
+    both = ["train.xla=true", "mask_head.norm=sync_bn"]
+    assert "in which sync_bn cannot" in complaint(None, both)

@@ -1,10 +1,21 @@
+import errno
+import gc
 import os
+import types
 
+import numpy as np
 import pytest
 
 from tfmaskrcnn import files
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.files import replaced, writable_folder
+from tfmaskrcnn.files import (
+    DiskFull,
+    not_vital,
+    remove_leftovers,
+    replaced,
+    save_arrays,
+    writable_folder,
+)
 
 
 @pytest.fixture
@@ -52,10 +63,53 @@ def test_an_error_leaves_the_former_file_and_nothing_else(path, error):
     assert only_former(path)
 
 
-def test_a_full_disk_is_a_sentence_and_leaves_the_former_file(path):
-    with pytest.raises(InputError, match="file.bin: No space left on device"), replaced(path):
-        raise OSError(28, "No space left on device")
+@pytest.mark.parametrize(
+    "number, what", [(errno.ENOSPC, "the disk is full"), (errno.EDQUOT, "the quota .* is used up")]
+)
+def test_a_full_disk_is_a_sentence_and_leaves_the_former_file(path, number, what, monkeypatch):
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda folder: types.SimpleNamespace(free=5e6))
+    wanted = f"file.bin: {what}, 80.0 MB are needed, 5.0 MB are free[.]"
+    with pytest.raises(DiskFull, match=wanted), replaced(path, size=80_000_000):
+        raise OSError(number, os.strerror(number))
+    with pytest.raises(DiskFull, match=f"file.bin: {what}, 5.0 MB are free[.]"), replaced(path):
+        raise OSError(number, os.strerror(number))
     assert only_former(path)
+
+
+def test_arrays_are_written_as_numpy_reads_them(tmp_path):
+    arrays = {"a/b": np.arange(6.0).reshape(2, 3), "c": np.array("text"), "d": np.zeros((0, 2))}
+    save_arrays(str(tmp_path / "x.npz"), arrays)
+    with np.load(tmp_path / "x.npz") as found:
+        assert found.files == list(arrays)
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(found[name], array)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux")
+def test_a_zip_file_that_finds_no_room_is_closed_without_a_word(tmp_path, monkeypatch, capsys):
+    real = open
+    monkeypatch.setattr(files, "open", lambda *a, **k: real("/dev/full", "wb"), raising=False)
+    monkeypatch.setattr(files, "_remove", lambda path: None)
+    with pytest.raises(DiskFull, match="x.npz: the disk is full, 0.8 MB are needed"):
+        save_arrays(str(tmp_path / "x.npz"), {"a": np.zeros(100_000)})
+    gc.collect()
+    assert capsys.readouterr().err == ""
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
+    for name in ("x.npz.123.tmp", "x.npz", "notes.tmp", "x.npz.123.tmp.txt"):
+        (tmp_path / name).write_text("")
+    remove_leftovers(str(tmp_path))
+    assert sorted(os.listdir(tmp_path)) == ["notes.tmp", "x.npz", "x.npz.123.tmp.txt"]
+    remove_leftovers(str(tmp_path / "nowhere"))
+
+
+def test_what_is_not_vital_leaves_a_line_in_the_log(tmp_path, caplog):
+    with not_vital(), replaced(below_a_file(tmp_path) / "curves.png"):
+        pytest.fail("the block must not run")
+    assert "curves.png: Not a directory. The run goes on without it." in caplog.text
+    with pytest.raises(RuntimeError), not_vital():
+        raise RuntimeError("a bug")
 
 
 def test_a_rename_that_fails_leaves_the_former_file(path, monkeypatch):

@@ -11,7 +11,13 @@ import pytest
 import tensorflow as tf
 
 from tfmaskrcnn import compat
-from tfmaskrcnn.gradients import GradientRules, apply_gradients, is_kernel, set_rules
+from tfmaskrcnn.gradients import (
+    GradientRules,
+    apply_gradients,
+    is_kernel,
+    rate_factors,
+    set_rules,
+)
 
 LossScaleOptimizer = (
     keras.optimizers.LossScaleOptimizer
@@ -155,6 +161,33 @@ def test_kernels_are_told_from_biases_and_norms():
     }
 
 
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
+def test_a_factor_of_the_rate_is_another_learning_rate(name):
+    start, gradients = random_case(5)
+    ours, other = dense(*start), dense(*start)
+    make = getattr(keras.optimizers, name)
+    more = {"momentum": 0.9} if name == "SGD" else {}
+    more = {"weight_decay": 0.3} if name == "AdamW" else more
+    optimizer = make(0.1, **more)
+    # The same with a rate of its own for each of the two.
+    alone = [make(0.1 * factor, **more) for factor in (0.25, 1.0)]
+    optimizer.build(ours)
+    for pair in gradients:
+        pair = [tf.constant(g, tf.float32) for g in pair]
+        apply_gradients(optimizer, pair, ours, factors=(0.25, 1.0))
+        for each, gradient, variable in zip(alone, pair, other):
+            each.apply_gradients([(gradient, variable)])
+    for found, expected in zip(values(ours), values(other)):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_the_longest_beginning_of_a_path_gives_the_factor():
+    names = ["backbone/stem/kernel", "backbone/res5/0/kernel", "backbone2/kernel", "fpn/bias"]
+    rates = {"backbone/res5": 1.0, "backbone": 0.1, "fpn/bias": 2.0}
+    assert rate_factors(names, rates) == {"backbone/stem/kernel": 0.1, "fpn/bias": 2.0}
+    assert rate_factors(names, {}) == {}
+
+
 # Loss scaling, of another name on each of the two versions of Keras.
 
 
@@ -240,6 +273,7 @@ def test_a_fixed_loss_scale_leaves_the_update_as_it_is():
 REPLICAS = """
     import keras, numpy as np, tensorflow as tf
     from tfmaskrcnn import compat
+    from tfmaskrcnn.ema import WeightAverage
     from tfmaskrcnn.gradients import GradientRules, all_reduce_sum, apply_gradients, set_rules
 
     one = tf.config.LogicalDeviceConfiguration()
@@ -277,6 +311,35 @@ REPLICAS = """
     for a, b in zip(alone, mirrored):
         np.testing.assert_allclose(a, b, atol=1e-6)
     np.testing.assert_allclose(norms, norm * 2, rtol=1e-6)
+
+    # Factors of the rate, an average of the weights, and a gradient that overflows on one replica.
+    with strategy.scope():
+        model = keras.Sequential([keras.layers.Dense(1)])
+        model.build((None, 2))
+        layer = model.layers[0]
+        layer.set_weights([np.array([[3.0], [4.0]]), np.array([5.0])])
+        optimizer = compat.loss_scaling(keras.optimizers.SGD(1.0))
+        variables = list(layer.trainable_variables)
+        optimizer.build(variables)
+        average = WeightAverage(model, 0.5)
+
+    def step(shares):
+        mine = tf.gather(shares, tf.distribute.get_replica_context().replica_id_in_sync_group)
+        gradients = [tf.ones([2, 1]) * mine, tf.ones([1]) * mine]
+        gradients = [compat.scale_loss(optimizer, g) for g in gradients]
+        apply_gradients(optimizer, gradients, variables, (0.25, 1.0))
+        average.update()
+        return compat.loss_scale(optimizer)
+
+    graph = tf.function(lambda shares: strategy.run(step, args=(shares,)))
+    for shares, kernel, scale in (([1.0, np.inf], 3.0, 2**14), ([1.0, 1.0], 2.5, 2**14)):
+        scales = strategy.experimental_local_results(graph(tf.constant(shares)))
+        assert [float(s) for s in scales] == [scale] * 2, scales
+        for copy in strategy.experimental_local_results(compat.tensor_variable(layer.kernel)):
+            np.testing.assert_allclose(copy, [[kernel], [kernel + 1]])
+    np.testing.assert_allclose(layer.get_weights()[1], [3.0])
+    for copy in strategy.experimental_local_results(list(average.averages.values())[-1]):
+        np.testing.assert_allclose(copy, [[2.55], [3.55]], rtol=1e-6)  # 0.1 of the first
 """
 
 

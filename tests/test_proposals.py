@@ -1,8 +1,14 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from golden.weights_by_name import rpn_maps
 
+from tfmaskrcnn.checkpoints.presets import TORCHVISION
+from tfmaskrcnn.config_files import parse_config
 from tfmaskrcnn.model_config import RpnConfig
+from tfmaskrcnn.ops.anchors import pyramid_anchors
 from tfmaskrcnn.proposals import select_proposals
 from tfmaskrcnn.structures import PYRAMID_LEVELS, RpnOutput
 
@@ -106,3 +112,29 @@ def test_proposals_keep_the_order_of_logits_whose_sigmoids_are_all_1_or_nearly_0
         expected = 1 / (1 + np.exp(-np.sort(logits)[::-1]))
         np.testing.assert_allclose(found.scores[0, :50], expected, rtol=1e-5)
         assert not found.scores[0, 50:].numpy().any()
+
+
+def test_of_the_same_logits_torchvision_makes_the_same_proposals_in_this_order():
+    golden = np.load(Path(__file__).parent / "golden/torchvision_proposals.npz")
+    config = parse_config({}, TORCHVISION).model
+    maps = [rpn_maps(2, (256, 320), level, seed=0) for level in range(2, 7)]
+    features = {k: logits for k, (logits, _) in zip(PYRAMID_LEVELS, maps)}
+    anchors = pyramid_anchors(features, **config.anchors.model_dump())
+    rpn = RpnOutput(
+        {k: tf.reshape(logits, [2, -1]) for k, (logits, _) in zip(PYRAMID_LEVELS, maps)},
+        {k: tf.reshape(deltas, [2, -1, 4]) for k, (_, deltas) in zip(PYRAMID_LEVELS, maps)},
+        anchors,
+    )
+    found = select_proposals(rpn, tf.constant([[213.0, 317.0], [256.0, 200.0]]), config.rpn)
+    for i in range(2):
+        expected = golden[f"proposals_{i}"][:, [1, 0, 3, 2]]
+        boxes = found.boxes[i].numpy()[found.valid[i]]
+        distances = np.abs(boxes[:, np.newaxis] - expected).max(axis=-1)  # [R, R]
+        assert boxes.shape == expected.shape == (1000, 4)
+        assert distances.min(axis=0).max() < 1e-3
+        # torchvision orders by sigmoids, in which logits that differ may be tied.
+        moved = np.flatnonzero(distances.diagonal() > 1e-3)
+        scores = found.scores[i].numpy()
+        place = distances[:, moved].argmin(axis=0)
+        np.testing.assert_allclose(scores[place], scores[moved], atol=1.2e-7)
+        assert len(moved) <= 10

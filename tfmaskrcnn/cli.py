@@ -8,18 +8,25 @@ from typing import List, Optional
 # quieten TensorFlow before it is imported.
 from tfmaskrcnn import __version__
 from tfmaskrcnn.cli_arguments import add_set, command, count, share
+from tfmaskrcnn.cli_check import add_check
+from tfmaskrcnn.cli_data import add_import_data, add_write_tfrecord
 from tfmaskrcnn.cli_export import add_export, add_info
+from tfmaskrcnn.cli_rate import add_find_rate
+from tfmaskrcnn.cli_show import add_show
 from tfmaskrcnn.command import run_command
 
 _EXAMPLES = """\
 examples:
+  tfmaskrcnn check-data train.json images --html report.html
   tfmaskrcnn train configs/finetune.yaml --out runs/cells \\
       --set data.train_json=train.json data.train_images=images \\
             data.val_json=val.json data.val_images=images
+  tfmaskrcnn find-rate configs/finetune.yaml --out runs/rate --set ...
   tfmaskrcnn evaluate runs/cells
   tfmaskrcnn predict runs/cells photos/ 'more/*.jpg' --out found
   tfmaskrcnn export runs/cells exported/1
   tfmaskrcnn info exported/1
+  tfmaskrcnn import-data via via.json train.json --images images --attribute kind
   tfmaskrcnn import-weights torchvision maskrcnn_resnet50_fpn_coco.pth runs/torchvision
 
 `tfmaskrcnn COMMAND --help` tells more about each.
@@ -34,7 +41,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
         arguments: without the program's name; None takes the process's own.
 
     Returns:
-        The exit code: 0, 2 after a wrong input, 130 after Ctrl-C, 141 if nobody reads the output.
+        The exit code: 0, 1 if `check-data` finds something wrong, 2 after a wrong input, 130 after
+        Ctrl-C, 141 if nobody reads the output.
     """
     return run_command(_parser().parse_args(arguments))
 
@@ -49,11 +57,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tfmaskrcnn {__version__}")
     parser.add_argument("--verbose", action="store_true", help="more log lines, and tracebacks")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    add_check(commands)
+    add_show(commands)
     _add_train(commands)
+    add_find_rate(commands)
     _add_evaluate(commands)
     _add_predict(commands)
     add_export(commands)
     _add_import(commands)
+    add_import_data(commands)
+    add_write_tfrecord(commands)
     add_info(commands)
     return parser
 
@@ -64,11 +77,19 @@ def _add_train(commands) -> None:
         "train",
         _train,
         "Train a model. CONFIG is a YAML file; the folder gets config.json, weights.npz (the best "
-        "epoch by AP), states/ (to resume), history.csv and curves.png.",
+        "epoch by AP), states/ (to resume), history.csv, curves.png, first_batch.png (what the "
+        "network is fed) and tensorboard/.",
     )
     parser.add_argument("config", metavar="CONFIG", help="YAML file, see configs/")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="the run's folder")
     parser.add_argument("--resume", action="store_true", help="go on with the run in FOLDER")
+    parser.add_argument(
+        "--limit",
+        type=count,
+        metavar="N",
+        help="a trial before a long run: two epochs, evaluated, on N images of each split (at "
+        "least one batch)",
+    )
     add_set(parser)
 
 
@@ -142,16 +163,36 @@ def _add_import(commands) -> None:
 
 def _train(options) -> None:
     from tfmaskrcnn.config_files import load_config
-    from tfmaskrcnn.train.loop import Run, train
+    from tfmaskrcnn.data.annotations import Fault
+    from tfmaskrcnn.errors import InputError
+    from tfmaskrcnn.files import DiskFull
+    from tfmaskrcnn.train import Run, train
 
     config, run = load_config(options.config, options.set), Run(options.out)
+    if options.limit:
+        config = load_config(options.config, [*options.set, *_trial(config, options.limit)])
     try:
         train(config, options.out, options.resume)
+    except Fault as fault:
+        raise InputError(f"{fault} tfmaskrcnn check-data lists all that is wrong.") from None
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             "Add --resume to go on." if os.path.exists(run.states) else ""
         ) from None
+    except DiskFull as error:
+        if not os.path.exists(run.states):
+            raise
+        raise DiskFull(
+            f"{error} The states in {run.states} are whole: make room and go on with --resume."
+        ) from None
     print(f"checkpoint  {run.weights}\ncurves      {run.curves}\nhistory     {run.history}")
+
+
+def _trial(config, limit: int) -> List[str]:
+    """Overrides that make a run short, but leave out nothing that a long one does."""
+    images = max(limit, config.train.batch_size)
+    epochs = min(2, config.train.epochs)
+    return [f"data.limit={images}", f"train.epochs={epochs}", "train.evaluate_every=1"]
 
 
 def _evaluate(options) -> None:

@@ -14,7 +14,8 @@ def run_command(options) -> int:
     To be called before TensorFlow is imported.
 
     Returns:
-        The exit code: 0, 2 after a wrong input, 130 after Ctrl-C, 141 if nobody reads the output.
+        The exit code: what `options.run` returns (0 for None), 2 after a wrong input, 130 after
+        Ctrl-C, 141 if nobody reads the output.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its C++ log is for its own developers
     if not options.verbose:
@@ -35,14 +36,14 @@ def _run(options) -> int:
     from tfmaskrcnn.errors import InputError
 
     try:
-        options.run(options)
+        code = options.run(options) or 0
         sys.stdout.flush()
     except InputError as error:
         if options.verbose:
             raise
         print(f"tfmaskrcnn: {error}", file=sys.stderr)
         return 2
-    return 0
+    return code
 
 
 def _set_up_messages(verbose: bool) -> None:

@@ -30,8 +30,12 @@ NO_OPTIMIZER_XLA = {} if KERAS3 else {"jit_compile": False}
 
 @contextlib.contextmanager
 def precision(dtype: str):
-    """Layers made inside compute in `dtype` (float32, float16, bfloat16) on float32 weights."""
+    """Layers made inside compute in `dtype` on float32 weights.
+
+    float32, float16, bfloat16; the latter two also by the policies' names, mixed_float16 ...
+    """
     before = keras.mixed_precision.global_policy()
+    dtype = dtype.replace("mixed_", "")
     keras.mixed_precision.set_global_policy(dtype if dtype == "float32" else f"mixed_{dtype}")
     try:
         yield
@@ -76,6 +80,50 @@ def learning_rate(optimizer) -> float:
     return float(rate(optimizer.iterations) if callable(rate) else rate)
 
 
+def is_legacy(optimizer) -> bool:
+    """Whether it is of Keras 2's older kind, which tensorflow-addons makes; else False."""
+    return not KERAS3 and isinstance(optimizer, keras.optimizers.legacy.Optimizer)
+
+
+def build_optimizer(optimizer, variables) -> None:
+    """Make the optimizer's own variables now rather than at the first update."""
+    if not is_legacy(optimizer):
+        optimizer.build(variables)
+        return
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    inner._create_all_weights(variables)  # it has no public name
+
+
+def loss_scaling(optimizer):
+    """`optimizer` inside a `LossScaleOptimizer` of a dynamic scale."""
+    module = keras.optimizers if KERAS3 else keras.mixed_precision
+    return module.LossScaleOptimizer(optimizer)
+
+
+def check_multi_worker() -> None:
+    """Fail loudly if `fit` of several workers cannot be what it was tested to be.
+
+    `training.TrainableModel` replaces a private method of Keras 3.
+    """
+    if KERAS3 and not hasattr(keras.Model, "_maybe_symbolic_build"):
+        raise NotImplementedError(
+            f"Keras {keras.__version__} has no Model._maybe_symbolic_build, which training with "
+            "several workers has to replace; Keras 3.15 has it."
+        )
+
+
+def step_result(value: tf.Tensor) -> tf.Tensor:
+    """A mean's scalar result as `train_step` has to return it to Keras.
+
+    Of several workers Keras 3 averages the results along an axis that a scalar has not, and Keras 2
+    sums them, though a mean's result is that of all workers already.
+    """
+    strategy = tf.distribute.get_strategy()
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return value
+    return tf.reshape(value, [1]) if KERAS3 else value / strategy.num_replicas_in_sync
+
+
 def scale_loss(optimizer, loss):
     """`loss` times the loss scale of a `LossScaleOptimizer`; unchanged for any other optimizer."""
     if hasattr(optimizer, "scale_loss"):  # Keras 3
@@ -109,4 +157,7 @@ def apply_summed_gradients(optimizer, gradients, variables, scale) -> None:
     else:
         if hasattr(optimizer, "get_unscaled_gradients"):
             gradients = optimizer.get_unscaled_gradients([g * scale for g in gradients])
-        optimizer.apply_gradients(zip(gradients, variables), skip_gradients_aggregation=True)
+        summed = {"skip_gradients_aggregation": True}
+        if is_legacy(optimizer):
+            summed = {"experimental_aggregate_gradients": False}
+        optimizer.apply_gradients(zip(gradients, variables), **summed)

@@ -17,9 +17,15 @@ class InputError(ValueError):
     """
 
 
+class NotFinite(InputError):
+    """A loss is infinite or not a number."""
+
+
 # TensorFlow hands an exception from inside a graph on as text with a traceback around it; these
 # marks let `explained` find the sentence again.
 _OPEN, _CLOSE = "<<tfmaskrcnn ", " tfmaskrcnn>>"
+# How TensorFlow says that a worker is gone, while the others wait for it in a sum.
+_LOST = "Collective ops is aborted by"
 _NOT_FINITE = "tfmaskrcnn loss is not finite; images"
 
 
@@ -54,8 +60,16 @@ def explained(error: Exception, image_names: Dict[int, str]) -> Exception:
     if found:
         ids = [int(i) for i in re.findall(r"-?\d+", found.group(1))]
         names = ", ".join(str(image_names.get(i, i)) for i in ids)
-        return InputError(
+        return NotFinite(
             f"The loss is not finite in the batch of images {names}; look at their annotations, or "
             "lower train.learning_rate, lengthen the warm-up or set train.clip_norm."
+        )
+    if _LOST in text:
+        # "/job:worker/replica:0/task:1", of the one that does not answer.
+        task = re.search(r"/job:(\w+)(?:/replica:\d+)?/task:(\d+)", text.split(_LOST, 1)[1])
+        who = " ".join(task.groups()).capitalize() if task else "Another worker"
+        return InputError(
+            f"{who} has stopped or cannot be reached, so this one stops too; its own log may say "
+            "why. Start all workers again with --resume: they go on from the last state."
         )
     return error

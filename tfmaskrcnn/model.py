@@ -1,5 +1,6 @@
 """Mask R-CNN as a `keras.Model` (He et al., arXiv 1703.06870): wiring only."""
 
+import contextlib
 from typing import Dict, List, Optional, Sequence, Union
 
 import numpy as np
@@ -49,7 +50,8 @@ class MaskRCNN(TrainableModel):
     branch `gt_masks` is not looked at.
 
     Args:
-        config: a `ModelConfig`, a whole `Config`, or either as a dict.
+        config: a `ModelConfig`, a whole `Config`, or either as a dict. Layers compute in Keras's
+            global precision policy, or in `train.precision` where a whole `Config` sets one.
     """
 
     def __init__(self, config: Union[ModelConfig, Config, dict], **kwargs):
@@ -58,7 +60,15 @@ class MaskRCNN(TrainableModel):
         super().__init__(**kwargs)
         # Else Keras 3 compiles the step with XLA on a GPU, where CropAndResize has no kernel.
         self.supports_jit = False
-        self.config = _model_config(config)
+        config = _validated(config)
+        whole = isinstance(config, Config)
+        self.config = config.model if whole else config
+        mixed = whole and config.train.precision != "float32"
+        with compat.precision(config.train.precision) if mixed else contextlib.nullcontext():
+            self._make_parts()
+        self._predictor = Predictor(self)
+
+    def _make_parts(self):
         c = self.config
         self.backbone = make_backbone(c.backbone)
         self.fpn = Fpn(c.fpn.channels, c.fpn.norm, name="fpn")
@@ -71,7 +81,6 @@ class MaskRCNN(TrainableModel):
         self.keypoint_head = _keypoint_head(c) if c.keypoint_head.enabled else None
         names = BOX_LOSS_NAMES + (MASK_LOSS_NAMES if self.mask_head else ())
         self.track_losses(names + (KEYPOINT_LOSS_NAMES if self.keypoint_head else ()))
-        self._predictor = Predictor(self)
         self.build()
 
     def build(self, input_shape=None):
@@ -139,7 +148,7 @@ class MaskRCNN(TrainableModel):
         limits = clip_sizes(images, sizes, self.config)
         proposals = self.propose(self.rpn_output(pyramid), limits.proposals)
         with tf.name_scope("roi_align"):
-            atlas = build_atlas(pyramid, static_ops=True)
+            atlas = build_atlas(pyramid, inference=True)
         logits, deltas = self.box_head(self.roi_features(atlas, proposals.boxes, c.roi_side))
         kept = select_detections(logits, deltas, proposals, limits.detections, c, score_threshold)
         masks = self.masks_of(atlas, kept.boxes, kept.classes) if self.mask_head else None
@@ -170,12 +179,18 @@ class MaskRCNN(TrainableModel):
 
     # Training.
 
+    def compile(self, optimizer="sgd", **kwargs):
+        """As `TrainableModel.compile`; adaptive RoIAlign has no gradient and is refused."""
+        if self.config.roi.sampling_ratio == 0:
+            raise InputError("roi.sampling_ratio 0 is for inference; set it to 2 to train.")
+        super().compile(optimizer, **kwargs)
+
     def loss_terms(self, batch: Dict[str, tf.Tensor], training: bool) -> Dict[str, LossTerm]:
         """The losses of a batch as sums and counts (section 3: L_cls + L_box + L_mask)."""
         truth, seeds = ground_truth_of(batch), batch["seed"]
         inner_truth = truth._replace(boxes=inner_boxes(truth.boxes, self.config))
         box_config = self.config.box_head
-        pyramid = self.features(batch["image"], training)
+        pyramid = self.part("features", self.features)(batch["image"], training)
         rpn = self.rpn_output(pyramid)
         terms = losses.rpn_losses(rpn, inner_truth, seeds, self.config.rpn)
         limits = clip_sizes(batch["image"], batch["size"], self.config)
@@ -183,7 +198,8 @@ class MaskRCNN(TrainableModel):
         rois = losses.sample_rois(proposals, inner_truth, seeds, box_config)
         atlas = build_atlas(pyramid)
         features = self.roi_features(atlas, rois.boxes, box_config.roi_side)
-        logits, deltas = self.box_head(features, training=training, valid=rois.valid)
+        box_head = self.part("box_head", self.box_head)
+        logits, deltas = box_head(features, training=training, valid=rois.valid)
         terms.update(losses.box_losses(logits, deltas, rois, inner_truth, box_config))
         inner = losses.positives_only(rois, box_config)
         # Where a box ends must not move the mask within it.
@@ -191,11 +207,13 @@ class MaskRCNN(TrainableModel):
         if self.mask_head:
             c = self.config.mask_head
             features = self.roi_features(atlas, inner.boxes, c.roi_side)
-            logits = self.mask_head(features, training=training, valid=rois.positive)
+            mask_head = self.part("mask_head", self.mask_head)
+            logits = mask_head(features, training=training, valid=rois.positive)
             terms.update(losses.mask_losses(logits, rois, truth, c))
         if self.keypoint_head:
             c = self.config.keypoint_head
-            logits = self.keypoint_head(self.roi_features(atlas, inner.boxes, c.roi_side))
+            features = self.roi_features(atlas, inner.boxes, c.roi_side)
+            logits = self.part("keypoint_head", self.keypoint_head)(features)
             terms.update(losses.keypoint_losses(logits, rois, truth, c))
         return terms
 
@@ -254,11 +272,9 @@ def _keypoint_head(config: ModelConfig) -> KeypointHead:
     return KeypointHead(c.num_keypoints, c.channels, c.num_convs, name="keypoint_head")
 
 
-def _model_config(config) -> ModelConfig:
+def _validated(config) -> Union[ModelConfig, Config]:
     if isinstance(config, dict):
         config = (Config if "model" in config else ModelConfig).model_validate(config)
-    if isinstance(config, Config):
-        return config.model
-    if not isinstance(config, ModelConfig):
+    if not isinstance(config, (ModelConfig, Config)):
         raise InputError(f"MaskRCNN takes a ModelConfig, found {type(config).__name__}.")
     return config

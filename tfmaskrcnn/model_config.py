@@ -92,8 +92,8 @@ BackboneName = Literal[
 
 # Before the name of a model of `keras.applications`, such as "keras.EfficientNetB0".
 KERAS_PREFIX = "keras."
-# none: a bias alone; frozen_bn: fixed statistics and scale; bn: trained batch normalisation,
-# sync_bn over the batches of all replicas together; gn: group norm of 32 groups.
+# none: a bias alone; frozen_bn: fixed statistics and scale; bn and sync_bn: batch normalisation
+# that is trained, over the batches of all replicas together; gn: group norm of 32 groups.
 Norm = Literal["none", "frozen_bn", "bn", "sync_bn", "gn"]
 
 
@@ -113,9 +113,9 @@ class BackboneConfig(Section):
     norm_epsilon: Optional[NotNegative] = None
     # Stages that are not trained: 0 none, 1 the stem, 2 the stem and res2 (Detectron's choice).
     freeze_at: int = Field(2, ge=0, le=5)
-    # Where the starting weights come from: a file, "imagenet" (EfficientNet-Lite0, keras.*), or
-    # nothing.
+    # Where weights come from at first: a file, "imagenet" (EfficientNet-Lite0, keras.*), nothing.
     weights: Optional[str] = None
+    recompute: bool = False  # of a ResNet: blocks anew for the gradient, for less memory
 
     @pydantic.model_validator(mode="after")
     def _four_feature_layers(self):

@@ -1,6 +1,6 @@
 """From a list of images to a list of `Instances`, around a model's `detect`."""
 
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -38,15 +38,24 @@ class Predictor:
         return found
 
     def _predict_batch(self, images, score_threshold) -> List[Instances]:
+        default = self._model.config.box_head.score_threshold
+        threshold = default if score_threshold is None else score_threshold
+        batch, sizes = self._batch_of(images)
+        found = self._graph(float(threshold))(batch, tf.constant(sizes, tf.float32))
+        return self._results(images, sizes, found)
+
+    def _batch_of(self, images) -> Tuple[tf.Tensor, np.ndarray]:
+        """[B, H, W, C] padded images, and their sizes [B, 2] without the padding."""
         config = self._model.config
-        threshold = config.box_head.score_threshold if score_threshold is None else score_threshold
         ready = [self._preprocess(image) for image in images]
         sizes = np.array([image.shape[:2] for image, _ in ready])  # [B, 2]
         static = config.input.static_size
         height, width = static or padded_size(*sizes.max(axis=0), config.input.pad_multiple)
         goal = int(height), int(width)
-        batch = tf.stack([pad_to(image, *goal, config.input) for image, _ in ready])
-        found = self._graph(float(threshold))(batch, tf.constant(sizes, tf.float32))
+        return tf.stack([pad_to(image, *goal, config.input) for image, _ in ready]), sizes
+
+    def _results(self, images, sizes, found: Detections) -> List[Instances]:
+        """The instances of each image, from what `detect` found in their batch."""
         found = Detections(*(None if part is None else part.numpy() for part in found))
         return [
             self._instances(_of_image(found, i), image.shape[:2], sizes[i])

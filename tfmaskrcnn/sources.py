@@ -22,7 +22,7 @@ from tfmaskrcnn.evaluation.run import (
 from tfmaskrcnn.files import replaced, writable_folder
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.served import load_saved_model
-from tfmaskrcnn.visualize import draw
+from tfmaskrcnn.visualize import draw, first_channels
 
 _LOG = logging.getLogger(__name__)
 _IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".npy")
@@ -84,7 +84,7 @@ def load_run(folder: str, overrides: Sequence[str] = ()):
     """The `MaskRCNN` of a run folder, its configuration changed by `"key=value"` overrides."""
     config = _run_config(folder, overrides)
     from tfmaskrcnn.model import MaskRCNN
-    from tfmaskrcnn.train.loop import Run
+    from tfmaskrcnn.train.run import Run
     from tfmaskrcnn.weights import load_weights
 
     model = MaskRCNN(config.model)
@@ -145,18 +145,15 @@ def predict_files(
                 ids = source.category_ids or range(1, int(found.classes.max(initial=0)) + 1)
                 entries = found.coco_results(i + 1, ids)
                 results += [{**entry, "file_name": paths[i]} for entry in entries]
-                _save_picture(draw(_drawable(images[i - start]), found, threshold), pictures[i])
+                _save_picture(
+                    draw(first_channels(images[i - start]), found, threshold), pictures[i]
+                )
             progress(start + len(images), len(paths))
     path = os.path.join(folder, "results.json")
     with replaced(path, "w") as file:
         json.dump(results, file)
     _LOG.info("%d images, %d detections; pictures in %s", len(paths), len(results), folder)
     return path
-
-
-def _drawable(image: np.ndarray) -> np.ndarray:
-    """The first three channels of [H, W, C], or the first alone: what a picture can show."""
-    return image[..., :3] if image.shape[2] > 2 else image[..., 0]
 
 
 def find_images(inputs: Sequence[str]) -> List[str]:
@@ -216,7 +213,7 @@ def describe(folder: str) -> Dict[str, Any]:
             about["options"] = export.get("options")
         return {**about, "signatures": _signatures(folder), "model": model}
     config = _run_config(folder)
-    from tfmaskrcnn.train.loop import Run
+    from tfmaskrcnn.train.run import Run
     from tfmaskrcnn.weights import read_weights
 
     weights = read_weights(Run(folder).weights)

@@ -1,7 +1,6 @@
 """Images with their instances drawn in, images side by side, curves of a training run."""
 
-import os
-from typing import Dict, Iterator, Optional, Sequence, Tuple
+from typing import BinaryIO, Dict, Iterator, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -95,6 +94,11 @@ def draw_ground_truth(
     return paint(image, objects, lambda scale: (smooth_window(m, scale) for m in masks))
 
 
+def first_channels(image: np.ndarray) -> np.ndarray:
+    """The first three channels of [H, W, C], or the first alone: what a picture can show."""
+    return image[..., :3] if image.shape[2] > 2 else image[..., 0]
+
+
 def side_by_side(images: Sequence[np.ndarray], captions: Sequence[str] = ()) -> np.ndarray:
     """One white sheet with the images in a row at the same height, captions above them."""
     height = max(len(image) for image in images)
@@ -116,14 +120,14 @@ def side_by_side(images: Sequence[np.ndarray], captions: Sequence[str] = ()) -> 
     return np.asarray(sheet)
 
 
-def plot_curves(history: Dict[str, Sequence[float]], path: str) -> None:
+def plot_curves(history: Dict[str, Sequence[float]], path: Union[str, BinaryIO]) -> None:
     """Write a figure of a training run: losses on the left, COCO AP on the right.
 
     Args:
         history: name -> one value an epoch, as `fit(...).history` has it. Names with "loss" are
             losses, `val_` ones dashed; names that end with `_ap`, `_ap50`, `_ap75` are APs. Others
             are left out.
-        path: of the image; its ending chooses the format.
+        path: of the image, its ending chooses the format; or a file to write a PNG into.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -142,8 +146,9 @@ def plot_curves(history: Dict[str, Sequence[float]], path: str) -> None:
         axes.grid(alpha=0.25, linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
         axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set_xlim(*_epoch_limits(history))
         axes.legend(frameon=False, fontsize=8.5)
-    figure.savefig(os.fspath(path))
+    figure.savefig(path)
 
 
 def _plot_losses(axes, losses: Dict[str, Sequence[float]]) -> None:
@@ -174,11 +179,17 @@ def _plot_precisions(axes, precisions: Dict[str, Sequence[float]]) -> None:
 def _plot(axes, values, style: str, color: str, width: float, label: str) -> None:
     values = np.asarray(values, float)
     known = np.isfinite(values)  # not every epoch is evaluated
-    marker = "o" if known.sum() < 2 else None  # a line of one point cannot be seen
-    epochs = np.arange(1, len(values) + 1)[known]
-    axes.plot(
-        epochs, values[known], style, color=color, linewidth=width, label=label, marker=marker
-    )
+    # A line of one point cannot be seen, and where one is missing nobody should take it for known.
+    marker = "o" if known.sum() < 2 or not known.all() else None
+    epochs, points = np.arange(1, len(values) + 1)[known], {"marker": marker, "markersize": 3.5}
+    axes.plot(epochs, values[known], style, color=color, linewidth=width, label=label, **points)
+
+
+def _epoch_limits(history: Dict[str, Sequence[float]]) -> Tuple[float, float]:
+    """The same for all panels, though not every epoch is evaluated."""
+    count = max(map(len, history.values()))
+    margin = 0.03 * (count - 1) or 0.5
+    return 1 - margin, count + margin
 
 
 def _instance_windows(found: Instances, scale: int) -> Iterator[Window]:

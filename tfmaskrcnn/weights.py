@@ -10,10 +10,11 @@ from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Uni
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from tfmaskrcnn import compat
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.files import replaced
+from tfmaskrcnn.files import save_arrays
 
 # Layers whose last axis counts classes, and the classes that a length of it can stand for.
 _CLASSES_OF_LENGTH = {
@@ -113,8 +114,7 @@ def save_weights(model: keras.layers.Layer, path: str) -> None:
     the former one.
     """
     arrays = {name: np.asarray(v.numpy(), np.float32) for name, v in named_weights(model).items()}
-    with replaced(path) as file:
-        np.savez(file, **arrays)
+    save_arrays(path, arrays)
 
 
 def read_weights(path: str) -> Dict[str, np.ndarray]:
@@ -160,7 +160,8 @@ def load_weights(
     arrays = {name: np.asarray(array) for name, array in arrays.items()}
     _check(what, arrays, variables)
     for name, variable in variables.items():
-        variable.assign(np.asarray(arrays[name]).astype(variable.numpy().dtype))
+        # Not by `variable.numpy()`: of many workers it would wait for the others.
+        variable.assign(arrays[name].astype(tf.as_dtype(variable.dtype).as_numpy_dtype))
 
 
 def _check(what: str, arrays: Mapping[str, np.ndarray], variables: Mapping[str, object]) -> None:

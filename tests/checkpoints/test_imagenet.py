@@ -11,6 +11,7 @@ import tfmaskrcnn as mr
 from tfmaskrcnn.checkpoints import load_backbone
 from tfmaskrcnn.checkpoints.imagenet import read_backbone
 from tfmaskrcnn.checkpoints.resnet import Backbone, backbone_table, torchvision_name
+from tfmaskrcnn.cli import main
 from tfmaskrcnn.layers.backbones import make_backbone
 from tfmaskrcnn.layers.resnet import RESNETS
 from tfmaskrcnn.model_config import BackboneConfig, InputConfig
@@ -160,6 +161,15 @@ def test_missing_superfluous_and_foreign_weights_are_named(tmp_path):
     foreign = {re.sub("layer", "stage", n): a for n, a in state.items()}
     with pytest.raises(mr.InputError, match="no classifier of a known ResNet"):
         read_backbone(written(tmp_path / "c.pth", foreign))
+
+
+def test_a_classifier_is_no_detector_and_the_message_says_what_it_is_for(tmp_path, capsys):
+    state = detectron2_state("resnet18")
+    named = {"torchvision": torchvision_name, "detectron2": lambda n: n}
+    for source, name in named.items():
+        path = written(tmp_path / f"{source}.pkl", {name(n): a for n, a in state.items()})
+        assert main(["import-weights", source, path, str(tmp_path / "run")]) == 2
+        assert "without a detector's heads; name it as backbone.weights" in capsys.readouterr().err
 
 
 def test_grey_images_get_the_sum_of_the_first_convolution(tmp_path):

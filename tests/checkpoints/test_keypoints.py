@@ -89,7 +89,7 @@ def test_proposals_are_theirs_in_their_order(case):
 def test_heads_are_theirs_on_their_proposals(case):
     model, golden = case.model, case.golden
     rois = tf.constant(case.expected("proposals", 0)[None, :100, YXYX])
-    atlas = build_atlas({level: maps[:1] for level, maps in case.pyramid.items()})
+    atlas = build_atlas({k: maps[:1] for k, maps in case.pyramid.items()}, inference=True)
     features = model.roi_features(atlas, rois, 7)
     expected = golden["roi_features"]
     thin = features[0].numpy().transpose(0, 3, 1, 2)[: len(expected), :: 2 * CHANNEL_STEP]

@@ -286,7 +286,7 @@ def test_missing_and_superfluous_weights_are_named():
 
 def test_something_else_is_refused():
     with pytest.raises(mr.InputError, match="no Mask R-CNN of torchvision"):
-        mr.from_checkpoint({"conv1.weight": np.zeros([64, 3, 7, 7], np.float32)})
+        mr.from_checkpoint({"features.0.weight": np.zeros([64, 3, 7, 7], np.float32)})
     with pytest.raises(mr.InputError, match="no source 'caffe'"):
         mr.from_checkpoint({}, source="caffe")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from tfmaskrcnn.data.coco import load_coco
+from tfmaskrcnn.data.coco import limited, load_coco
 from tfmaskrcnn.errors import InputError
 
 TRIANGLE = [1.0, 1.0, 9.0, 1.0, 1.0, 9.0]
@@ -95,7 +95,7 @@ def test_iscrowd_may_be_absent(load):
 @pytest.mark.parametrize("seed", range(20))
 def test_a_compressed_rle_is_accepted_if_its_runs_fill_the_image(load, seed):
     rng = np.random.default_rng(seed)
-    mask = (rng.random((20, 30)) < rng.choice([0.0, 0.03, 0.5, 1.0])).astype(np.uint8)
+    mask = (rng.random((20, 30)) < rng.choice([0.03, 0.5, 1.0])).astype(np.uint8)
     rle = coco_mask.encode(np.asfortranarray(mask))
     rle["counts"] = rle["counts"].decode()
     assert load(changed(segmentation=rle)).records[0].segmentations[0] == rle
@@ -115,6 +115,7 @@ def test_a_compressed_rle_is_accepted_if_its_runs_fill_the_image(load, seed):
         ({"bbox": ...}, "bbox is None"),
         ({"bbox": [30, 1, 8, 8]}, "lies outside the image of 20 x 30 pixels"),
         ({"segmentation": []}, "segmentation is []; wanted polygons or an RLE"),
+        ({"segmentation": {"size": [20, 30], "counts": [600]}}, "its RLE covers no pixel"),
         ({"segmentation": ...}, "segmentation is None; wanted polygons or an RLE"),
         ({"segmentation": "abc"}, "segmentation is a str"),
         ({"segmentation": [[1, 1, 9, 9]]}, "a polygon has 4 coordinates"),
@@ -256,3 +257,14 @@ def test_where_no_masks_are_needed_those_that_are_there_are_still_checked(load):
         for entry in coco["annotations"]:
             del entry["bbox"]
         load(coco, masks=False)
+
+
+def test_a_limit_takes_images_with_objects_first_in_their_order(load):
+    coco = copy.deepcopy(GOOD)
+    coco["annotations"][0]["image_id"] = 5  # image 7 is left with a crowd alone
+    coco["annotations"][0]["segmentation"] = [[1.0, 1.0, 9.0, 1.0, 1.0, 9.0]]
+    data = load(coco)
+    assert [r.image_id for r in limited(data, 1).records] == [5]
+    assert [r.image_id for r in limited(load(GOOD), 1).records] == [7]
+    for limit in (None, 2, 10):
+        assert [r.image_id for r in limited(data, limit).records] == [7, 5]

@@ -168,3 +168,20 @@ def test_the_configuration_of_other_keypoints_has_nothing_of_persons():
         tiny_config(*ARROWS, "keypoint_head.sigmas=[0.1, 0.2]")
     with pytest.raises(InputError, match="keypoint 4 of the pair"):
         tiny_config(*ARROWS, "keypoint_head.skeleton=[[0, 4]]")
+
+
+def test_a_rotation_moves_points_and_swaps_nothing_unless_it_mirrors():
+    points = np.float32([[[20, 44, 2], [20, 30, 1]]])  # 14 to the right of the centre, and on it
+    a = np.deg2rad(30)
+    linear = np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
+    center = np.array([20, 30])
+    turn = np.concatenate([linear, (center - linear @ center)[:, None]], axis=1)
+    turn = turn.astype(np.float32)
+    found = moved_keypoints(points, turn, (40, 60), [(0, 1)])
+    expected = [[[20 - 14 * np.sin(a), 30 + 14 * np.cos(a), 2], [20, 30, 1]]]
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    mirror = turn * np.float32([[1, -1, 1], [1, -1, 1]])
+    mirror[:, 2] += 60 * turn[:, 1]
+    found = moved_keypoints(points, mirror, (40, 60), [(0, 1)])
+    expected = [[[20, 30, 1], [20 + 14 * np.sin(a), 30 - 14 * np.cos(a), 2]]]
+    np.testing.assert_allclose(found, expected, atol=1e-4)

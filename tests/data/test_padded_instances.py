@@ -6,6 +6,7 @@ from pycocotools import mask as coco_mask
 
 from tfmaskrcnn.data.coco import Record
 from tfmaskrcnn.data.instances import padded_instances
+from tfmaskrcnn.data.segmentation import decode
 from tfmaskrcnn.errors import InputError
 
 IDENTITY = np.float32([[1, 0, 0], [0, 1, 0]])
@@ -135,3 +136,64 @@ def test_an_object_of_a_box_alone_is_cut_as_its_box_is():
     # A ninth of the second box is visible.
     out = padded_instances(found, shifted(20, 30), (60, 50), order, 5, 0.2, masks=False)
     np.testing.assert_array_equal(out["classes"], [1, 0, 0, 0, 0])
+
+
+def turned(degrees):
+    """A rotation about the centre of the 100 x 100 image."""
+    a = np.deg2rad(degrees)
+    linear = np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]])
+    center = np.array([50, 50])
+    return np.concatenate([linear, (center - linear @ center)[:, None]], axis=1).astype(np.float32)
+
+
+@pytest.mark.parametrize("rle", [(), (0,)])
+def test_a_turned_object_has_the_tight_box_of_its_outline(rle):
+    # A diamond inside its box: turned by 45 degrees it is smaller than it was, its box would grow.
+    found = record([(30, 30, 40)], rle=rle)
+    diamond = np.float32([50, 30, 70, 50, 50, 70, 30, 50])
+    found.segmentations[0] = [diamond]
+    if rle:
+        mask = decode([diamond], 100, 100)
+        found.segmentations[0] = coco_mask.encode(np.asfortranarray(mask, np.uint8))
+    out = padded(found, matrix=turned(45))
+    half = 20 * np.sqrt(0.5)
+    expected = [50 - half, 50 - half, 50 + half, 50 + half]
+    np.testing.assert_allclose(out["boxes"][0], expected, atol=0.7)
+    assert out["masks"][0].mean() > 0.93
+
+
+def test_an_object_of_a_box_alone_gets_the_bounds_of_its_turned_box():
+    found = record([(30, 30, 40)])._replace(segmentations=[None])
+    out = padded_instances(found, turned(45), (100, 100), np.arange(1), 5, 0.1, masks=False)
+    half = 40 * np.sqrt(0.5)
+    expected = [50 - half, 50 - half, 50 + half, 50 + half]
+    np.testing.assert_allclose(out["boxes"][0], expected, atol=1e-3)
+
+
+def test_a_hidden_part_is_taken_from_mask_and_box():
+    found = record([(10, 20, 40), (70, 70, 10)])
+    hidden = np.zeros((100, 100), bool)
+    hidden[:, 40:60] = True  # the right half of the first
+    order, size = np.arange(2), (100, 100)
+    out = padded_instances(found, IDENTITY, size, order, 5, 0.1, hidden=hidden)
+    np.testing.assert_allclose(out["boxes"][:2], [[10, 20, 50, 40], [70, 70, 80, 80]], atol=0.4)
+    assert out["masks"][0].mean() > 0.98
+    hidden[:30] = True  # and its upper half: a corner is left
+    out = padded_instances(found, IDENTITY, size, order, 5, 0.1, hidden=hidden)
+    np.testing.assert_allclose(out["boxes"][0], [30, 20, 50, 40], atol=0.4)
+    hidden[:] = False
+    hidden[20:40, 30:50] = True  # a hole alone
+    out = padded_instances(found, IDENTITY, size, order, 5, 0.1, hidden=hidden)
+    np.testing.assert_allclose(out["boxes"][0], [10, 20, 50, 60], atol=1e-4)
+    assert out["masks"][0].mean() == pytest.approx(0.75, abs=0.01)
+
+
+def test_an_object_of_which_too_little_is_left_goes_and_a_crowd_stays():
+    hidden = np.zeros((100, 100), bool)
+    hidden[10:47] = True  # leaves 3 of 40 rows of the first two, 7 hundredths
+    objects = record([(10, 20, 40), (10, 30, 40), (12, 5, 10)], crowd=[1])
+    for min_visible, kept in ((0.1, [2]), (0.05, [1, 2])):
+        found = padded_instances(
+            objects, IDENTITY, (100, 100), np.arange(3), 5, min_visible, hidden=hidden
+        )
+        assert found["classes"][found["valid"]].tolist() == kept

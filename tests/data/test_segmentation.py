@@ -160,7 +160,7 @@ def test_an_rle_is_sampled_bilinearly_at_the_cells_centres():
     mask = np.zeros((4, 4), bool)
     mask[:, 2:] = True
     # 8 cells over 4 pixels: the step from 0 to 1 passes one half between cells 3 and 4.
-    found = box_mask(rle_of(mask), 4, 4, IDENTITY, np.float32([0, 0, 4, 4]), side=8)
+    found = box_mask(rle_of(mask), 4, 4, IDENTITY, np.float32([0, 0, 4, 4]), (8, 8))
     np.testing.assert_array_equal(found, np.repeat([[0] * 4 + [1] * 4], 8, axis=0))
 
 
@@ -179,6 +179,72 @@ def test_box_mask_of_a_box_beside_the_object_is_empty():
 def test_moved_box_swaps_and_flips():
     matrix = orientation(True, False, True, scale=2.0)  # out_y = 2 x, out_x = 2 (90 - y)
     np.testing.assert_allclose(moved_box(np.float32([10, 20, 30, 50]), matrix), [40, 120, 100, 160])
+
+
+def turned(degrees, scale=1.0, slant=0.0, height=HEIGHT, width=WIDTH):
+    """The matrix of a rotation and a shear about the centre of the image."""
+    a, tan = np.deg2rad(degrees), np.tan(np.deg2rad(slant))
+    linear = scale * np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]])
+    linear = linear @ np.array([[1, tan], [0, 1]])
+    center = np.array([height, width]) / 2
+    return np.concatenate([linear, (center - linear @ center)[:, None]], axis=1).astype(np.float32)
+
+
+def test_which_matrices_make_boxes_something_else():
+    assert not any(segmentation.oblique(orientation(*turn)) for turn in ORIENTATIONS)
+    assert segmentation.oblique(turned(3)) and segmentation.oblique(turned(0, slant=1))
+
+
+@pytest.mark.parametrize("form", ["polygon", "rle"])
+def test_the_box_of_a_turned_object_is_that_of_its_outline_not_of_its_boxs_corners(form):
+    angles = np.linspace(0, 2 * np.pi, 100, endpoint=False)
+    disc = np.stack([60 + 30 * np.cos(angles), 45 + 30 * np.sin(angles)], axis=1).reshape(-1)
+    segment = [disc] if form == "polygon" else rle_of(decode([disc], HEIGHT, WIDTH))
+    for degrees in (10, 45, 100):
+        part = visible_part(segment, HEIGHT, WIDTH, turned(degrees), (HEIGHT, WIDTH))
+        np.testing.assert_allclose(part.box, [15, 30, 75, 90], atol=0.6)
+        assert part.share == 1
+        corners = moved_box(np.float32([15, 30, 75, 90]), turned(degrees))
+        assert corners[3] - corners[1] > 69
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_turned_and_cut_object_is_the_samples_that_lie_in_it(seed):
+    polygon, rng = blob(seed), np.random.default_rng(seed)
+    matrix = turned(rng.uniform(-180, 180), rng.uniform(0.8, 1.5), rng.uniform(-20, 20))
+    matrix[:, 2] -= rng.uniform(0, 20, 2)
+    window = (80, 100)
+    y, x = np.meshgrid(*((np.arange(n * 4) + 0.5) / 4 for n in window), indexing="ij")
+    back = np.linalg.inv(matrix[:, :2].astype(np.float64))
+    original = (np.stack([y, x], axis=-1) - matrix[:, 2]) @ back.T
+    mask = decode([polygon], HEIGHT, WIDTH)
+    row, col = np.floor(original).astype(int).transpose(2, 0, 1)
+    on_image = (row >= 0) & (row < HEIGHT) & (col >= 0) & (col < WIDTH)
+    pixels = on_image & mask[row.clip(0, HEIGHT - 1), col.clip(0, WIDTH - 1)]
+    outline = inside(polygon, original[..., 0], original[..., 1])
+    for segment, shown, least in (([polygon], outline, 0.97), (rle_of(mask), pixels, 0.95)):
+        rows, cols = np.nonzero(shown)
+        tight = np.array([rows.min(), cols.min(), rows.max() + 1, cols.max() + 1]) / 4
+        part = visible_part(segment, HEIGHT, WIDTH, matrix, window)
+        np.testing.assert_allclose(part.box, tight, atol=1.5)  # a tip lies between the samples
+        area = np.linalg.det(matrix[:, :2]) * segmentation.polygon_area(polygon)
+        assert part.share == pytest.approx(np.count_nonzero(shown) / 16 / area, abs=0.03)
+        grid = np.float32([0, 0, *window])
+        found = box_mask(segment, HEIGHT, WIDTH, matrix, grid, shown.shape)
+        assert iou(found > 0, shown) > least
+
+
+@pytest.mark.parametrize("form", ["polygon", "rle"])
+def test_an_object_does_not_reach_beyond_the_border_of_a_turned_image(form):
+    whole = np.float32([-30, -30, 150, -30, 150, 120, -30, 120])  # more than the image
+    segment = [whole] if form == "polygon" else rle_of(np.ones((HEIGHT, WIDTH)))
+    matrix, window = turned(45, 0.5), np.float32([0, 0, HEIGHT, WIDTH])
+    found = box_mask(segment, HEIGHT, WIDTH, matrix, window, (HEIGHT, WIDTH))
+    assert found.sum() == pytest.approx(HEIGHT * WIDTH / 4, rel=0.02)
+    side = (HEIGHT + WIDTH) / 2 * np.sqrt(0.5)
+    part = visible_part(segment, HEIGHT, WIDTH, matrix, (HEIGHT, WIDTH))
+    np.testing.assert_allclose(part.box[2:] - part.box[:2], side, atol=1)
+    assert part.share == 1
 
 
 def shifted(y, x):

@@ -50,8 +50,11 @@ def drawn(seed, boxes=NO_BOXES, input=INPUT, augment=EVERYTHING, height=HEIGHT, 
 def drawn_many(count, *args, **kwargs):
     """`drawn` for the seeds 0 to `count`, from one graph; NumPy in the fields."""
     dataset = tf.data.Dataset.range(count)
-    draws = dataset.map(lambda seed: drawn(tf.cast(seed, tf.int32), *args, **kwargs))
-    return list(draws.as_numpy_iterator())
+
+    def fields(seed):  # NumPy's iterator knows no None
+        return tuple(v for v in drawn(tf.cast(seed, tf.int32), *args, **kwargs) if v is not None)
+
+    return [transforms.Geometry(*g) for g in dataset.map(fields).as_numpy_iterator()]
 
 
 def test_the_matrix_of_a_flip_and_a_crop_by_hand():
@@ -230,21 +233,76 @@ def test_an_image_scaled_beyond_the_fixed_size_is_cut_to_it():
     assert found.size.numpy().tolist() == [64, 128]
 
 
+def test_a_rotation_by_hand_keeps_the_centre_and_the_size():
+    # A quarter turn counter-clockwise about the centre of a square: the top left goes down.
+    warp = tf.constant([[0.0, -1.0, 40.0], [1.0, 0.0, 0.0]])
+    zero, side = tf.constant([0, 0]), tf.constant([40, 40])
+    found = make_geometry(tf.constant([20, 20]), False, [False, False], side, zero, side, warp)
+    np.testing.assert_allclose(found.matrix, [[0, -2, 40], [2, 0, 0]])
+    image = np.random.default_rng(0).uniform(0, 255, (20, 20, 3)).astype(np.float32)
+    moved = apply_geometry(image, found)
+    whole = make_geometry(tf.constant([20, 20]), False, [False, False], side, zero, side)
+    np.testing.assert_allclose(moved, np.rot90(apply_geometry(image, whole)), atol=1e-2)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
-def test_colour_changes_stay_in_their_ranges(seed):
-    image = np.random.default_rng(seed).uniform(100, 150, (8, 9, 3)).astype(np.float32)
-    key = tf.constant([seed, 1])
-    shift = transforms.random_colour(key, image, AugmentConfig(brightness=0.2)) - image
-    assert np.ptp(shift) < 1e-3 and 0.01 < abs(np.mean(shift)) <= 51.001
-    found = transforms.random_colour(key, image, AugmentConfig(contrast=0.3)).numpy()
-    gain = found.std() / image.std()
-    assert 0.699 < gain < 1.301 and abs(gain - 1) > 1e-4
-    assert found.mean() == pytest.approx(image.mean(), abs=1e-2)
+def test_a_turned_and_sheared_image_goes_where_its_matrix_says(seed):
+    point = np.random.default_rng(seed).uniform(24, 36, 2) + [0, 12]
+    augment = AugmentConfig(
+        rotation=180,
+        shear=20,
+        scale=(0.7, 1.5),
+        crop=(70, 90),
+        vertical_flip=0.5,
+        quarter_turns=True,
+    )
+    boxes = np.float32([[*point, *point]])
+    geometry = drawn(seed, boxes, augment=augment)
+    image = apply_geometry(blob(*point), geometry).numpy()
+    assert image.shape == (*geometry.size.numpy(), 3)
+    matrix = geometry.matrix.numpy()
+    expected = matrix[:, :2] @ point + matrix[:, 2]
+    reach = 4 * 3.0 * np.linalg.norm(matrix[:, :2], axis=1)
+    if np.all(expected > reach) and np.all(expected < np.array(image.shape[:2]) - reach):
+        np.testing.assert_allclose(center_of(image), expected, atol=0.1)
+    # The scale is the resizing's: it goes into no box.
+    area = abs(np.linalg.det(matrix[:, :2])) / np.prod(geometry.scale)
+    assert 1 - np.tan(np.deg2rad(20)) ** 2 < area < 1 + np.tan(np.deg2rad(20)) ** 2
 
 
-def test_colour_changes_are_clipped_and_absent_by_default():
-    image = np.float32([[[0, 128, 255]]])
-    assert transforms.random_colour([0, 1], image, AugmentConfig()) is image
-    strong = AugmentConfig(brightness=0.9, contrast=0.9)
-    found = np.array([transforms.random_colour([s, 1], image, strong) for s in range(20)])
-    assert found.min() == 0 and found.max() == 255
+def test_rotations_and_shears_fill_their_ranges():
+    linear = [g.matrix[:, :2] for g in drawn_many(100, augment=AugmentConfig(rotation=30))]
+    # Half of them are mirrored: the second column tells the angle of both alike.
+    angles = np.rad2deg([np.arctan2(m[1, 0], m[0, 0]) for m in linear])
+    assert angles.min() < -25 and angles.max() > 25 and np.abs(angles).max() <= 30
+    still = AugmentConfig(shear=20, horizontal_flip=0)
+    linear = np.array([g.matrix[:, :2] / g.scale for g in drawn_many(100, augment=still)])
+    np.testing.assert_allclose(linear[:, 0, 0], 1, atol=1e-5)
+    slants = np.rad2deg(np.arctan(linear[:, 0, 1]))
+    assert slants.min() < -16 and slants.max() > 16 and np.abs(slants).max() <= 20
+
+
+def test_what_a_turn_uncovers_has_the_colour_of_the_padding():
+    augment = AugmentConfig(rotation=180)
+    image = np.full((HEIGHT, WIDTH, 3), 200, np.float32)
+    geometry = drawn(4, augment=augment)
+    moved = apply_geometry(image, geometry, fill=np.float32([10, 20, 30])).numpy()
+    np.testing.assert_allclose(moved[0, 0], [10, 20, 30], atol=1e-3)
+    np.testing.assert_allclose(moved[32, 50], 200, atol=1e-3)
+
+
+def test_large_scale_jitter_is_that_of_detectron2():
+    """ResizeScale(0.1, 2, 64, 64) and FixedSizeCrop((64, 64)): written here once more."""
+    augment = AugmentConfig(scale=(0.1, 2.0), scale_law="uniform", object_crops=0)
+    input = InputConfig(fixed_size=(64, 64))
+    found = drawn_many(300, np.float32([[0, 0, 4, 4]]), input, augment)
+    factors = np.array([g.resized[1] / 64 for g in found])  # the long side of 60 x 84
+    assert factors.min() < 0.13 and factors.max() > 1.97
+    assert np.histogram(factors, 4, (0.1, 2.0))[0].min() > 50  # each factor as likely
+    for geometry in found:
+        np.testing.assert_allclose(geometry.resized[0], geometry.resized[1] * 60 / 84, atol=1.5)
+        np.testing.assert_array_equal(geometry.size, np.minimum(geometry.resized, 64))
+    # Where there is room, the window is as likely anywhere, whatever the objects.
+    rooms = np.array([(g.offset[1], g.resized[1] - 64) for g in found if g.resized[1] > 70])
+    shares = rooms[:, 0] / rooms[:, 1]
+    assert np.histogram(shares, 4, (0, 1))[0].min() > 20

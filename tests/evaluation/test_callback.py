@@ -1,6 +1,8 @@
 """`evaluation/callback.py` in real `fit` calls of a tiny model, on whichever Keras is installed."""
 
+import contextlib
 import csv
+import json
 
 import keras
 import numpy as np
@@ -10,6 +12,7 @@ import tfmaskrcnn.evaluation
 from tfmaskrcnn.config_files import parse_config
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation.callback import CocoCallback
+from tfmaskrcnn.evaluation.coco import CocoEvaluator
 from tfmaskrcnn.instances import Instances
 
 KEYS = [f"val_{kind}_{name}" for kind in ("mask", "box") for name in ("ap", "ap50", "ap75")]
@@ -57,6 +60,22 @@ def test_history_holds_the_numbers_of_every_epoch(coco_set):
         assert history["val_box_ap50"][epoch - 1] == result.boxes["AP50"]
     first, second, third = history["val_mask_ap"]
     assert 0 < first < second < third == 1.0
+
+
+class Averaged(Student):
+    """Finds everything while its average is in place, and nothing else."""
+
+    @contextlib.contextmanager
+    def averaged(self):
+        self.skill = (9,)
+        yield
+        self.skill = (0,)
+
+
+def test_the_average_of_the_weights_is_what_is_evaluated(coco_set):
+    model = Averaged(coco_set, (0,))
+    assert fit(model, [callback_of(coco_set)], 2)["val_mask_ap"] == [1.0, 1.0]
+    assert model.skill == (0,)
 
 
 def test_every_second_epoch_and_the_last_are_evaluated_and_others_repeat(coco_set):
@@ -141,3 +160,61 @@ def test_a_model_of_masks_is_not_judged_by_boxes(coco_set):
     coco_set.write()
     with pytest.raises(InputError, match="mask_head.enabled=false"):
         callback_of(coco_set, parse_config({"model": {"num_classes": 2}}))
+
+
+class OneOfTwo:
+    """Stands for `train.distribution.Workers` of two replicas; `parts` is what was gathered."""
+
+    count, local_replicas = 2, 2
+
+    def __init__(self, index, parts):
+        self.index, self.parts, self.seen = index, parts, []
+
+    def predictor(self, model, batch_size):
+        def predict(images):
+            self.seen.append([int(image[0, 0, 0]) for image in images])
+            return model.predict_images(images)
+
+        return predict
+
+    def agree(self, function):
+        return function()
+
+    def gather(self, content):
+        self.parts.append(content)
+        return self.parts
+
+
+@pytest.mark.parametrize("num_images", [3, 4, 5, 7, 9])
+def test_workers_evaluate_their_groups_and_merge_what_all_found(make_coco_set, num_images):
+    coco_set = make_coco_set(num_images=num_images)
+    ids = coco_set.image_ids
+
+    class Noisy(Student):
+        def predict_images(self, images, score_threshold=None, batch_size=1):
+            return [coco_set.noisy(int(image[0, 0, 0]), 3) for image in images]
+
+    model, parts, seen = Noisy(coco_set), [], []
+    for index in (0, 1):
+        workers = OneOfTwo(index, parts)
+        callback = callback_of(coco_set, workers=workers)
+        callback.set_model(model)
+        result = callback.evaluate()
+        seen.append(workers.seen)
+    groups = [ids[i : i + 2] for i in range(0, num_images, 2)]  # an image for each replica
+    assert seen == [groups[0::2], groups[1::2]]
+    callback = callback_of(coco_set)
+    callback.set_model(model)
+    assert result == callback.evaluate() and result.num_images == num_images
+
+
+def test_merged_parts_keep_the_order_of_the_images(coco_set):
+    parts = []
+    for image_id in reversed(coco_set.image_ids):
+        evaluator = CocoEvaluator(coco_set.json_path)
+        evaluator.add(image_id, coco_set.perfect(image_id))
+        parts.append(json.loads(json.dumps(evaluator.collected())))
+    whole = CocoEvaluator(coco_set.json_path)
+    whole.merge(parts, coco_set.image_ids)
+    assert [i for i, _ in whole.collected()["results"]] == coco_set.image_ids
+    assert whole.result().masks["AP"] == 1.0

@@ -5,8 +5,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import tensorflow as tf
+import tf2onnx
 
 import tfmaskrcnn as mr
 from tfmaskrcnn.portable import onnx as portable
@@ -16,21 +19,10 @@ from tfmaskrcnn.sources import find_images
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SIZE = (96, 128)
-WANTED = "install export/requirements-onnx.txt"
 
 
 @pytest.fixture(scope="module")
-def tf2onnx():
-    return pytest.importorskip("tf2onnx", reason=WANTED)
-
-
-@pytest.fixture(scope="module")
-def runtime():
-    return pytest.importorskip("onnxruntime", reason=WANTED)
-
-
-@pytest.fixture(scope="module")
-def file(saved_model, tmp_path_factory, tf2onnx, runtime):
+def file(saved_model, tmp_path_factory):
     """The ONNX file of two images a batch."""
     path = str(tmp_path_factory.mktemp("onnx") / "model.onnx")
     assert portable.convert(saved_model, path, 2, SIZE) == (2, *SIZE, 3)
@@ -49,8 +41,6 @@ def test_it_finds_what_the_saved_model_finds(saved_model, image_folder, file):
 
 @pytest.mark.slow
 def test_it_holds_standard_operations_and_no_loop(file):
-    import onnx
-
     model = onnx.load(file)
     assert {node.domain for node in model.graph.node} == {""}
     kinds = {node.op_type for node in model.graph.node}
@@ -75,9 +65,7 @@ def test_the_predictor_of_the_script_has_the_signatures_names(script, file):
 
 
 @pytest.mark.slow
-def test_the_script_as_typed_is_not_taken_for_the_package(
-    saved_model, image_folder, tmp_path, tf2onnx, runtime
-):
+def test_the_script_as_typed_is_not_taken_for_the_package(saved_model, image_folder, tmp_path):
     out = tmp_path / "model.onnx"
     command = [sys.executable, "export/onnx.py", saved_model, str(out)]
     command += ["--size", "96", "128", "--images", image_folder, "--limit", "2"]
@@ -90,10 +78,8 @@ def test_the_script_as_typed_is_not_taken_for_the_package(
     assert done.stderr == ""
 
 
-def onnx_of(function, arrays, tmp_path, runtime):
+def onnx_of(function, arrays, tmp_path):
     """What the ONNX form of a function of tensors gives for `arrays`."""
-    import tf2onnx
-
     specs = [tf.TensorSpec(array.shape, array.dtype, f"x{i}") for i, array in enumerate(arrays)]
     concrete = tf.function(function).get_concrete_function(*specs)
     inputs = {tensor.name[:-2]: tensor.name for tensor in concrete.inputs}
@@ -102,11 +88,11 @@ def onnx_of(function, arrays, tmp_path, runtime):
     path = str(tmp_path / "function.onnx")
     with open(path, "wb") as stream:
         stream.write(portable._converted(tf2onnx, network).SerializeToString())
-    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     return session.run(list(outputs), dict(zip(inputs, arrays)))
 
 
-def test_crop_and_resize_becomes_roi_align(tmp_path, tf2onnx, runtime):
+def test_crop_and_resize_becomes_roi_align(tmp_path):
     rng = np.random.default_rng(0)
     canvas = rng.normal(size=(2, 9, 13, 3)).astype(np.float32)
     corners = rng.uniform(0, 1, (40, 2, 2)).astype(np.float32)
@@ -117,13 +103,13 @@ def test_crop_and_resize_becomes_roi_align(tmp_path, tf2onnx, runtime):
     def crops(*arrays):
         return tf.image.crop_and_resize(*arrays, [4, 6])
 
-    (found,) = onnx_of(crops, [canvas, corners, index], tmp_path, runtime)
+    (found,) = onnx_of(crops, [canvas, corners, index], tmp_path)
     np.testing.assert_allclose(found, crops(canvas, corners, index), atol=1e-5)
 
 
 @pytest.mark.parametrize("own", [1, 5])
 @pytest.mark.parametrize("limit, threshold", [(8, 0.05), (200, 0.7), (60, -0.5)])
-def test_combined_nms_becomes_nms_and_top_k(own, limit, threshold, tmp_path, tf2onnx, runtime):
+def test_combined_nms_becomes_nms_and_top_k(own, limit, threshold, tmp_path):
     rng = np.random.default_rng(0)
     low = rng.uniform(0, 80, (2, 30, own, 2))
     boxes = np.concatenate([low, low + rng.uniform(1, 40, low.shape)], axis=-1).astype(np.float32)
@@ -136,13 +122,13 @@ def test_combined_nms_becomes_nms_and_top_k(own, limit, threshold, tmp_path, tf2
             )
         )
 
-    found = onnx_of(kept, [boxes, scores], tmp_path, runtime)
+    found = onnx_of(kept, [boxes, scores], tmp_path)
     for ours, theirs in zip(found, kept(boxes, scores)):
         np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize("content", [b"", b"no model"])
-def test_a_file_that_is_no_model_is_refused(tmp_path, content, runtime):
+def test_a_file_that_is_no_model_is_refused(tmp_path, content):
     path = tmp_path / "wrong.onnx"
     path.write_bytes(content)
     with pytest.raises(mr.InputError, match="ONNX Runtime can load|no model of export"):
@@ -151,8 +137,8 @@ def test_a_file_that_is_no_model_is_refused(tmp_path, content, runtime):
         portable.predictor(str(tmp_path / "missing.onnx"))
 
 
-def test_another_model_of_onnx_is_refused(tmp_path, tf2onnx, runtime):
-    onnx_of(lambda x: tf.sqrt(x), [np.float32([1, 4])], tmp_path, runtime)
+def test_another_model_of_onnx_is_refused(tmp_path):
+    onnx_of(lambda x: tf.sqrt(x), [np.float32([1, 4])], tmp_path)
     with pytest.raises(mr.InputError, match="no model of export/onnx.py"):
         portable.predictor(str(tmp_path / "function.onnx"))
 
@@ -164,12 +150,10 @@ def test_a_missing_package_is_named_with_the_remedy(
     arguments = [saved_model, str(tmp_path / "x.onnx"), "--size", "96", "128"]
     assert script("onnx").main(arguments) == 2
     error = capsys.readouterr().err
-    assert error.startswith("tfmaskrcnn: Cannot import tf2onnx") and "requirements-onnx" in error
+    assert error.startswith("tfmaskrcnn: Cannot import tf2onnx") and '".[onnx]"' in error
 
 
-def test_a_wrong_folder_ends_in_one_sentence_and_exit_code_2(
-    script, tmp_path, capsys, tf2onnx, runtime
-):
+def test_a_wrong_folder_ends_in_one_sentence_and_exit_code_2(script, tmp_path, capsys):
     assert script("onnx").main([str(tmp_path / "no"), str(tmp_path / "x.onnx")]) == 2
     assert "no saved_model.pb" in capsys.readouterr().err
     assert not (tmp_path / "x.onnx").exists()

@@ -1,5 +1,6 @@
 """`export/parity.py`: what is matched, what is counted, and what it says about wrong input."""
 
+import dataclasses
 import json
 import os
 import sys
@@ -59,6 +60,25 @@ def test_the_largest_differences_are_reported():
     assert found.box == pytest.approx(1.0) and found.score == pytest.approx(0.1)
     assert found.mask == pytest.approx(0.25)
     assert found.mask_iou < 0.95  # of the first, a column wider
+
+
+def test_masks_that_are_runs_are_compared_as_pixels():
+    one = instances([[0, 0, 10, 10]])
+    runs = dataclasses.replace(one, mask_probabilities=None, exact_rle=one.rle())
+    found = parity.compare([one], [runs])
+    assert (found.matched, found.mask, found.mask_iou) == (1, 0, 1)
+    narrow = instances([[0, 0, 10, 9]])
+    runs = dataclasses.replace(narrow, mask_probabilities=None, exact_rle=narrow.rle())
+    assert parity.compare([one], [runs]).mask_iou < 0.95
+
+
+def test_keypoints_are_compared_where_there_are_any():
+    def found(x):
+        points = np.float32([[[5, x, 0.9]], [[7, 7, 0.9]]])
+        return [dataclasses.replace(instances([[0, 0, 10, 10], [5, 5, 30, 40]]), keypoints=points)]
+
+    assert parity.compare(found(5), found(5)).keypoint == 0
+    assert parity.compare(found(5), found(3)).keypoint == 2
 
 
 def test_each_detection_is_matched_once_and_within_its_class():

@@ -126,6 +126,19 @@ def image(height, width, seed):
     return (np.clip(canvas, 0, 1).astype(np.float32) * 255).round().astype(np.uint8)
 
 
+def rpn_maps(batch, padded, level, seed):
+    """([B, h, w, 3] float32 logits, [B, h, w, 3, 4] float32 (dy, dx, dh, dw)) of a pyramid level.
+
+    A few deltas are so large that they are clamped, or leave the image, or make boxes too small.
+    """
+    rng = np.random.default_rng([level, seed])
+    shape = (batch, *(-(-side // 2**level) for side in padded), 3)
+    logits = rng.normal(0, 3, shape)
+    deltas = rng.normal(0, [0.4, 0.4, 0.3, 0.3], (*shape, 4))
+    deltas[rng.uniform(size=shape) < 0.02] *= 20
+    return logits.astype(np.float32), deltas.astype(np.float32)
+
+
 def heat_maps(number, joints, seed):
     """([number, joints, 56, 56] float32 logits, [number, 4] float32 xyxy boxes).
 

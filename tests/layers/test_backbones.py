@@ -3,6 +3,7 @@ import typing
 import numpy as np
 import pytest
 
+from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.layers.backbones import make_backbone
 from tfmaskrcnn.layers.efficientnet_lite import EfficientNetLite
 from tfmaskrcnn.layers.resnet import ResNet
@@ -45,3 +46,10 @@ def test_every_option_reaches_the_backbone():
     assert (lite.epsilon, make_backbone(BackboneConfig()).epsilon) == (1e-3, 1e-5)
     for name in ("efficientnet_lite0", "resnet18"):
         assert make_backbone(BackboneConfig(name=name, norm_epsilon=0)).stem.norm.epsilon == 0
+
+
+@pytest.mark.parametrize("name, norm", [("resnet18", "bn"), ("efficientnet_lite0", "frozen_bn")])
+def test_recomputation_is_refused_where_it_would_be_wrong_or_is_not_there(name, norm):
+    with pytest.raises(InputError, match=f"recompute is for ResNets.* found {name} with {norm}"):
+        make_backbone(BackboneConfig(name=name, norm=norm, recompute=True))
+    assert make_backbone(BackboneConfig(name="resnet18", norm="gn", recompute=True)).recompute

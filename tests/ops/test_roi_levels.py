@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfmaskrcnn.checkpoints.presets import TORCHVISION
+from tfmaskrcnn.config_files import parse_config
 from tfmaskrcnn.ops.roi_levels import roi_levels
 
 
@@ -18,6 +20,14 @@ def test_round_changes_it_half_an_octave_earlier():
     edges = [224 * 2.0**octave for octave in (-1.5, -0.5, 0.5)]
     sides = [side * factor for side in edges for factor in (0.99, 1.01)]
     assert levels(sides, 224.0, 4, "round") == [2, 3, 3, 4, 4, 5]
+
+
+def test_torchvisions_mapping_is_a_hair_above_the_paper():
+    # floor(4 + log2(side / 224) + 1e-6) there; the literal of its preset stands for the 1e-6.
+    size = parse_config({}, TORCHVISION).model.roi.canonical_size
+    sides = [factor * 224 for factor in (0.5 - 1e-6, 0.5 - 2e-7, 1 - 2e-6, 1 - 4e-7, 2 - 8e-7)]
+    assert levels(sides, size) == [2, 3, 3, 4, 5]
+    assert levels(sides) == [2, 2, 3, 3, 4]
 
 
 @pytest.mark.parametrize("rounding", ["floor", "round"])

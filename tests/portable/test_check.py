@@ -26,7 +26,7 @@ def test_detections_in_another_order_are_the_same():
     masks = np.float32([np.full([2, 2], 0.25), np.full([2, 2], 0.75)])
     one = outputs([LEFT, RIGHT], [0.9, 0.8], [1, 2], masks)
     two = outputs([RIGHT, LEFT], [0.8, 0.9], [2, 1], masks[::-1])
-    assert difference(one, two, 0, [10, 20]) == (2, 2, 2, 0, 0, 0, 0, 0.75)
+    assert difference(one, two, 0, [10, 20]) == (2, 2, 2, 0, 0, 0, 0, 0.75, None)
 
 
 def test_differences_are_in_pixels_and_of_matched_rows():
@@ -48,7 +48,18 @@ def test_an_image_without_detections_has_no_differences():
 def test_a_model_without_masks_can_be_compared():
     one = outputs([LEFT], [0.9], [1])
     del one["detection_masks"]
-    assert difference(one, one, 0, [10, 20]) == (1, 1, 1, 0, 0, 0, 0, 0)
+    assert difference(one, one, 0, [10, 20]) == (1, 1, 1, 0, 0, 0, 0, 0, None)
+
+
+def test_keypoints_are_compared_in_pixels_and_get_a_column():
+    one = outputs([LEFT, RIGHT], [0.9, 0.8], [1, 1])
+    one["detection_keypoints"] = np.float32([[[[0.5, 0.25]], [[0.5, 0.75]], [[0, 0]], [[0, 0]]]])
+    two = {**one, "detection_keypoints": one["detection_keypoints"] + np.float32([0.1, 0.1])}
+    found = difference(one, two, 0, [10, 20])
+    assert found.keypoint == pytest.approx(2.0, abs=1e-5)
+    lines = table(["a.png"], [found]).splitlines()
+    assert lines[0].endswith("keypoint px") and lines[-1].split()[-1] == "2"
+    assert "keypoint" not in table(["a.png"], [found._replace(keypoint=None)])
 
 
 def test_a_batch_is_filled_up_and_the_table_ends_with_the_worst():

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfmaskrcnn as mr
-from tfmaskrcnn.portable.frozen import OUTPUTS, freeze
+from tfmaskrcnn.portable.frozen import OPTIONAL, OUTPUTS, freeze
 
 
 def saved(folder, network=None, shape=(None, None, None, 3), config=None):
@@ -38,6 +38,15 @@ def test_a_frozen_network_has_static_shapes_constants_and_the_names(tmp_path):
             found = session.run(network.outputs, feeds)
     np.testing.assert_allclose(found["num_detections"], [12291, 12295])
     assert graph.get_tensor_by_name(network.outputs["num_detections"]).shape == [2]
+
+
+def test_masks_and_keypoints_stay_in_it_where_the_model_has_them(tmp_path):
+    def network(images, sizes):
+        total = tf.reduce_sum(images) + tf.reduce_sum(sizes)
+        return dict.fromkeys((*OUTPUTS, *OPTIONAL, "something_else"), total)
+
+    folder = saved(tmp_path / "1", network, shape=(None, 64, 32, 1))
+    assert list(freeze(folder).outputs) == [*OUTPUTS, *OPTIONAL]
 
 
 def test_the_size_may_come_from_the_model(tmp_path):

@@ -8,12 +8,19 @@ import pytest
 from tiny import tiny_config, tiny_data
 
 import tfmaskrcnn as mr
+from tfmaskrcnn.files import DiskFull
 from tfmaskrcnn.train import Run, loop, recorder, train
 from tfmaskrcnn.train.loop import start_weights
 from tfmaskrcnn.train.saving import StateKeeper, states_in
+from tfmaskrcnn.train.tensorboard import events_in
 from tfmaskrcnn.weights import named_weights
 
-AUGMENTED = ("data.augment.scale=[0.8, 1.2]", "data.augment.quarter_turns=true")
+AUGMENTED = (
+    "data.augment={scale: [0.8, 1.2], quarter_turns: true, rotation: 20, copy_paste: 0.5}",
+    "data.augment.hue=0.1",
+    "train.ema=0.5",
+    "data.repeat_threshold=1",
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,16 +50,30 @@ def whole(sets, tmp_path_factory):
 
 def test_a_run_leaves_all_that_is_promised(whole):
     run, _ = whole
-    for path in (run.config, run.weights, run.states, run.history, run.curves):
+    files = [run.config, run.weights, run.history, run.curves, run.first_batch]
+    for path in files:
         assert os.path.getsize(path) > 0, path
-    assert sorted(os.listdir(run.folder)) == sorted(
-        ["config.json", "weights.npz", "states", "history.csv", "curves.png"]
-    )
+    left = {os.path.join(run.folder, name) for name in os.listdir(run.folder)}
+    assert left == {*files, run.states, run.tensorboard}
     with open(run.history, encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert {"loss", "mask_loss", "val_mask_ap", "learning_rate"} <= set(rows[0])
     assert mr.load(run.folder).config.class_names == ("circle", "square", "triangle")
+
+
+def test_with_an_average_that_is_what_a_run_keeps_and_returns(whole):
+    run, returned = whole
+    last = np.load(states_in(run.states)[-1])
+    names = [name.split("/", 2)[2] for name in last.files if name.startswith("average/averages/")]
+    assert sorted(names) == sorted(returned)
+    kept = np.load(run.weights)
+    for name in names:
+        average = last[f"average/averages/{name}"]
+        np.testing.assert_array_equal(returned[name], average, err_msg=name)
+    name = "rpn/objectness/kernel"
+    assert (last[f"weights/{name}"] != returned[name]).any()
+    assert (kept[name] != last[f"weights/{name}"]).any()
 
 
 def test_an_interrupted_run_goes_on_to_the_bit(sets, whole, tmp_path):
@@ -66,6 +87,28 @@ def test_an_interrupted_run_goes_on_to_the_bit(sets, whole, tmp_path):
         losses = [row["loss"] for row in csv.DictReader(file)]
     with open(Run(str(tmp_path / "parts")).history, encoding="utf-8") as file:
         assert [row["loss"] for row in csv.DictReader(file)] == losses
+
+
+def points(folder):
+    """(step, tag) -> value of what lies there for TensorBoard; each may be there once."""
+    found = {}
+    for name in sorted(os.listdir(folder)):
+        for event in events_in(os.path.join(folder, name)):
+            for value in event.summary.value:
+                assert (event.step, value.tag) not in found
+                found[event.step, value.tag] = value.simple_value
+    return found
+
+
+def test_tensorboard_gets_losses_ap_and_pictures_by_step(whole):
+    found = points(whole[0].tensorboard)
+    with open(whole[0].history, encoding="utf-8") as file:
+        for row, step in zip(csv.DictReader(file), (2, 4)):
+            assert found[step, "loss/total"] == pytest.approx(float(row["loss"]), rel=1e-5)
+            assert found[step, "AP/box_ap"] == pytest.approx(float(row["val_box_ap"]))
+            assert {(step, f"val/00000{i}.png") for i in (1, 2)} < set(found)
+    tags = {"learning_rate", "images_per_second", "loss/rpn_box", "loss/mask", "AP/mask_ap50"}
+    assert tags < {tag for _, tag in found}
 
 
 class Killed(Exception):
@@ -82,6 +125,9 @@ def test_a_run_stopped_anywhere_in_an_epoch_goes_on_to_the_bit(
     def killed(*args, **kwargs):
         raise Killed
 
+    def full(*args, **kwargs):
+        raise DiskFull("weights.npz: the disk is full")
+
     class KilledInTraining(StateKeeper):
         def save(self, epoch, step):
             super().save(epoch, step)
@@ -94,8 +140,8 @@ def test_a_run_stopped_anywhere_in_an_epoch_goes_on_to_the_bit(
         elif place == "evaluate":
             patch.setattr(mr.evaluation.CocoCallback, "evaluate", killed)
         else:
-            patch.setattr(recorder, "save_weights", killed)
-        with pytest.raises(Killed):
+            patch.setattr(recorder, "save_weights", full)
+        with pytest.raises((Killed, DiskFull)):
             train(config, folder)
     resumed = train(config, folder, resume=True)
     run, expected = whole
@@ -104,6 +150,11 @@ def test_a_run_stopped_anywhere_in_an_epoch_goes_on_to_the_bit(
     assert Path(Run(folder).history).read_text() == Path(run.history).read_text()
     best, found = np.load(run.weights), np.load(Run(folder).weights)
     assert all((best[name] == found[name]).all() for name in best.files)
+    written, expected = points(Run(folder).tensorboard), points(run.tensorboard)
+    assert set(written) == set(expected)
+    for key, value in expected.items():
+        if key[1].startswith(("AP", "learning_rate")):
+            assert written[key] == pytest.approx(value, rel=1e-5), key
     assert len(states_in(Run(folder).states)) == config.train.keep_states
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfmaskrcnn import compat
 from tfmaskrcnn.config import ScheduleConfig, TrainConfig
 from tfmaskrcnn.gradients import GradientRules, apply_gradients, rules_of
 from tfmaskrcnn.train import make_optimizer
@@ -104,3 +105,23 @@ def test_a_constant_schedule_needs_no_length(caplog):
     with caplog.at_level(logging.WARNING):
         optimizer = make_optimizer(TrainConfig(learning_rate=0.5, schedule=CONSTANT))
     assert not caplog.records and rate_of(optimizer, 10**6) == 0.5
+
+
+def test_the_rate_is_linear_in_the_batch():
+    config = TrainConfig(learning_rate=0.5, reference_batch=16, batch_size=4, schedule=CONSTANT)
+    assert rate_of(make_optimizer(config, 10), 0) == pytest.approx(0.125)
+    config = TrainConfig(learning_rate=0.5, batch_size=4, schedule=CONSTANT)
+    assert rate_of(make_optimizer(config, 10), 0) == pytest.approx(0.5)
+
+
+def test_float16_alone_brings_loss_scaling():
+    for precision, scale in (("mixed_float16", 2.0**15), ("mixed_bfloat16", 1.0)):
+        config = TrainConfig(precision=precision, clip_norm=2.0, weight_decay=0.1)
+        optimizer = make_optimizer(config, 10)
+        assert float(compat.loss_scale(optimizer)) == scale
+        assert rules_of(optimizer) == GradientRules(0.1, 2.0)
+
+
+def test_rates_ride_on_the_optimizer():
+    config = TrainConfig(rates={"backbone": 0.1}, optimizer="adamw")
+    assert rules_of(make_optimizer(config, 10)).rates == {"backbone": 0.1}

@@ -109,3 +109,12 @@ def test_an_optimizer_follows_it_update_by_update():
         optimizer.apply_gradients([(tf.ones([1, 1]), layer.kernel)])
         found.append(before - float(layer.get_weights()[0][0, 0]))
     np.testing.assert_allclose(found, [0.5, 0.75, 1.0, 0.1, 0.1], rtol=1e-4)
+
+
+def test_the_ramp_rises_by_equal_factors_to_the_rate():
+    config = ScheduleConfig(kind="ramp", warmup_factor=1e-4)
+    schedule = make_schedule(config, 1.0, 5)
+    np.testing.assert_allclose(
+        rates(schedule, 0, 1, 2, 3, 4, 9), [1e-4, 1e-3, 1e-2, 1e-1, 1, 1], rtol=1e-5
+    )
+    assert type(schedule).from_config(schedule.get_config())(1) == schedule(1)

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfmaskrcnn import compat
 from tfmaskrcnn.config import Config
 from tfmaskrcnn.config_files import load_config
+from tfmaskrcnn.ema import WeightAverage
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.gradients import apply_gradients
 from tfmaskrcnn.train import make_optimizer, state
@@ -43,7 +44,7 @@ def compiled(config=CONFIG, seed=0, hidden=4, optimizer=None):
     keras.utils.set_random_seed(seed)
     model = Toy(hidden)
     model.compile(optimizer or make_optimizer(config.train, 10), jit_compile=False)
-    model.optimizer.build(model.trainable_variables)
+    compat.build_optimizer(model.optimizer, model.trainable_variables)
     return model
 
 
@@ -57,6 +58,8 @@ def train(model, steps):
             loss = compat.scale_loss(model.optimizer, loss)
         variables = model.trainable_variables
         apply_gradients(model.optimizer, tape.gradient(loss, variables), variables)
+        if getattr(model, "average", None):
+            model.average.update()
 
     for step in steps:
         rng = np.random.default_rng(step)
@@ -130,6 +133,53 @@ def test_the_loss_scale_is_part_of_the_state(tmp_path):
     assert_same(values(copy), values(model))
 
 
+def test_the_average_of_the_weights_is_part_of_the_state(tmp_path):
+    path = str(tmp_path / "state.npz")
+    first, whole = averaged(0), averaged(0)
+    train(whole, range(6))
+    train(first, range(3))
+    save_state(path, first, CONFIG, {})
+    copy = averaged(1)
+    load_state(path, copy, CONFIG)
+    train(copy, range(3, 6))
+    assert_same(values(copy), values(whole))
+    found, expected = (m.average.variables() for m in (copy, whole))
+    assert list(found) == list(expected) and int(found["steps"]) == 6
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+def averaged(seed):
+    model = compiled(seed=seed)
+    model.average = WeightAverage(model, 0.9)
+    return model
+
+
+def test_a_state_without_an_average_is_refused_where_one_is_kept(saved):
+    model = averaged(1)
+    before = values(model)
+    with pytest.raises(InputError, match="state.npz holds no average of the weights .train.ema"):
+        load_state(saved[0], model, CONFIG)
+    assert_same(values(model), before)
+
+
+@pytest.mark.skipif(compat.KERAS3, reason="tensorflow-addons needs Keras 2")
+@pytest.mark.parametrize("name", ["lamb", "novograd", "sgdw"])
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_optimizers_of_tensorflow_addons_go_on_to_the_bit(tmp_path, name, precision):
+    pytest.importorskip("tensorflow_addons")
+    more = [f"train.optimizer={name}", f"train.precision={precision}"]
+    config = load_config(None, [*OVERRIDES, *more])
+    whole, first, resumed = (compiled(config, seed) for seed in (0, 0, 1))
+    train(whole, range(5))
+    train(first, range(3))
+    path = str(tmp_path / "state.npz")
+    save_state(path, first, config, {})
+    load_state(path, resumed, config)
+    train(resumed, range(3, 5))
+    assert_same(values(resumed), values(whole))
+
+
 def test_settings_of_the_evaluation_may_change_between_two_runs(saved):
     config = load_config(None, [*OVERRIDES, "evaluation.batch_size=8"])
     assert load_state(saved[0], compiled(), config) == PROGRESS
@@ -169,7 +219,10 @@ def test_a_state_of_another_network_is_refused(saved, tmp_path):
         load_state(path, compiled(hidden=5), CONFIG)
     with np.load(path) as file:
         arrays = dict(file)
+    about = json.loads(str(arrays.pop("about")))
     arrays["weights/late/kernel"] = arrays.pop("weights/last/kernel")
+    about["checksum"] = state._checksum(arrays)
+    arrays["about"] = np.array(json.dumps(about))
     np.savez(tmp_path / "renamed.npz", **arrays)
     model = compiled(seed=1)
     before = values(model)
@@ -214,14 +267,14 @@ def test_a_file_that_is_no_state_is_named(tmp_path, about):
 def test_a_failure_while_writing_leaves_the_former_state(saved, tmp_path, monkeypatch):
     path, expected = saved
 
-    def broken(file, **arrays):
+    def broken(file, array, **options):
         file.write(b"half a file")
         raise OSError(28, "No space left on device")
 
     def refused(source, target):
         raise OSError(5, "Input/output error")
 
-    for place, name, function in ((np, "savez", broken), (os, "replace", refused)):
+    for place, name, function in ((np.lib.format, "write_array", broken), (os, "replace", refused)):
         with monkeypatch.context() as patch:
             patch.setattr(place, name, function)
             with pytest.raises(InputError, match="Cannot write .*state.npz"):

@@ -48,6 +48,11 @@ class Imported(NamedTuple):
     std: Tuple[float, ...]  # RGB
 
 
+def is_classifier(tensors: Mapping[str, np.ndarray]) -> bool:
+    """Whether the names are those of a classifier that `read_backbone` reads."""
+    return bool({"conv1_w", "stem.conv1.weight", "conv1.weight"} & set(tensors))
+
+
 def read_backbone(path: str, channels: int = 3) -> Imported:
     """The ResNet or ResNeXt of a classifier's file, for images of `channels` channels (RGB).
 

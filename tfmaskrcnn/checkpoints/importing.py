@@ -7,7 +7,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Union
 import numpy as np
 
 from tfmaskrcnn import person_keypoints
-from tfmaskrcnn.checkpoints import detectron2, matterport, torchvision
+from tfmaskrcnn.checkpoints import detectron2, imagenet, matterport, torchvision
 from tfmaskrcnn.checkpoints.coco_classes import coco_labels
 from tfmaskrcnn.checkpoints.keras_h5 import read_keras_h5
 from tfmaskrcnn.checkpoints.presets import (
@@ -79,7 +79,7 @@ def from_checkpoint(
     theirs, preset, read = SOURCES[source]
     is_file = isinstance(checkpoint, (str, os.PathLike))
     what = os.fspath(checkpoint) if is_file else "The given dictionary"
-    state = read(checkpoint) if is_file else checkpoint
+    state = _no_classifier(read(checkpoint) if is_file else checkpoint, what)
     found = theirs.architecture_of(state, what)
     kind = f"{what} is no Mask R-CNN with {found.backbone.name} and FPN of {source}"
     arrays = converted(theirs.weights_only(state), theirs.table_of(found), kind)
@@ -124,6 +124,16 @@ def import_weights(
     save_weights(model, os.path.join(folder, "weights.npz"))
     save_config(Config(model=model.config), os.path.join(folder, "config.json"))
     return folder
+
+
+def _no_classifier(state: Mapping[str, np.ndarray], what: str) -> Mapping[str, np.ndarray]:
+    """`state`, unless it is that of a backbone alone."""
+    if imagenet.is_classifier(state):
+        raise InputError(
+            f"{what} is a classifier without a detector's heads; name it as backbone.weights of a "
+            "configuration instead."
+        )
+    return state
 
 
 def _labelled(config: ModelConfig, num_classes: int) -> ModelConfig:

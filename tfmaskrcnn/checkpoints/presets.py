@@ -15,6 +15,8 @@ TORCHVISION = (
     "rpn.min_side=1.0e-3",
     "rpn.post_nms_top_k_training=2000",
     "rpn.smooth_l1_beta=0.1111111",  # 1/9
+    # 224 of a mapping that adds 1e-6 to the level, so that sides from 223.99985 on read p4.
+    "roi.canonical_size=223.999845",
     "roi.aligned=false",
     "box_head.min_side=1.0e-2",
     "box_head.smooth_l1_beta=0.1111111",

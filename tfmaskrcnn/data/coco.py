@@ -1,27 +1,31 @@
 """COCO instance annotations, checked once and kept as records."""
 
-import json
 import logging
 import os
 from collections import Counter
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from tfmaskrcnn.data.annotations import Segmentation, checked_box, checked_segmentation
+from tfmaskrcnn.data.annotations import Fault, Segmentation, checked_box, checked_segmentation
+from tfmaskrcnn.data.coco_file import check_kind, field, read_json
 from tfmaskrcnn.data.keypoints import KeypointNames, checked_keypoints, keypoint_names
+from tfmaskrcnn.data.reading import ImageBytes
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.model_config import KeypointHeadConfig
 
 _LOG = logging.getLogger(__name__)
 _INT64_MAX = 2**63 - 1
+# Called with "images", "annotations" or "categories", the entry's number in it, and what is wrong;
+# if it returns, the entry is left out (an image whose file is missing stays).
+OnFault = Callable[[str, int, Fault], None]
 
 
 class Record(NamedTuple):
     """One image and its n objects."""
 
     image_id: int
-    path: str  # of the image file
+    path: Union[str, ImageBytes]  # of the image file, or what it holds
     file_name: str  # as the JSON has it
     height: int
     width: int
@@ -38,7 +42,7 @@ class Record(NamedTuple):
 class CocoData(NamedTuple):
     """A data set."""
 
-    records: List[Record]  # in the JSON's order of images
+    records: Sequence[Record]  # in the JSON's order of images
     class_names: Tuple[str, ...]  # of classes 1..K
     category_ids: Tuple[int, ...]  # of classes 1..K, ascending
     json_path: str
@@ -77,59 +81,77 @@ def load_coco(
     Raises:
         InputError: one sentence that names the file, the id, the value found and the value wanted.
     """
-    json_path, image_dir = os.fspath(json_path), os.fspath(image_dir)
-    raw = _read_json(json_path)
-    names = _categories(raw["categories"], json_path)
+    json_path, skipped = os.fspath(json_path), []
+
+    def on_fault(part: str, _: int, fault: Fault) -> None:
+        if not skip_invalid or part != "annotations":
+            raise fault from None
+        skipped.append(str(fault))
+
+    raw = read_json(json_path)
+    data = checked_coco(raw, json_path, image_dir, on_fault, masks, keypoint_head)
+    if skipped and not any(len(r.classes) for r in data.records):
+        raise InputError(f"All {len(skipped)} annotations are wrong, the first: {skipped[0]}")
+    _report(json_path, data.records, skipped)
+    return data
+
+
+def checked_coco(
+    raw: Dict[str, Any],
+    json_path: str,
+    image_dir: str,
+    on_fault: OnFault,
+    masks: bool = True,
+    keypoint_head: Optional[KeypointHeadConfig] = None,
+) -> CocoData:
+    """What `load_coco` does with the parsed JSON `raw`; each fault of an entry goes to `on_fault`.
+
+    Raises:
+        InputError: something is wrong with the set as a whole.
+    """
+    image_dir = os.fspath(image_dir)
+    names = _categories(raw["categories"], json_path, on_fault)
     class_of = {category_id: k for k, category_id in enumerate(names, start=1)}
-    images = _images(raw["images"], json_path, image_dir)
-    _check_kind(raw["annotations"], json_path, masks)
+    images = _images(raw["images"], json_path, image_dir, on_fault)
+    check_kind(raw["annotations"], json_path, masks)
     keypoints, reader = None, _Reader(masks)
     if keypoint_head is not None and keypoint_head.enabled:
         keypoints = keypoint_names(raw["categories"], json_path)
         reader = _Reader(masks, keypoints.names, keypoint_head.pixel_offset)
-    objects, skipped = _objects(
-        raw["annotations"], images, class_of, json_path, skip_invalid, reader
-    )
+    objects = _objects(raw["annotations"], images, class_of, json_path, on_fault, reader)
     records = [_record(image, objects.get(i, []), image_dir, reader) for i, image in images.items()]
-    _report(json_path, records, skipped)
     return CocoData(records, tuple(names.values()), tuple(names), json_path, keypoints)
 
 
-def _read_json(path: str) -> Dict[str, Any]:
-    try:
-        with open(path, encoding="utf-8") as file:
-            raw = json.load(file)
-    except OSError as error:
-        raise InputError(f"Cannot read the annotations {path}: {error.strerror}.") from None
-    except ValueError as error:  # not UTF-8, or no JSON
-        if os.path.getsize(path) == 0:
-            raise InputError(f"{path} is empty (0 bytes); wanted COCO instance JSON.") from None
-        raise InputError(f"{path} is not valid JSON: {error}.") from None
-    if not isinstance(raw, dict):
-        found = f"its top level is a {type(raw).__name__}, wanted an object"
-        raise InputError(f"{path} is no COCO instance set: {found}.")
-    for key in ("images", "annotations", "categories"):
-        if not isinstance(raw.get(key), list):
-            found = f"is a {type(raw[key]).__name__}" if key in raw else "is missing"
-            raise InputError(f"{path} is no COCO instance set: '{key}' {found}, wanted a list.")
-    return raw
+def limited(data: CocoData, limit: Optional[int]) -> CocoData:
+    """`limit` images of `data`, in its order but those with objects first; None for all."""
+    if limit is None or limit >= len(data.records):
+        return data
+    records = sorted(data.records, key=lambda record: not (~record.crowd).any())
+    return data._replace(records=records[:limit])
 
 
-def _categories(entries: List[Any], json_path: str) -> Dict[int, str]:
+def _categories(entries: List[Any], json_path: str, on_fault: OnFault) -> Dict[int, str]:
     """Category id -> name, ascending ids."""
     names = {}
     for n, entry in enumerate(entries):
         where = f"{json_path}: entry {n} of 'categories'"
-        category_id = _field(entry, "id", int, where)
-        if category_id in names:
-            raise InputError(f"{where} repeats the id {category_id}; ids must be unique.")
-        names[category_id] = _field(entry, "name", str, where)
+        try:
+            category_id = field(entry, "id", int, where)
+            if category_id in names:
+                repeats = f"{where} repeats the id {category_id}; ids must be unique."
+                raise Fault("category-id", repeats)
+            names[category_id] = field(entry, "name", str, where)
+        except Fault as fault:
+            on_fault("categories", n, fault)
     if not names:
         raise InputError(f"{json_path}: 'categories' is empty; wanted at least one.")
     return dict(sorted(names.items()))
 
 
-def _images(entries: List[Any], json_path: str, image_dir: str) -> Dict[int, Dict[str, Any]]:
+def _images(
+    entries: List[Any], json_path: str, image_dir: str, on_fault: OnFault
+) -> Dict[int, Dict[str, Any]]:
     """Image id -> its entry, in the order given."""
     if not entries:
         raise InputError(f"{json_path}: 'images' is empty; wanted at least one.")
@@ -137,72 +159,67 @@ def _images(entries: List[Any], json_path: str, image_dir: str) -> Dict[int, Dic
         raise InputError(f"The image folder {image_dir} does not exist.")
     images = {}
     for n, entry in enumerate(entries):
-        where = f"{json_path}: entry {n} of 'images'"
-        image_id = _field(entry, "id", int, where)
-        if abs(image_id) > _INT64_MAX:
-            raise InputError(f"{where}: the id {image_id} does not fit 64 bits.")
-        where = f"{json_path}: image {image_id}"
-        if image_id in images:
-            raise InputError(f"{where} occurs twice in 'images'; ids must be unique.")
-        for key in ("height", "width"):
-            if _field(entry, key, int, where) <= 0:
-                raise InputError(f"{where}: '{key}' is {entry[key]}, wanted pixels above 0.")
-        path = os.path.join(image_dir, _field(entry, "file_name", str, where))
-        if not os.path.isfile(path):
-            raise InputError(f"{where}: the file {path} does not exist.")
-        images[image_id] = entry
+        try:
+            image_id = _image_id(entry, images, f"{json_path}: entry {n} of 'images'", json_path)
+            images[image_id] = entry
+            path = os.path.join(image_dir, entry["file_name"])
+            if not os.path.isfile(path):
+                where = f"{json_path}: image {image_id}"
+                raise Fault("image-missing", f"{where}: the file {path} does not exist.")
+        except Fault as fault:
+            on_fault("images", n, fault)
     return images
 
 
-def _check_kind(annotations: List[Any], json_path: str, masks: bool) -> None:
-    """Refuse captions, keypoint-only and (for masks) box-only sets as a whole, with the reason."""
-    box, mask = "needs a box for every object", "needs a mask (polygons or RLE) for every object"
-    mask += "; set mask_head.enabled=false to train on boxes alone"
-    for key, need in (("bbox", box), ("segmentation", mask))[: 2 if masks else 1]:
-        if annotations and not any(isinstance(a, dict) and a.get(key) for a in annotations):
-            raise InputError(
-                f"{json_path}: none of the {len(annotations)} annotations has a '{key}'; "
-                f"Mask R-CNN {need}."
-            )
+def _image_id(entry: Any, images: Dict[int, Dict], where: str, json_path: str) -> int:
+    """The id of an image's entry, all of which is checked."""
+    image_id = field(entry, "id", int, where)
+    if abs(image_id) > _INT64_MAX:
+        raise Fault("entry", f"{where}: the id {image_id} does not fit 64 bits.")
+    where = f"{json_path}: image {image_id}"
+    if image_id in images:
+        raise Fault("image-id", f"{where} occurs twice in 'images'; ids must be unique.")
+    for key in ("height", "width"):
+        if field(entry, key, int, where) <= 0:
+            raise Fault("entry", f"{where}: '{key}' is {entry[key]}, wanted pixels above 0.")
+    field(entry, "file_name", str, where)
+    return image_id
 
 
-def _objects(annotations, images, class_of, json_path, skip_invalid, reader):
-    """Image id -> [(box, class, crowd, segmentation, keypoints, annotation id)], errors skipped."""
+def _objects(annotations, images, class_of, json_path, on_fault, reader):
+    """Image id -> [(box, class, crowd, segmentation, keypoints, annotation id)]."""
     objects: Dict[int, List[Tuple]] = {}
-    skipped: List[str] = []
     seen = set()
     for n, entry in enumerate(annotations):
         where = f"{json_path}: entry {n} of 'annotations'"
         try:
-            annotation_id = _field(entry, "id", int, where)
-            image_id = _field(entry, "image_id", int, where)
+            annotation_id = field(entry, "id", int, where)
+            image_id = field(entry, "image_id", int, where)
             where = f"{json_path}: annotation {annotation_id} of image {image_id}"
             if annotation_id in seen:
-                raise InputError(f"{where} repeats the annotation id {annotation_id}.")
+                raise Fault("annotation-id", f"{where} repeats the annotation id {annotation_id}.")
             seen.add(annotation_id)
             if image_id not in images:
-                raise InputError(f"{where}: there is no image {image_id} in 'images'.")
+                missing = f"{where}: there is no image {image_id} in 'images'."
+                raise Fault("unknown-image", missing)
             found = _object(entry, images[image_id], class_of, where, reader)
-        except InputError as error:
-            if not skip_invalid:
-                raise
-            skipped.append(str(error))
+        except Fault as fault:
+            on_fault("annotations", n, fault)
         else:
             objects.setdefault(image_id, []).append((*found, annotation_id))
-    if skipped and not objects:
-        raise InputError(f"All {len(skipped)} annotations are wrong, the first: {skipped[0]}")
-    return objects, skipped
+    return objects
 
 
 def _object(entry: Dict, image: Dict, class_of: Dict[int, int], where: str, reader: _Reader):
     """Box, class, crowd, segmentation and keypoints of an annotation."""
-    category_id = _field(entry, "category_id", int, where)
+    category_id = field(entry, "category_id", int, where)
     if category_id not in class_of:
         known = ", ".join(map(str, list(class_of)[:10])) + (", ..." if len(class_of) > 10 else "")
-        raise InputError(f"{where}: category_id {category_id} is not in 'categories' ({known}).")
+        unknown = f"{where}: category_id {category_id} is not in 'categories' ({known})."
+        raise Fault("unknown-category", unknown)
     crowd = entry.get("iscrowd", 0)
     if crowd not in (0, 1):
-        raise InputError(f"{where}: 'iscrowd' is {crowd!r}, wanted 0 or 1.")
+        raise Fault("entry", f"{where}: 'iscrowd' is {crowd!r}, wanted 0 or 1.")
     size, shape = (image["height"], image["width"]), entry.get("segmentation")
     try:
         box = checked_box(entry.get("bbox"), *size)
@@ -210,8 +227,8 @@ def _object(entry: Dict, image: Dict, class_of: Dict[int, int], where: str, read
         names, offset, points = reader.keypoint_names, reader.keypoint_offset, None
         if names:
             points = checked_keypoints(entry.get("keypoints"), names, offset, *size)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
+    except Fault as fault:
+        raise Fault(fault.rule, f"{where}: {fault}") from None
     return box, class_of[category_id], bool(crowd), shape, points
 
 
@@ -245,15 +262,3 @@ def _report(json_path: str, records: List[Record], skipped: List[str]) -> None:
     twice = [name for name, count in names.items() if count > 1]
     if twice:
         _LOG.warning("%s: %d files belong to several images: %s", json_path, len(twice), twice[0])
-
-
-def _field(entry: Any, key: str, kind: type, where: str):
-    """`entry[key]`, checked to be of type `kind`."""
-    if not isinstance(entry, dict):
-        raise InputError(f"{where} is {entry!r:.60}, wanted an object.")
-    value = entry.get(key)
-    if not isinstance(value, kind) or isinstance(value, bool) or value == "":
-        found = f"is {value!r:.60}" if key in entry else "is missing"
-        wanted = {int: "an integer", str: "a text"}[kind]
-        raise InputError(f"{where}: '{key}' {found}, wanted {wanted}.")
-    return value

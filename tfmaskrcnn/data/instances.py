@@ -5,7 +5,13 @@ from typing import Dict, List, Optional, Tuple
 import numpy as np
 
 from tfmaskrcnn.data.coco import Record
-from tfmaskrcnn.data.segmentation import MASK_SIDE, box_mask, moved_box, visible_part
+from tfmaskrcnn.data.segmentation import (
+    MASK_SIDE,
+    box_mask,
+    moved_box,
+    oblique,
+    visible_part,
+)
 from tfmaskrcnn.errors import InputError
 
 # A box that leaves the image by less is not cut: the matrix is float32.
@@ -23,11 +29,12 @@ def padded_instances(
     max_instances: int,
     min_visible: float,
     masks: bool = True,
+    hidden: Optional[np.ndarray] = None,
 ) -> Dict[str, np.ndarray]:
     """Boxes, classes and box-cropped masks of what the window shows.
 
-    A box that the window cuts becomes the tight box of the visible part of the mask; of an object
-    without a segmentation, the box's own visible part.
+    A box that the window cuts, or that a matrix turns, becomes the tight box of the visible part of
+    the mask; of an object without a segmentation, of the box's own visible part.
 
     Args:
         record: n objects in pixels of the original image.
@@ -35,8 +42,10 @@ def padded_instances(
         window: (height, width) of the output.
         order: [n] a permutation; if more than `max_instances` are visible, its first ones are kept.
         max_instances: G.
-        min_visible: share of its area below which a cut object is left out; crowd regions stay.
+        min_visible: share of its area below which a cut or hidden object is left out; crowd regions
+            stay.
         masks: False leaves "masks" out.
+        hidden: [h, w] bool, pixels of the output where something else lies on the objects.
 
     Returns:
         "boxes" [G, 4] float32 yxyx pixels of the output, "classes" [G] int32, "masks"
@@ -47,15 +56,12 @@ def padded_instances(
         InputError: an RLE that cannot be decoded.
     """
     kept: List[Tuple[int, np.ndarray]] = []
-    for i in order:
+    for i in map(int, order):
         if len(kept) == max_instances:
             break
-        try:
-            box = _window_box(record, int(i), matrix, window, min_visible)
-        except InputError as error:
-            raise _named(error, record, i) from None
+        box = _visible_box(record, i, matrix, window, min_visible, hidden)
         if box is not None:
-            kept.append((int(i), box))
+            kept.append((i, box))
     kept.sort(key=lambda pair: pair[0])
     out = {
         "boxes": np.zeros((max_instances, 4), np.float32),
@@ -70,8 +76,27 @@ def padded_instances(
         out["boxes"][row], out["classes"][row] = box, record.classes[i]
         out["crowd"][row], out["index"][row] = record.crowd[i], i
         if masks:
-            out["masks"][row] = _box_mask(record, i, matrix, box)
+            mask = _box_mask(record, i, matrix, box)
+            out["masks"][row] = mask if hidden is None else mask & ~_at_cells(hidden, box)
     return out
+
+
+def _visible_box(
+    record: Record,
+    i: int,
+    matrix: np.ndarray,
+    window: Tuple[int, int],
+    min_visible: float,
+    hidden: Optional[np.ndarray],
+) -> Optional[np.ndarray]:
+    """Box of what is seen of object `i`, or None if it is too little."""
+    try:
+        box = _window_box(record, i, matrix, window, min_visible)
+        if hidden is not None and box is not None:
+            box = _bare_box(record, i, matrix, box, hidden, min_visible)
+    except InputError as error:
+        raise _named(error, record, i) from None
+    return box
 
 
 def _window_box(
@@ -80,7 +105,8 @@ def _window_box(
     """Box of object `i` inside the window, or None if too little of it is visible."""
     box = moved_box(record.boxes[i], matrix)
     limit = np.array([*window, *window], np.float32)
-    if np.all(box >= -CUT_TOLERANCE) and np.all(box <= limit + CUT_TOLERANCE):
+    turned = oblique(matrix)
+    if not turned and np.all(box >= -CUT_TOLERANCE) and np.all(box <= limit + CUT_TOLERANCE):
         box = np.clip(box, 0, limit)
     else:
         if np.any(box[2:] <= 0) or np.any(box[:2] >= limit[:2]):
@@ -92,6 +118,40 @@ def _window_box(
             return None
         box = part.box
     return box if np.all(box[2:] - box[:2] >= MIN_SIDE) else None
+
+
+def _bare_box(
+    record: Record,
+    i: int,
+    matrix: np.ndarray,
+    box: np.ndarray,
+    hidden: np.ndarray,
+    min_visible: float,
+) -> Optional[np.ndarray]:
+    """`box` of object `i`, shrunk to what is not `hidden`; None if too little is left."""
+    low, high = np.floor(box[:2]).astype(int), np.ceil(box[2:]).astype(int)
+    if not hidden[low[0] : high[0], low[1] : high[1]].any():
+        return box
+    segmentation, size = record.segmentations[i], (record.height, record.width)
+    mask = box_mask(segmentation, *size, matrix, box) > 0
+    bare = mask & (_at_cells(hidden, box) == 0)
+    rows, cols = np.flatnonzero(bare.any(axis=1)), np.flatnonzero(bare.any(axis=0))
+    too_little = np.count_nonzero(bare) < min_visible * np.count_nonzero(mask)
+    if not rows.size or (too_little and not record.crowd[i]):
+        return None
+    tight = np.array([rows[0], cols[0], rows[-1] + 1, cols[-1] + 1]) / MASK_SIDE
+    box = np.tile(box[:2], 2) + tight * np.tile(box[2:] - box[:2], 2)
+    return box.astype(np.float32) if np.all(box[2:] - box[:2] >= MIN_SIDE) else None
+
+
+def _at_cells(hidden: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """[112, 112] uint8: the pixels of `hidden` [h, w] bool at the centres of the box's cells."""
+    steps = (np.arange(MASK_SIDE) + 0.5) / MASK_SIDE
+    ys, xs = (
+        np.clip(low + steps * (high - low), 0, n - 1).astype(int)
+        for low, high, n in zip(box[:2], box[2:], hidden.shape)
+    )
+    return hidden[ys[:, None], xs].astype(np.uint8)
 
 
 def _box_mask(record: Record, i: int, matrix: np.ndarray, box: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
+from tfmaskrcnn.data.annotations import Fault
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.model_config import KeypointHeadConfig
 
@@ -91,7 +92,7 @@ def checked_keypoints(
         height, width: of the image, pixels.
 
     Raises:
-        InputError: another number of numbers, one that is not finite, a visibility other than
+        Fault: another number of numbers, one that is not finite, a visibility other than
             0, 1, 2, or a labelled point outside the image.
     """
     count = len(names)
@@ -99,21 +100,25 @@ def checked_keypoints(
         return np.zeros((count, 3), np.float32)
     if not isinstance(keypoints, list) or len(keypoints) != 3 * count:
         found = f"{len(keypoints)} entries" if isinstance(keypoints, list) else "no list"
-        raise InputError(
+        raise Fault(
+            "keypoints",
             f"its keypoints are {found}; wanted {3 * count} numbers, x, y and visibility of "
-            f"{count} keypoints."
+            f"{count} keypoints.",
         )
     if not all(isinstance(v, Real) and math.isfinite(v) for v in keypoints):
-        raise InputError("its keypoints must be finite numbers only.")
+        raise Fault("keypoints", "its keypoints must be finite numbers only.")
     points = np.array(keypoints, np.float64).reshape(-1, 3)
     for name, (x, y, visibility) in zip(names, points):
         if visibility not in (0, 1, 2):
-            raise InputError(f"the visibility of its {name} is {visibility:g}, wanted 0, 1 or 2.")
+            raise Fault(
+                "keypoints", f"the visibility of its {name} is {visibility:g}, wanted 0, 1 or 2."
+            )
         inside = -BORDER <= x <= width - 1 + BORDER and -BORDER <= y <= height - 1 + BORDER
         if visibility and not inside:
-            raise InputError(
+            raise Fault(
+                "keypoints",
                 f"its {name} at x {x:g}, y {y:g} lies outside the image of {height} x {width} "
-                "pixels (height x width)."
+                "pixels (height x width).",
             )
     labelled = points[:, 2] > 0
     points[:, :2] = np.where(labelled[:, None], points[:, 1::-1] + offset, 0)

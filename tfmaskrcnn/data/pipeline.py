@@ -1,6 +1,5 @@
 """From COCO records to batches: a `tf.data.Dataset` of dictionaries of fixed keys and dtypes."""
 
-import functools
 import logging
 from typing import Callable, Dict, Optional, Tuple
 
@@ -8,23 +7,24 @@ import numpy as np
 import tensorflow as tf
 
 from tfmaskrcnn.config import Config
-from tfmaskrcnn.data.coco import CocoData, load_coco
+from tfmaskrcnn.data.bridge import Function, find_function
+from tfmaskrcnn.data.coco import CocoData, Record, limited, load_coco
+from tfmaskrcnn.data.colour import random_colour
+from tfmaskrcnn.data.copy_paste import Paster
 from tfmaskrcnn.data.instances import padded_instances
 from tfmaskrcnn.data.keypoints import check_keypoint_names, moved_keypoints, padded_rows
-from tfmaskrcnn.data.order import int32, shuffled
-from tfmaskrcnn.data.reading import read_image
+from tfmaskrcnn.data.moving import MovingReader, call
+from tfmaskrcnn.data.order import own_seed, sample_seeds, shuffled
+from tfmaskrcnn.data.sampler import announce, epoch_length, part_ends
 from tfmaskrcnn.data.segmentation import MASK_SIDE
-from tfmaskrcnn.data.transforms import (
-    apply_geometry,
-    plain_geometry,
-    random_colour,
-    random_geometry,
-)
-from tfmaskrcnn.errors import InputError, marked
+from tfmaskrcnn.data.sharding import Share, cut, padded_alike, size_function
+from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.ops import images
 from tfmaskrcnn.ops.placement import image_offset
 
 _LOG = logging.getLogger(__name__)
+# Keeps the draws of copy-paste apart from the others of an image.
+_PASTE_SEED = 1
 # Batches kept ready: one in use by the model, this many made ahead of it.
 _PREFETCH = 2
 _GT_DTYPES = {
@@ -38,7 +38,12 @@ _GT_DTYPES = {
 
 
 def from_coco(
-    json_path: str, image_dir: str, config: Config, training: bool, start_epoch: int = 0
+    json_path: str,
+    image_dir: str,
+    config: Config,
+    training: bool,
+    start_epoch: int = 0,
+    transform: Optional[Function] = None,
 ) -> tf.data.Dataset:
     """`from_records` of a COCO instance JSON and the folder that its file names start from."""
     model = config.model
@@ -46,11 +51,18 @@ def from_coco(
         *(json_path, image_dir, config.data.skip_invalid),
         *(model.mask_head.enabled, model.keypoint_head),
     )
-    return from_records(data, config, training, start_epoch)
+    data = limited(data, config.data.limit)
+    return from_records(data, config, training, start_epoch, transform=transform)
 
 
 def from_records(
-    data: CocoData, config: Config, training: bool, start_epoch: int = 0, start_step: int = 0
+    data: CocoData,
+    config: Config,
+    training: bool,
+    start_epoch: int = 0,
+    start_step: int = 0,
+    transform: Optional[Function] = None,
+    share: Optional[Share] = None,
 ) -> tf.data.Dataset:
     """Batches of dictionaries; every element a pure function of the seed, epoch and position.
 
@@ -71,33 +83,61 @@ def from_records(
             the last batch may be smaller.
         start_epoch: epoch of the first iteration (to resume).
         start_step: batches of each epoch that are left out, unread.
+        transform: augmentation of your own, see `bridge`; instead of `augment.function`.
+        share: of each training batch, the rows to read and how to cut them; None reads all.
 
     Returns:
-        The data set, with a length, and an attribute `image_names` (image id -> file name).
+        The data set, with a length, and an attribute `image_names` (image id -> file name). Of a
+        share it goes on with the next epoch without an end.
 
     Raises:
         InputError: classes, sizes or the number of images do not fit the configuration.
     """
     batch_size = config.train.batch_size if training else config.evaluation.batch_size
     _check(data, config, training)
-    count = len(data.records)
+    count = epoch_length(data, config) if training else len(data.records)
     if training:
-        positions = shuffled(count, config.train.seed, start_epoch, start_step * batch_size)
+        announce(data, config)
+        skipped, ends = start_step * batch_size, part_ends(data, config)
+        order = count, config.train.seed, start_epoch, skipped, ends
+        positions = shuffled(*order, share.holds if share else None)
     else:
         positions = tf.data.Dataset.range(count).map(lambda p: (tf.constant(0), p, p))
     samples = positions.map(
-        _sample_function(data, config, training), tf.data.AUTOTUNE, deterministic=True
+        _sample_function(data, config, training, transform), tf.data.AUTOTUNE, deterministic=True
     )
-    batches = samples.padded_batch(batch_size, drop_remainder=training)
+    rows = share.rows if share else batch_size
+    batches = samples.padded_batch(rows, drop_remainder=training)
     length = count // batch_size - start_step if training else -(-count // batch_size)
+    batches = batches.take(length)  # a share may be whole in the last batch, though that is not
     batches = batches.apply(tf.data.experimental.assert_cardinality(length))
+    if share:
+        batches = _of_share(batches, share, data, config, order)
+    return _ahead(batches, data, share)
+
+
+def _ahead(batches: tf.data.Dataset, data: CocoData, share: Optional[Share]) -> tf.data.Dataset:
+    """The same batches, some made ahead, always in the same order, with the names of images."""
     options = tf.data.Options()
     options.deterministic = True
     policy = tf.data.experimental.AutoShardPolicy.DATA  # the source is no list of files
     options.experimental_distribute.auto_shard_policy = policy
-    batches = batches.prefetch(_PREFETCH).with_options(options)
+    batches = batches.prefetch(_PREFETCH * (share.replicas if share else 1)).with_options(options)
     batches.image_names = {r.image_id: r.file_name for r in data.records}
     return batches
+
+
+def _of_share(batches, share: Share, data: CocoData, config: Config, order) -> tf.data.Dataset:
+    """Without an end: the batches of a share's rows, padded like the global ones, and cut."""
+    if share.rows < share.batch_size and not _static_size(config, training=True):
+        if config.data.augment.function:
+            raise InputError(
+                "augment.function may change the size of images that other workers read; set "
+                "input.fixed_size or augment.crop to train with several workers."
+            )
+        size = size_function(data, config)
+        batches = padded_alike(batches, shuffled(*order), size, share.batch_size)
+    return cut(batches, share).repeat()
 
 
 def _check(data: CocoData, config: Config, training: bool) -> None:
@@ -127,7 +167,7 @@ def _check(data: CocoData, config: Config, training: bool) -> None:
 
 
 def _check_training(data: CocoData, config: Config) -> None:
-    count, batch_size = len(data.records), config.train.batch_size
+    count, batch_size = epoch_length(data, config), config.train.batch_size
     if count < batch_size:
         raise InputError(
             f"{data.json_path} has {count} images, less than one batch; "
@@ -147,46 +187,44 @@ def _check_training(data: CocoData, config: Config) -> None:
         raise InputError(f"augment.crop {augment.crop} is larger than {name} {static}.")
 
 
-def _sample_function(data: CocoData, config: Config, training: bool) -> Callable:
+def _sample_function(
+    data: CocoData, config: Config, training: bool, transform: Optional[Function]
+) -> Callable:
     """(epoch, position, index) -> the dictionary of one unbatched sample."""
     input, augment = config.model.input, config.data.augment
-    read = functools.partial(_read, data, input.channels)
-    rasterise = functools.partial(_instances, data, config)
+    if training and transform is None and augment.function:
+        transform = find_function(augment.function)
+    reader = MovingReader(data, config, training, transform if training else None)
     static = _static_size(config, training)
     dtypes = _gt_dtypes(config)
+    paste = Paster(data, config, reader, dtypes) if training and augment.copy_paste else None
+
+    def instances(matrix, size, order, *objects):
+        return _instances(reader.record(*objects), config, matrix, size, order)
 
     def sample(epoch, position, index):
-        seed = tf.random.fold_in(
-            tf.stack([int32(config.train.seed), epoch]), tf.cast(position, tf.int32)
-        )
-        seeds = tf.unstack(tf.random.split(seed, 4), num=4)
-        image, image_id, boxes, crowd = _call(
-            read,
-            [index],
-            {"image": tf.uint8, "id": tf.int64, "boxes": tf.float32, "crowd": tf.bool},
-        )
-        image = tf.ensure_shape(image, [None, None, input.channels])
-        boxes, crowd = tf.ensure_shape(boxes, [None, 4]), tf.ensure_shape(crowd, [None])
-        height, width = tf.unstack(tf.shape(image)[:2], num=2)
-        if training:
-            objects = tf.boolean_mask(boxes, ~crowd)
-            geometry = random_geometry(seeds[0], height, width, objects, input, augment)
+        seed = own_seed(config.train.seed, epoch, position)
+        seeds = sample_seeds(seed)
+        moved = reader.moved(index, seeds[0])
+        geometry, image = moved.geometry, moved.image
+        order = tf.argsort(tf.random.stateless_uniform(tf.shape(moved.crowd), seeds[2]))
+        inputs = [geometry.matrix, geometry.size, order, *moved.objects]
+        if paste:
+            paste_seed = tf.random.fold_in(seed, _PASTE_SEED)
+            image, found = paste(moved, order, paste_seed, lambda: call(instances, inputs, dtypes))
         else:
-            geometry = plain_geometry(height, width, input)
-        image = apply_geometry(images.enhance(image, input), geometry, input.resize)
+            found = call(instances, inputs, dtypes)
         if training:
             image = random_colour(seeds[1], image, augment)
         image = images.normalize(image, input)
         padded = static or images.padded_size(*tf.unstack(geometry.size), input.pad_multiple)
-        order = tf.argsort(tf.random.stateless_uniform(tf.shape(crowd), seeds[2]))
-        found = _call(rasterise, [index, geometry.matrix, geometry.size, order], dtypes)
         truth = _shaped(dict(zip(dtypes, found)), config)
         truth = _shifted(truth, image_offset(geometry.size, tf.stack(padded), input))
         return {
             "image": images.pad_to(image, *padded, input),
             "size": tf.cast(geometry.size, tf.float32),
             "scale": geometry.scale,
-            "image_id": tf.ensure_shape(image_id, []),
+            "image_id": moved.image_id,
             "seed": seeds[3],
             **truth,
         }
@@ -235,14 +273,8 @@ def _shaped(found: Dict[str, tf.Tensor], config: Config) -> Dict[str, tf.Tensor]
     }
 
 
-def _read(data: CocoData, channels: int, index) -> Tuple[np.ndarray, ...]:
-    record = data.records[index]
-    image = read_image(record.path, (record.height, record.width), channels)
-    return image, np.int64(record.image_id), record.boxes, record.crowd
-
-
-def _instances(data: CocoData, config: Config, index, matrix, size, order):
-    record, window = data.records[index], (int(size[0]), int(size[1]))
+def _instances(record: Record, config: Config, matrix, size, order) -> Tuple[np.ndarray, ...]:
+    window = int(size[0]), int(size[1])
     found = padded_instances(
         record,
         matrix,
@@ -257,15 +289,3 @@ def _instances(data: CocoData, config: Config, index, matrix, size, order):
         moved = moved_keypoints(record.keypoints, matrix, window, head.flip_pairs)
         found["keypoints"] = padded_rows(moved, found["index"], found["valid"])
     return tuple(found[name] for name in _gt_dtypes(config))
-
-
-def _call(function: Callable, inputs, dtypes: Dict[str, tf.DType]) -> Tuple[tf.Tensor, ...]:
-    """`tf.numpy_function` whose `InputError` can be found again by `errors.explained`."""
-
-    def guarded(*args):
-        try:
-            return function(*args)
-        except InputError as error:
-            raise marked(error) from None
-
-    return tf.numpy_function(guarded, inputs, list(dtypes.values()), stateful=False)

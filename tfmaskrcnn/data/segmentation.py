@@ -1,12 +1,12 @@
 """Polygons and RLE to masks, and where they lie after the image was moved.
 
 A `matrix` [2, 3] maps continuous (y, x) of the original image to (y, x) of the output image:
-`out = matrix[:, :2] @ point + matrix[:, 2]`. Pixel `i` covers [i, i + 1) on both sides. Only
-scales, flips, quarter turns and shifts are allowed, so that boxes stay boxes.
+`out = matrix[:, :2] @ point + matrix[:, 2]`. Pixel `i` covers [i, i + 1) on both sides. Scales,
+flips, quarter turns and shifts keep boxes boxes; other matrices are `oblique`.
 """
 
 import itertools
-from typing import List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -35,15 +35,8 @@ def decode(segmentation: Segmentation, height: int, width: int) -> np.ndarray:
     Raises:
         InputError: an RLE that does not describe `height` x `width` pixels.
     """
-    rle = segmentation
-    if not isinstance(segmentation, dict):
-        # float64 lists: the only type that every pycocotools accepts.
-        polygons = [np.asarray(p, np.float64).tolist() for p in segmentation]
-        rle = coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
-    elif isinstance(segmentation["counts"], list):
-        rle = coco_mask.frPyObjects(segmentation, height, width)
     try:
-        mask = coco_mask.decode(rle)
+        mask = coco_mask.decode(as_rle(segmentation, height, width))
     except ValueError as error:
         raise InputError(f"its RLE cannot be decoded: {error}.") from None
     if mask.shape != (height, width):
@@ -51,9 +44,28 @@ def decode(segmentation: Segmentation, height: int, width: int) -> np.ndarray:
     return mask.astype(bool)
 
 
+def as_rle(segmentation: Segmentation, height: int, width: int) -> Dict[str, Any]:
+    """Polygons (their union) or any RLE as a compressed RLE; one that is compressed stays."""
+    if not isinstance(segmentation, dict):
+        # float64 lists: the only type that every pycocotools accepts.
+        polygons = [np.asarray(p, np.float64).tolist() for p in segmentation]
+        return coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
+    if isinstance(segmentation["counts"], list):
+        return coco_mask.frPyObjects(segmentation, height, width)
+    return segmentation
+
+
+def oblique(matrix: np.ndarray) -> bool:
+    """Whether `matrix` [2, 3] turns a box into something else than a box."""
+    return bool((matrix[0, 0] or matrix[1, 1]) and (matrix[0, 1] or matrix[1, 0]))
+
+
 def moved_box(box: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """`box` [4] yxyx of the original image as [4] float32 yxyx of the output, not clipped."""
-    corners = np.reshape(box, (2, 2)) @ matrix[:, :2].T + matrix[:, 2]
+    """The bounds of the moved `box` [4] yxyx of the original image, [4] float32, not clipped."""
+    corners = np.reshape(box, (2, 2))
+    if oblique(matrix):
+        corners = np.array(list(itertools.product(*corners.T)))
+    corners = corners @ matrix[:, :2].T + matrix[:, 2]
     return np.concatenate([corners.min(axis=0), corners.max(axis=0)]).astype(np.float32)
 
 
@@ -74,8 +86,8 @@ def visible_part(
     """
     if isinstance(segmentation, dict):
         return _visible_pixels(decode(segmentation, height, width), matrix, window)
-    moved = [_moved(p, matrix) for p in segmentation]
-    clipped = [(_clipped(p, window), p) for p in moved]
+    moved = _moved_polygons(segmentation, height, width, matrix)
+    clipped = [(clip_polygon(p, window), p) for p in moved]
     clipped = [(c, whole) for c, whole in clipped if len(c) and _area(c) > MIN_AREA]
     if not clipped:
         return Visible(np.zeros(4, np.float32), 0.0)
@@ -91,9 +103,9 @@ def box_mask(
     width: int,
     matrix: np.ndarray,
     box: np.ndarray,
-    side: int = MASK_SIDE,
+    grid: Tuple[int, int] = (MASK_SIDE, MASK_SIDE),
 ) -> np.ndarray:
-    """The mask inside a box of the output image, on a grid of `side` x `side` cells.
+    """The mask inside a box of the output image, on a grid of cells.
 
     Polygons are rasterised in that grid, which is exact to a fifth of a cell; an RLE is sampled
     bilinearly at the cells' centres and cut at 0.5.
@@ -103,37 +115,44 @@ def box_mask(
         height, width: of the original image.
         matrix: [2, 3] original -> output.
         box: [4] yxyx pixels of the output, of positive size.
-        side: cells along each side of the box.
+        grid: cells along the box's height and width.
 
     Returns:
-        [side, side] uint8, 0 or 1.
+        [*grid] uint8, 0 or 1.
     """
     corner, size = np.float64(box[:2]), np.float64(box[2:]) - np.float64(box[:2])
     if isinstance(segmentation, dict):
-        steps = (np.arange(side) + 0.5) / side
-        mask = decode(segmentation, height, width)
-        return _sampled(mask, matrix, corner[0] + steps * size[0], corner[1] + steps * size[1])
-    polygons = [(_moved(p, matrix) - corner) * (side / size) for p in segmentation]
+        ys, xs = ((np.arange(n) + 0.5) * s / n + c for n, s, c in zip(grid, size, corner))
+        return _sampled(decode(segmentation, height, width), matrix, ys, xs)
+    moved = _moved_polygons(segmentation, height, width, matrix)
+    polygons = [(p - corner) * (grid / size) for p in moved]
     # Clipping bounds the coordinates: the rasteriser's time and memory grow with the outline.
-    polygons = [_clipped(p, (side, side)) for p in polygons]
+    polygons = [clip_polygon(p, grid) for p in polygons]
     flat = [p[:, ::-1].reshape(-1) for p in polygons if len(p) >= 3]
     if not flat:
-        return np.zeros((side, side), np.uint8)
-    return decode(flat, side, side).astype(np.uint8)
+        return np.zeros(grid, np.uint8)
+    return decode(flat, *grid).astype(np.uint8)
 
 
-def _moved(polygon: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Flat xy of the original image -> [n, 2] float64 (y, x) of the output."""
-    points = np.float64(polygon).reshape(-1, 2)[:, ::-1]
-    return points @ matrix[:, :2].T.astype(np.float64) + matrix[:, 2]
+def _moved_polygons(
+    polygons: Segmentation, height: int, width: int, matrix: np.ndarray
+) -> List[np.ndarray]:
+    """Flat xy polygons of the original image -> [n, 2] float64 (y, x) of the output, each.
+
+    In a turned image there is a frame beyond the border, which outlines must not reach into.
+    """
+    points = [np.float64(p).reshape(-1, 2)[:, ::-1] for p in polygons]
+    if oblique(matrix):
+        points = [p for p in (clip_polygon(p, (height, width)) for p in points) if len(p)]
+    return [p @ matrix[:, :2].T.astype(np.float64) + matrix[:, 2] for p in points]
 
 
 def _area(points: np.ndarray) -> float:
     return polygon_area(points.reshape(-1))
 
 
-def _clipped(points: np.ndarray, window: Tuple[int, int]) -> np.ndarray:
-    """The polygon [n, 2] inside (0, 0)..window, by Sutherland and Hodgman; [m, 2], m may be 0.
+def clip_polygon(points: np.ndarray, window: Tuple[int, int]) -> np.ndarray:
+    """The polygon [n, 2] yx inside (0, 0)..window, by Sutherland and Hodgman; [m, 2], m may be 0.
 
     Parts of a concave polygon stay joined by edges along the window's border, which have no area.
     """
@@ -189,6 +208,8 @@ def _covers(polygon: np.ndarray, point: np.ndarray) -> bool:
 
 def _visible_pixels(mask: np.ndarray, matrix: np.ndarray, window: Tuple[int, int]) -> Visible:
     """`visible_part` of a decoded mask: whole original pixels, clipped to the window."""
+    if oblique(matrix):
+        return _visible_discs(mask, matrix, window)
     total = np.count_nonzero(mask)
     back = moved_box((0, 0, *window), _inverse(matrix))  # the window on the original image
     # Pixels that the window's edge only touches by rounding of the matrix do not count.
@@ -203,6 +224,20 @@ def _visible_pixels(mask: np.ndarray, matrix: np.ndarray, window: Tuple[int, int
     return Visible(box, np.count_nonzero(part) / total)
 
 
+def _visible_discs(mask: np.ndarray, matrix: np.ndarray, window: Tuple[int, int]) -> Visible:
+    """`_visible_pixels` of any matrix, where a pixel is a disc: a turned square would stick out."""
+    centers = np.argwhere(mask) + 0.5
+    centers = centers @ np.float64(matrix[:, :2]).T + matrix[:, 2]
+    shown = centers[np.all((centers >= 0) & (centers <= window), axis=1)]
+    if not len(shown):
+        return Visible(np.zeros(4, np.float32), 0.0)
+    reach = 0.5 * np.sqrt((np.float64(matrix[:, :2]) ** 2).sum(axis=1))
+    box = np.concatenate([shown.min(axis=0) - reach, shown.max(axis=0) + reach])
+    return Visible(
+        np.clip(box, 0, [*window, *window]).astype(np.float32), len(shown) / len(centers)
+    )
+
+
 def _inverse(matrix: np.ndarray) -> np.ndarray:
     (a, b), (c, d) = np.float64(matrix[:, :2])  # by hand: 100 times faster than np.linalg.inv
     linear = np.array([[d, -b], [-c, a]]) / (a * d - b * c)
@@ -212,6 +247,8 @@ def _inverse(matrix: np.ndarray) -> np.ndarray:
 def _sampled(mask: np.ndarray, matrix: np.ndarray, ys: np.ndarray, xs: np.ndarray) -> np.ndarray:
     """`mask` at the grid `ys` x `xs` of the output image, bilinear, cut at 0.5; uint8."""
     inverse = _inverse(matrix)
+    if oblique(matrix):
+        return _sampled_aslant(mask, inverse, ys, xs)
     turned = abs(inverse[0, 1]) > abs(inverse[0, 0])  # original y runs along the output's x
     along = (xs, ys) if turned else (ys, xs)
     pairs = [
@@ -227,6 +264,19 @@ def _sampled(mask: np.ndarray, matrix: np.ndarray, ys: np.ndarray, xs: np.ndarra
     left, right = left - cols.start, right - cols.start
     values = rows[:, left] * (1 - side_share) + rows[:, right] * side_share  # [side, side]
     return ((values.T if turned else values) >= 0.5).astype(np.uint8)
+
+
+def _sampled_aslant(mask: np.ndarray, inverse: np.ndarray, ys, xs) -> np.ndarray:
+    """`_sampled` of any matrix, one cell at a time."""
+    grid = np.stack(np.meshgrid(ys, xs, indexing="ij"), axis=-1)  # [h, w, 2]
+    places = grid @ inverse[:, :2].T + inverse[:, 2]
+    (low, high, share), (left, right, side_share) = (
+        _neighbours(places[..., axis], n) for axis, n in zip((0, 1), mask.shape)
+    )
+    upper = mask[low, left] * (1 - side_share) + mask[low, right] * side_share
+    lower = mask[high, left] * (1 - side_share) + mask[high, right] * side_share
+    inside = np.all((places >= 0) & (places <= mask.shape), axis=-1)  # there is nothing beyond
+    return (inside & (upper * (1 - share) + lower * share >= 0.5)).astype(np.uint8)
 
 
 def _neighbours(position: np.ndarray, size: int) -> List[np.ndarray]:

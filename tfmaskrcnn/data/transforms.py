@@ -1,10 +1,12 @@
-"""Random geometry and colour of training images, drawn from a seed and applied by TensorFlow.
+"""Random geometry of training images, drawn from a seed and applied by TensorFlow.
 
-A `Geometry` turns and flips the original image, resizes it, and cuts a window out of the result.
-Its matrix carries boxes and masks the same way (see `segmentation.py`).
+A `Geometry` turns and flips the original image, resizes it, perhaps turns it by any angle and
+shears it, and cuts a window out of the result. Its matrix carries boxes and masks the same way (see
+`segmentation.py`).
 """
 
-from typing import NamedTuple, Tuple
+import math
+from typing import NamedTuple, Optional, Tuple
 
 import tensorflow as tf
 
@@ -12,10 +14,6 @@ from tfmaskrcnn.config import AugmentConfig
 from tfmaskrcnn.model_config import InputConfig
 from tfmaskrcnn.ops import images
 from tfmaskrcnn.ops.resize import resize
-
-# Share of the crops that must show the centre of a random object; the others lie anywhere, so that
-# background without objects is seen as well.
-OBJECT_CROPS = 0.8
 
 
 class Geometry(NamedTuple):
@@ -27,20 +25,28 @@ class Geometry(NamedTuple):
     offset: tf.Tensor  # [2] int32 (y, x): then cut the window that starts here ...
     size: tf.Tensor  # [2] int32 (height, width): ... and has this size, that of the output
     matrix: tf.Tensor  # [2, 3] float32, continuous (y, x) of the original -> of the output
-    scale: tf.Tensor  # [2] float32 (y, x of the output): output pixels an original pixel
+    scale: tf.Tensor  # [2] float32 (y, x of the output): resized pixels an original pixel
+    # [2, 3] float32, continuous (y, x) of the resized image -> of the turned and sheared one, which
+    # has the same size; None leaves it as it is.
+    warp: Optional[tf.Tensor] = None
 
 
-def make_geometry(original, transpose, flip, resized, offset, size) -> Geometry:
+def make_geometry(original, transpose, flip, resized, offset, size, warp=None) -> Geometry:
     """The `Geometry` of these steps for an image of size `original` [2] int32; see its fields."""
     turned = tf.cast(tf.where(transpose, original[::-1], original), tf.float32)
     scale = tf.cast(resized, tf.float32) / turned
     # A flip maps p to side - p, so it has slope -1 and shift `side`, in resized pixels.
     slope = tf.where(flip, -scale, scale)
-    shift = tf.where(flip, tf.cast(resized, tf.float32), 0.0) - tf.cast(offset, tf.float32)
+    shift = tf.where(flip, tf.cast(resized, tf.float32), 0.0)
     axes = tf.eye(2)
     axes = tf.where(transpose, axes[::-1], axes)
-    matrix = tf.concat([slope[:, None] * axes, shift[:, None]], axis=1)
-    return Geometry(transpose, flip, resized, offset, size, matrix, scale)
+    linear = slope[:, None] * axes
+    if warp is not None:
+        linear = tf.matmul(warp[:, :2], linear)
+        shift = tf.linalg.matvec(warp[:, :2], shift) + warp[:, 2]
+    shift -= tf.cast(offset, tf.float32)
+    matrix = tf.concat([linear, shift[:, None]], axis=1)
+    return Geometry(transpose, flip, resized, offset, size, matrix, scale, warp)
 
 
 def plain_geometry(height, width, input: InputConfig) -> Geometry:
@@ -67,24 +73,29 @@ def random_geometry(
     transpose, flip = _random_orientation(seeds[0], augment)
     turned = tf.where(transpose, original[::-1], original)
     resized = _random_size(seeds[1], turned, input, augment)
+    warp = _random_warp(seeds[3], resized, augment)
     window = augment.crop or input.static_size
-    whole = make_geometry(original, transpose, flip, resized, tf.zeros([2], tf.int32), resized)
+    corner = tf.zeros([2], tf.int32)
+    whole = make_geometry(original, transpose, flip, resized, corner, resized, warp)
     if window is None:
         return whole
     size = tf.minimum(resized, tf.constant(window, tf.int32))
     centers = _centers(boxes, whole.matrix)
-    offset = _random_offset(seeds[2], resized, size, centers)
-    return make_geometry(original, transpose, flip, resized, offset, size)
+    offset = _random_offset(seeds[2], resized, size, centers, augment.object_crops)
+    return make_geometry(original, transpose, flip, resized, offset, size, warp)
 
 
-def apply_geometry(image, geometry: Geometry, rule: str = "tensorflow") -> tf.Tensor:
+def apply_geometry(image, geometry: Geometry, rule: str = "tensorflow", fill=0.0) -> tf.Tensor:
     """`image` [H, W, C] moved by `geometry`; [h, w, C] float32 in the range of the input.
 
-    `rule` is that of `ops.resize`.
+    `rule` is that of `ops.resize`; `fill`, a number or [C], is seen where a turned image is not.
     """
     image = tf.cond(geometry.transpose, lambda: tf.transpose(image, [1, 0, 2]), lambda: image)
     for axis in (0, 1):
         image = _flipped(image, axis, geometry.flip[axis])
+    if geometry.warp is not None:
+        image = _warped(resize(image, geometry.resized, rule) - fill, geometry) + fill
+        return tf.ensure_shape(image, [None, None, image.shape[-1]])
     cut = tf.reduce_any(geometry.size < geometry.resized)
     image = tf.cond(
         cut,
@@ -92,16 +103,6 @@ def apply_geometry(image, geometry: Geometry, rule: str = "tensorflow") -> tf.Te
         lambda: resize(image, geometry.size, rule),
     )
     return tf.ensure_shape(image, [None, None, image.shape[-1]])
-
-
-def random_colour(seed, image, augment: AugmentConfig) -> tf.Tensor:
-    """Change contrast about the image's mean, then brightness; [H, W, C] float32 in 0..255."""
-    if not (augment.brightness or augment.contrast):
-        return image
-    change = tf.random.stateless_uniform([2], seed, minval=-1.0, maxval=1.0)
-    mean = tf.reduce_mean(image)
-    image = mean + (image - mean) * (1.0 + augment.contrast * change[0])
-    return tf.clip_by_value(image + 255.0 * augment.brightness * change[1], 0.0, 255.0)
 
 
 def _random_orientation(seed, augment: AugmentConfig) -> Tuple[tf.Tensor, tf.Tensor]:
@@ -129,17 +130,34 @@ def _random_size(seed, turned, input: InputConfig, augment: AugmentConfig) -> tf
     low, high = augment.scale
     if (low, high) == (1.0, 1.0):
         return size
-    logs = tf.math.log(tf.constant([low, high], tf.float32))
-    factor = tf.exp(tf.random.stateless_uniform([], seeds[1], minval=logs[0], maxval=logs[1]))
+    if augment.scale_law == "uniform":
+        factor = tf.random.stateless_uniform([], seeds[1], minval=low, maxval=high)
+    else:
+        logs = tf.math.log(tf.constant([low, high], tf.float32))
+        factor = tf.exp(tf.random.stateless_uniform([], seeds[1], minval=logs[0], maxval=logs[1]))
     scaled = tf.cast(tf.cast(size, tf.float32) * factor + 0.5, tf.int32)
     return tf.maximum(scaled, 1)
 
 
-def _random_offset(seed, resized, size, centers) -> tf.Tensor:
-    """[2] int32 start of the window; see `OBJECT_CROPS`."""
+def _random_warp(seed, resized, augment: AugmentConfig) -> Optional[tf.Tensor]:
+    """[2, 3] rotation and shear about the centre of the resized image; None if there are none."""
+    if not (augment.rotation or augment.shear):
+        return None
+    draws = tf.random.stateless_uniform([3], seed, minval=-math.pi / 180, maxval=math.pi / 180)
+    angle, slants = draws[0] * augment.rotation, tf.tan(draws[1:] * augment.shear)
+    cos, sin = tf.cos(angle), tf.sin(angle)
+    turn = tf.reshape(tf.stack([cos, sin, -sin, cos]), [2, 2])
+    slant = tf.reshape(tf.stack([1.0, slants[0], slants[1], 1.0]), [2, 2])
+    linear = tf.matmul(turn, slant)
+    center = tf.cast(resized, tf.float32) / 2.0
+    return tf.concat([linear, (center - tf.linalg.matvec(linear, center))[:, None]], axis=1)
+
+
+def _random_offset(seed, resized, size, centers, object_crops: float) -> tf.Tensor:
+    """[2] int32 start of the window; a share of `object_crops` shows one of the `centers`."""
     seeds = tf.unstack(tf.random.split(seed, 3), num=3)
     count = tf.shape(centers)[0]
-    prefers = (tf.random.stateless_uniform([], seeds[0]) < OBJECT_CROPS) & (count > 0)
+    prefers = (tf.random.stateless_uniform([], seeds[0]) < object_crops) & (count > 0)
     choice = tf.random.stateless_uniform([], seeds[1], maxval=tf.maximum(count, 1), dtype=tf.int32)
     # A row of its own, so that an image without objects has something to gather.
     center = tf.gather(tf.concat([centers, tf.zeros([1, 2])], axis=0), choice)
@@ -176,3 +194,21 @@ def _resized_window(image, geometry: Geometry, rule: str) -> tf.Tensor:
         antialias=rule == "tensorflow",
     )
     return window[0]
+
+
+def _warped(image, geometry: Geometry) -> tf.Tensor:
+    """The window of the resized `image` after its warp, bilinear, zeros outside the image."""
+    linear, shift = geometry.warp[:, :2], geometry.warp[:, 2]
+    back = tf.linalg.inv(linear)
+    # From the window's pixel i, whose centre is i + 0.5, to the index of the pixel below it.
+    start = tf.cast(geometry.offset, tf.float32) + 0.5 - shift
+    start = tf.linalg.matvec(back, start) - 0.5
+    rows = [back[1, 1], back[1, 0], start[1], back[0, 1], back[0, 0], start[0], 0.0, 0.0]
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=image[None],
+        transforms=tf.stack(rows)[None],  # x first
+        output_shape=geometry.size,
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="CONSTANT",
+    )[0]

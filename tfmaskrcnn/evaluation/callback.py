@@ -1,15 +1,18 @@
 """COCO numbers in the logs of `model.fit`."""
 
+import contextlib
+import json
 import logging
+import zlib
 from typing import Dict, Optional
 
 import keras
 
 from tfmaskrcnn.config import Config
-from tfmaskrcnn.data.coco import load_coco
+from tfmaskrcnn.data.coco import limited, load_coco
 from tfmaskrcnn.evaluation.coco import CocoEvaluator
 from tfmaskrcnn.evaluation.result import CocoResult
-from tfmaskrcnn.evaluation.run import add_predictions, as_predictor
+from tfmaskrcnn.evaluation.run import Predictor, Progress, add_predictions, as_predictor
 
 _LOG = logging.getLogger(__name__)
 _LOGGED = ("ap", "ap50", "ap75")  # more would drown the loss on Keras' line
@@ -33,15 +36,18 @@ class CocoCallback(keras.callbacks.Callback):
         config: Optional[Config] = None,
         prefix: str = "val_",
         every: int = 1,
+        workers=None,
     ):
         """Read the data set.
 
         Args:
             json_path: COCO instance JSON.
             image_dir: the folder that its file names start from.
-            config: its `evaluation` section, heads and class names are used.
+            config: its `evaluation` section, heads, class names and `data.limit` are used.
             prefix: of the keys in the logs.
             every: evaluate after each so many epochs, and after the last.
+            workers: a `train.distribution.Workers` that share the images; None for this process
+                and device alone.
 
         Raises:
             InputError: the data set is wrong, or has other classes than `config`.
@@ -50,14 +56,17 @@ class CocoCallback(keras.callbacks.Callback):
         self.config = config or Config()
         if every < 1:
             raise ValueError(f"every is {every}, wanted a number of epochs above 0.")
-        self.prefix, self.every = prefix, every
+        self.prefix, self.every, self._workers = prefix, every, workers
         self.results: Dict[int, CocoResult] = {}  # by epoch, counted from 1 as Keras prints it
         masks = config is not None and config.model.mask_head.enabled  # then boxes do not suffice
-        self._records = load_coco(json_path, image_dir, skip_invalid=True, masks=masks).records
+        data = load_coco(json_path, image_dir, skip_invalid=True, masks=masks)
+        self.records = limited(data, self.config.data.limit).records
         limits, names = self.config.evaluation.max_detections, self.config.model.class_names
         sigmas = self.config.model.keypoint_head.sigmas
         self._evaluator = CocoEvaluator(json_path, limits, names, sigmas)
         self._logged: Dict[str, float] = {}
+        self.progress: Optional[Progress] = None  # told of the images done
+        self._predict: Optional[Predictor] = None  # of the workers
 
     def on_epoch_end(self, epoch, logs=None):
         """Evaluate if it is time, and add the numbers to `logs`."""
@@ -75,13 +84,32 @@ class CocoCallback(keras.callbacks.Callback):
             logs.update(self._logged)
 
     def evaluate(self) -> CocoResult:
-        """COCO's numbers of the model as it is now."""
+        """COCO's numbers of the model as it is now, of its average if it keeps one."""
         self._evaluator.reset()
         batch_size = self.config.evaluation.batch_size
-        predict = as_predictor(self.model)
         channels = self.config.model.input.channels
-        add_predictions(self._evaluator, predict, self._records, batch_size, channels=channels)
+        with getattr(self.model, "averaged", contextlib.nullcontext)():
+            if self._workers is None:
+                predict = as_predictor(self.model)
+                parts = (self.records, batch_size, self.progress, channels)
+                add_predictions(self._evaluator, predict, *parts)
+            else:
+                self._evaluate_together(batch_size, channels)
         return self._evaluator.result()
+
+    def _evaluate_together(self, batch_size: int, channels: int) -> None:
+        """Of several workers each finds the objects of its images; all get what all have found."""
+        workers, evaluator, records = self._workers, self._evaluator, self.records
+        group = batch_size * workers.local_replicas
+        own = [records[i : i + group] for i in range(0, len(records), group)]
+        own = [record for part in own[workers.index :: workers.count] for record in part]
+        if self._predict is None:  # it is traced once
+            self._predict = workers.predictor(self.model, batch_size)
+        parts = (own, group, self.progress, channels)
+        workers.agree(lambda: add_predictions(evaluator, self._predict, *parts))
+        found = zlib.compress(json.dumps(evaluator.collected()).encode())
+        parts = [json.loads(zlib.decompress(part)) for part in workers.gather(found)]
+        evaluator.merge(parts, [record.image_id for record in records])
 
     def _keys(self):
         """The names of what is logged."""

@@ -98,6 +98,22 @@ class CocoEvaluator:
         for image_id, instances in zip(image_ids, found):
             self.add(image_id, instances)
 
+    def collected(self) -> Dict:
+        """All that was added so far, JSON-ready, for `merge`."""
+        return {
+            "results": list(self._results.items()),
+            "without_masks": self._without_masks,
+            "num_keypoints": self._num_keypoints,
+        }
+
+    def merge(self, parts: Sequence[Dict], image_ids: Sequence[int]) -> None:
+        """Hold what evaluators of parts of the images collected, in the order of `image_ids`."""
+        results = {image_id: found for part in parts for image_id, found in part["results"]}
+        # The order decides between equal scores.
+        self._results = {i: results[i] for i in image_ids if i in results}
+        self._without_masks = any(part["without_masks"] for part in parts)
+        self._num_keypoints = max((p["num_keypoints"] or 0 for p in parts), default=0) or None
+
     def result(self, kaggle_threshold: Optional[float] = None) -> CocoResult:
         """COCO's numbers over the images added so far.
 

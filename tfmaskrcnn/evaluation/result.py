@@ -1,9 +1,10 @@
 """The numbers of a COCO evaluation and how they are shown."""
 
 import dataclasses
-import io
 import json
-from typing import Dict, Optional, Sequence, Tuple
+from typing import Dict, Optional, Tuple
+
+from tfmaskrcnn.tables import as_text, new_table
 
 _MEANING = {
     "AP": "IoU 0.50 to 0.95",
@@ -70,12 +71,7 @@ class CocoResult:
 
     def table(self) -> str:
         """The numbers as text for a terminal; n/a for absent ones."""
-        from rich.console import Console
-
-        console = Console(file=io.StringIO(), width=80, color_system=None)
-        console.print(self)
-        lines = console.file.getvalue().splitlines()
-        return "\n".join(line.rstrip() for line in lines).strip("\n")
+        return as_text(self)
 
     def __rich__(self):
         """The same for `rich.print`, with colour."""
@@ -93,7 +89,7 @@ class CocoResult:
 
     def _summary_table(self, title: str):
         kinds = self._kinds()
-        table = _table(title, ("COCO", ""), kinds)
+        table = new_table(title, ("COCO", ""), kinds)
         for name in self.boxes:
             meaning = _MEANING.get(name, f"best {name[2:]} of each image")
             style = "bold" if name == "AP" else None
@@ -102,7 +98,7 @@ class CocoResult:
         return table
 
     def _keypoint_table(self):
-        table = _table("Object keypoint similarity (OKS)", ["COCO", ""], ["keypoints"])
+        table = new_table("Object keypoint similarity (OKS)", ["COCO", ""], ["keypoints"])
         for name, value in self.keypoints.items():
             meaning = _MEANING.get(name.replace("AR", "AP"), "").replace("IoU", "OKS")
             style = "bold" if name == "AP" else None
@@ -111,14 +107,14 @@ class CocoResult:
 
     def _kaggle_table(self):
         title = f"Data Science Bowl, masks of scores from {self.kaggle['score_threshold']:g}"
-        table = _table(title, ["", ""], ["masks"])
+        table = new_table(title, ["", ""], ["masks"])
         for name, meaning in _KAGGLE_MEANING.items():
             table.add_row(name, meaning, _shown(self.kaggle[name]))
         return table
 
     def _class_table(self):
         kinds = self._kinds()
-        table = _table("AP of each class", ("class",), kinds)
+        table = new_table("AP of each class", ("class",), kinds)
         aps = {"masks": self.mask_ap_per_class, "boxes": self.box_ap_per_class}
         for name in self.box_ap_per_class:
             table.add_row(name, *(_shown(aps[kind][name]) for kind in kinds))
@@ -128,18 +124,6 @@ class CocoResult:
         """The columns of numbers: boxes alone, if there are numbers of them alone."""
         boxes_alone = not self.has_masks and any(value >= 0 for value in self.boxes.values())
         return ("boxes",) if boxes_alone else ("masks", "boxes")
-
-
-def _table(title: str, columns: Sequence[str], kinds: Sequence[str]):
-    import rich.box
-    from rich.table import Table
-
-    table = Table(title=title, box=rich.box.SIMPLE_HEAD, title_justify="left", title_style="bold")
-    for column in columns:
-        table.add_column(column)
-    for column in kinds:
-        table.add_column(column, justify="right")
-    return table
 
 
 def _shown(value: float) -> str:

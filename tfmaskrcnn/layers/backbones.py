@@ -15,6 +15,11 @@ def make_backbone(config: BackboneConfig, name: str = "backbone") -> keras.layer
     Every backbone maps [B, H, W, 3] normalised images to {"c2", "c3", "c4", "c5"} of strides 4, 8,
     16, 32 and tells their channels in `out_channels`.
     """
+    if config.recompute and (config.name not in RESNETS or config.norm in ("bn", "sync_bn")):
+        raise InputError(
+            "model.backbone.recompute is for ResNets and ResNeXts whose norm is frozen_bn or gn, "
+            f"found {config.name} with {config.norm}."
+        )
     if config.name.startswith(KERAS_PREFIX):
         application = config.name[len(KERAS_PREFIX) :]
         return _keras_application(application, config, name)
@@ -26,6 +31,7 @@ def make_backbone(config: BackboneConfig, name: str = "backbone") -> keras.layer
         common["stem_pool"] = config.stem_pool
         if stride_in_1x1 is None:
             stride_in_1x1 = shape.groups == 1
+        common["recompute"] = config.recompute
         return ResNet(stride_in_1x1=stride_in_1x1, **shape._asdict(), **common)
     return EfficientNetLite(int(config.name[-1]), **common)
 

@@ -77,8 +77,8 @@ def make_norm(
     """A norm layer. The three kinds of batch normalisation have the same four weights.
 
     Args:
-        kind: "none"; "frozen_bn"; "bn" for batch normalisation that is trained, "sync_bn" over the
-            batches of all replicas together; "gn" for group norm of 32 groups.
+        kind: "none"; "frozen_bn"; "bn" for batch normalisation that is trained, over the
+            batches of all replicas together, and so is "sync_bn"; "gn" for group norm of 32 groups.
         epsilon: added to the variance.
         name: of the layer.
     """

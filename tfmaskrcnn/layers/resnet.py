@@ -167,6 +167,8 @@ class ResNet(keras.layers.Layer):
         groups: of the 3x3 convolutions of a ResNeXt of 50 or more layers.
         width: channels of each group in res2.
         stem_pool: "symmetric", or "same" for TensorFlow's padding of the stem's max pooling.
+        recompute: keep only what goes into each block and compute the rest again for the gradient.
+            Not for norms with statistics of the batch, which would be updated twice.
     """
 
     def __init__(
@@ -179,6 +181,7 @@ class ResNet(keras.layers.Layer):
         groups: int = 1,
         width: int = 64,
         stem_pool: str = "symmetric",
+        recompute: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -186,7 +189,7 @@ class ResNet(keras.layers.Layer):
             raise ValueError(f"depth is {depth}; it must be one of {sorted(BLOCKS)}")
         self.depth, self.norm, self.stride_in_1x1 = depth, norm, stride_in_1x1
         self.freeze_at, self.epsilon, self.stem_pool = freeze_at, epsilon, stem_pool
-        self.groups, self.width = groups, width
+        self.groups, self.width, self.recompute = groups, width, recompute
         self.stem = ConvNorm(
             _STEM_CHANNELS, 7, 2, norm=norm, epsilon=epsilon, activation="relu", name="stem"
         )
@@ -239,7 +242,8 @@ class ResNet(keras.layers.Layer):
         outputs = {}
         for name in _STAGES:
             for block in getattr(self, name):
-                x = block(x, training=training)
+                again = self.recompute and training and block.trainable
+                x = _recomputed(block, x) if again else block(x, training=training)
             outputs[f"c{name[-1]}"] = x
         return outputs
 
@@ -255,4 +259,10 @@ class ResNet(keras.layers.Layer):
             "groups": self.groups,
             "width": self.width,
             "stem_pool": self.stem_pool,
+            "recompute": self.recompute,
         }
+
+
+def _recomputed(block, x):
+    """The output of a block in training, without its inner maps being kept for the gradient."""
+    return tf.recompute_grad(lambda x: block(x, training=True))(x)

@@ -6,26 +6,33 @@ import keras
 import tensorflow as tf
 
 from tfmaskrcnn import compat
-from tfmaskrcnn.gradients import all_reduce_sum
+from tfmaskrcnn.gradients import all_reduce_sum, num_replicas
 
 
 @compat.register
 class BatchNorm(keras.layers.BatchNormalization):
-    """Keras's batch normalisation whose batch may span replicas and hold rows of padding.
+    """Keras's batch normalisation whose batch spans all replicas and may hold rows of padding.
 
-    Keras 2 ignores a mask where it fuses, Keras 3 does not synchronise where there is a mask; hence
-    the statistics of such batches are computed here, in float32.
+    It is synchronised under any strategy, `synchronized` or not: a replica of a detector sees few
+    images, and the number of devices must not change what is learned. Keras 2 ignores a mask where
+    it fuses, Keras 3 does not synchronise where there is a mask; hence the statistics of such
+    batches are computed here, in float32.
     """
 
     def call(self, x, training=None, valid: Optional[tf.Tensor] = None):
         """[B, h, w, C] -> the same shape and type; rows that are not `valid` [B] do not count."""
-        if not (training and self.trainable) or (valid is None and not self.synchronized):
+        plain = valid is None and not self.synchronized and num_replicas() == 1
+        if plain or not (training and self.trainable):
             return super().call(x, training=training)
         inputs = tf.cast(x, tf.float32)
         count, mean, variance = _moments(inputs, valid)
         # A batch without a valid row says nothing about the data.
         momentum = tf.where(count > 0, self.momentum, 1.0)
-        for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+        kept = variance
+        if valid is None and getattr(self, "fused", False):
+            # On one device Keras 2's fused operation keeps the unbiased variance.
+            kept *= count / tf.maximum(count - 1.0, 1.0)
+        for moving, value in ((self.moving_mean, mean), (self.moving_variance, kept)):
             moving.assign(tf.convert_to_tensor(moving) * momentum + value * (1.0 - momentum))
         scale = tf.cast(tf.convert_to_tensor(self.gamma), tf.float32)
         scale *= tf.math.rsqrt(variance + self.epsilon)
@@ -41,10 +48,14 @@ def _moments(x, valid):
         x = tf.where(rows > 0, x, 0.0)  # not by a product: padding may hold anything
     count = all_reduce_sum(tf.reduce_sum(rows))
     divisor = tf.maximum(count, 1.0)
-    mean = all_reduce_sum(tf.reduce_sum(x, [0, 1, 2])) / divisor
+    mean = all_reduce_sum(_sum(x)) / divisor
     # In two passes: the mean of the squares less the square of the mean cancels in float32.
-    squares = tf.reduce_sum(rows * tf.square(x - mean), [0, 1, 2])
-    return count, mean, all_reduce_sum(squares) / divisor
+    return count, mean, all_reduce_sum(_sum(rows * tf.square(x - mean))) / divisor
+
+
+def _sum(x):
+    """[B, h, w, C] -> [C]; image by image first, so that it rounds alike on any replicas."""
+    return tf.reduce_sum(tf.reduce_sum(x, [1, 2]), 0)
 
 
 @compat.register

@@ -24,20 +24,21 @@ class Atlas(NamedTuple):
     # [L, 5] float32 for each level: row and column of its first (padded) pixel in the canvas, its
     # height and width, and its stride in input pixels.
     layout: tf.Tensor
+    inference: bool = False  # nothing is differentiated
 
 
 def build_atlas(
-    features: Dict[str, tf.Tensor], levels: Sequence[str] = ROI_LEVELS, static_ops: bool = False
+    features: Dict[str, tf.Tensor], levels: Sequence[str] = ROI_LEVELS, inference: bool = False
 ) -> Atlas:
     """Lay the levels of a pyramid side by side: the first at the left, the others in a column.
 
     Args:
         features: [B, h, w, C] maps by level name.
         levels: which of them, in the order of increasing stride.
-        static_ops: pad by concatenation, which TensorRT converts and which is faster forward;
-            the default's gradient is faster.
+        inference: no gradient is wanted. Then levels are padded by concatenation, which TensorRT
+            converts and which is faster forward; the other way's gradient is faster.
     """
-    pad = _edge_pad_by_concat if static_ops else _edge_pad
+    pad = _edge_pad_by_concat if inference else _edge_pad
     maps = [pad(tf.cast(features[level], tf.float32)) for level in levels]  # [B, h + 2, w + 2, C]
     sizes = [(length(m, 1), length(m, 2)) for m in maps]
     widest = sizes[1][1] if len(maps) > 1 else 0
@@ -54,7 +55,7 @@ def build_atlas(
         for top, left, (h, w), level in zip(tops, lefts, sizes, levels)
     ]
     layout = tf.stack([tf.stack([tf.cast(v, tf.float32) for v in row]) for row in layout])
-    return Atlas(tf.concat(canvas, axis=2), layout)
+    return Atlas(tf.concat(canvas, axis=2), layout, inference)
 
 
 def level_places(atlas: Atlas, level: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

@@ -52,5 +52,5 @@ def pyramid_crop(
     corners = tf.concat([first + origin, last + origin], axis=-1) + 1.0  # + 1: the padded edge
     image_index = tf.repeat(tf.range(batch), rois)
     corners = tf.reshape(corners, [-1, 4])
-    crops = pool_samples(atlas.canvas, corners, inside, image_index, side, 1)
+    crops = pool_samples(atlas, corners, inside, image_index, side, 1)
     return tf.reshape(crops, [-1, rois, side, side, channels])

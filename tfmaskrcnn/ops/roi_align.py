@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.ops.atlas import Atlas, build_atlas, level_places
 from tfmaskrcnn.ops.roi_levels import roi_levels
+from tfmaskrcnn.ops.tensors import kept_until_exit
 from tfmaskrcnn.ops.tensors import side as length
 
 # Samples a bin and axis, above what any image can ask for.
@@ -65,7 +66,7 @@ def roi_align(
     Returns:
         [B, R, S, S, C] float32; further arguments as in `pyramid_roi_align`.
     """
-    atlas = build_atlas({"p0": features}, ["p0"])
+    atlas = build_atlas({"p0": features}, ["p0"], inference=sampling_ratio == 0)
     boxes = tf.stop_gradient(tf.cast(boxes, tf.float32)) / stride
     return _align(atlas, boxes, tf.zeros_like(boxes[..., 0]), side, sampling_ratio, aligned)
 
@@ -79,6 +80,8 @@ def _align(atlas, boxes, level, side, ratio, aligned):
     else:
         extent = tf.maximum(high - low, 1.0)
     if ratio == 0:
+        if not atlas.inference:
+            raise InputError("roi.sampling_ratio 0 is for inference; set it to 2 to train.")
         return _align_adaptively(atlas.canvas, low, extent, origin, size, side)
     count = side * ratio
     step = extent / count
@@ -95,7 +98,7 @@ def _align(atlas, boxes, level, side, ratio, aligned):
     corners = tf.reshape(corners, [-1, 4])
     inside = tf.reshape(inside, [-1, 2, count])
     image_index = tf.repeat(tf.range(batch), rois)
-    pooled = pool_samples(canvas, corners, inside, image_index, count, ratio)
+    pooled = pool_samples(atlas, corners, inside, image_index, count, ratio)
     return tf.reshape(pooled, [-1, rois, side, side, canvas.shape[3]])
 
 
@@ -132,54 +135,84 @@ def _align_adaptively(canvas, low, extent, origin, size, side):
         pooled = tf.reduce_mean(crops, axis=[2, 4])
         return i + 1, tf.tensor_scatter_nd_update(out, rows[:, tf.newaxis], pooled)
 
-    @tf.custom_gradient
-    def pool(canvas):
-        del canvas  # `add` has it
-        out = tf.zeros([tf.shape(low)[0], *shape[2:]])
-        _, out = tf.while_loop(lambda i, _: i < tf.size(codes), add, (0, out))
-
-        def gradient(_):
-            raise InputError("roi.sampling_ratio 0 is for inference; set it to 2 to train.")
-
-        return out, gradient
-
-    return tf.reshape(pool(canvas), shape)
+    out = tf.zeros([tf.shape(low)[0], *shape[2:]])
+    _, out = tf.while_loop(lambda i, _: i < tf.size(codes), add, (0, out))
+    return tf.reshape(out, shape)
 
 
-def pool_samples(canvas, corners, inside, image_index, count, ratio):
+def pool_samples(atlas, corners, inside, image_index, count, ratio):
     """Average of `ratio` x `ratio` bilinear samples: [B*R, count/ratio, count/ratio, C] float32.
 
     Args:
         corners: [B*R, 4] float32 yxyx canvas pixels of the first and the last sample.
         inside: [B*R, 2, count] float32, 0 where a sample's row (column) is outside its level.
     """
+    if atlas.inference:
+        return _pooled(atlas.canvas, corners, inside, image_index, count, ratio)
+    pool = _differentiable_pool(count, ratio, atlas.canvas.shape[3])
+    return pool(atlas.canvas, corners, inside, image_index)
 
-    @tf.custom_gradient
-    def pool(canvas):
-        height, width = length(canvas, 1), length(canvas, 2)
-        scale = tf.cast(tf.stack([height - 1, width - 1] * 2), tf.float32)
-        crops = tf.image.crop_and_resize(canvas, corners / scale, image_index, [count, count])
-        weight = tf.expand_dims(inside[:, 0], 2) * tf.expand_dims(inside[:, 1], 1)  # [B*R, n, n]
-        crops *= tf.expand_dims(weight, -1)
-        pooled = tf.nn.avg_pool2d(crops, ratio, ratio, "VALID") if ratio > 1 else crops
 
-        def gradient(upstream):
-            if tf.config.list_logical_devices("GPU"):
-                upstream = tf.repeat(tf.repeat(upstream / ratio**2, ratio, axis=1), ratio, axis=2)
-                return tf.raw_ops.CropAndResizeGradImage(
-                    grads=upstream * tf.expand_dims(weight, -1),
-                    boxes=corners / scale,
-                    box_ind=image_index,
-                    image_size=tf.shape(canvas),
-                    T=tf.float32,
-                )
-            matrix = _sampling_matrix(corners, inside, image_index, count, ratio, tf.shape(canvas))
-            rows = tf.reshape(upstream, [-1, canvas.shape[3]])  # [B*R*S*S, C]
-            return tf.reshape(tf.sparse.sparse_dense_matmul(matrix, rows), tf.shape(canvas))
+def _pooled(canvas, corners, inside, image_index, count, ratio):
+    crops = tf.image.crop_and_resize(
+        canvas, corners / _last_pixels(canvas), image_index, [count, count]
+    )
+    crops *= tf.expand_dims(_sample_weights(inside), -1)
+    return tf.nn.avg_pool2d(crops, ratio, ratio, "VALID") if ratio > 1 else crops
 
-        return pooled, gradient
 
-    return pool(canvas)
+def _last_pixels(canvas):
+    height, width = length(canvas, 1), length(canvas, 2)
+    return tf.cast(tf.stack([height - 1, width - 1] * 2), tf.float32)
+
+
+def _sample_weights(inside):
+    return tf.expand_dims(inside[:, 0], 2) * tf.expand_dims(inside[:, 1], 1)  # [B*R, n, n]
+
+
+@kept_until_exit
+def _differentiable_pool(count, ratio, channels):
+    """`_pooled` with its right gradient, as one function that all models share.
+
+    TensorFlow never lets go of a custom gradient, nor of the graph that it was traced in; here that
+    is this small graph and not a model's whole training step.
+    """
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None, None, channels]),
+            tf.TensorSpec([None, 4]),
+            tf.TensorSpec([None, 2, count]),
+            tf.TensorSpec([None], tf.int32),
+        ]
+    )
+    def pool(canvas, corners, inside, image_index):
+        @tf.custom_gradient
+        def of_canvas(canvas):
+            def gradient(upstream):
+                return _gradient(upstream, canvas, corners, inside, image_index, count, ratio)
+
+            return _pooled(canvas, corners, inside, image_index, count, ratio), gradient
+
+        return of_canvas(canvas)
+
+    return pool
+
+
+def _gradient(upstream, canvas, corners, inside, image_index, count, ratio):
+    """Of `_pooled` with respect to the canvas, [B, Ha, Wa, C]."""
+    if tf.config.list_logical_devices("GPU"):
+        upstream = tf.repeat(tf.repeat(upstream / ratio**2, ratio, axis=1), ratio, axis=2)
+        return tf.raw_ops.CropAndResizeGradImage(
+            grads=upstream * tf.expand_dims(_sample_weights(inside), -1),
+            boxes=corners / _last_pixels(canvas),
+            box_ind=image_index,
+            image_size=tf.shape(canvas),
+            T=tf.float32,
+        )
+    matrix = _sampling_matrix(corners, inside, image_index, count, ratio, tf.shape(canvas))
+    rows = tf.reshape(upstream, [-1, canvas.shape[3]])  # [B*R*S*S, C]
+    return tf.reshape(tf.sparse.sparse_dense_matmul(matrix, rows), tf.shape(canvas))
 
 
 def _sampling_matrix(corners, inside, image_index, count, ratio, shape) -> tf.SparseTensor:

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfmaskrcnn.ops.atlas import Atlas, build_atlas, level_places
 from tfmaskrcnn.ops.roi_levels import roi_levels
+from tfmaskrcnn.ops.tensors import kept_until_exit
 from tfmaskrcnn.ops.tensors import side as length
 
 # RoIs worked on at a time. Each reads up to some 1500 feature pixels, 100 MB of 256 channels for 64
@@ -95,12 +96,40 @@ def _pool_levels(atlas: Atlas, boxes, level, side: int) -> tf.Tensor:
     batch, rois = length(boxes, 0), length(boxes, 1)
     edges = tf.cast(tf.reshape(edges, [-1, 2, side, 2]), tf.int32)
     image_index = tf.repeat(tf.range(batch), rois)
-    pooled = _pool(atlas.canvas, edges, image_index)
-    return tf.reshape(pooled, [-1, rois, side, side, atlas.canvas.shape[3]])
+    channels = atlas.canvas.shape[3]
+    pool = _maxima if atlas.inference else _differentiable_maxima(side, channels)
+    pooled = pool(atlas.canvas, edges, image_index)
+    return tf.reshape(pooled, [-1, rois, side, side, channels])
 
 
-def _pool(canvas: tf.Tensor, edges: tf.Tensor, image_index: tf.Tensor) -> tf.Tensor:
-    """The maxima of bins; the gradient of each goes to the first pixel that has it.
+@kept_until_exit
+def _differentiable_maxima(side: int, channels: int):
+    """`_maxima` with its gradient, as one function for all models: see `ops.roi_align`."""
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None, None, channels]),
+            tf.TensorSpec([None, 2, side, 2], tf.int32),
+            tf.TensorSpec([None], tf.int32),
+        ]
+    )
+    def pool(canvas, edges, image_index):
+        @tf.custom_gradient
+        def of_canvas(canvas):
+            maxima = _maxima(canvas, edges, image_index)
+
+            def gradient(upstream):
+                return _gradient(upstream, canvas, maxima, edges, image_index)
+
+            return maxima, gradient
+
+        return of_canvas(canvas)
+
+    return pool
+
+
+def _maxima(canvas: tf.Tensor, edges: tf.Tensor, image_index: tf.Tensor) -> tf.Tensor:
+    """The maxima of bins.
 
     Args:
         canvas: [B, Ha, Wa, C] float32.
@@ -110,41 +139,37 @@ def _pool(canvas: tf.Tensor, edges: tf.Tensor, image_index: tf.Tensor) -> tf.Ten
     Returns:
         [n * S * S, C] float32.
     """
-    channels = canvas.shape[3]
+    pixels, shape = tf.reshape(canvas, [-1, canvas.shape[3]]), tf.shape(canvas)
 
-    @tf.custom_gradient
-    def pool(canvas):
-        pixels, shape = tf.reshape(canvas, [-1, channels]), tf.shape(canvas)
+    def maxima_of(rows):
+        bins = _bin_pixels(edges[rows], image_index[rows], shape)
+        top = tf.math.segment_max(tf.gather(pixels, bins.pixel), bins.bin)
+        return tf.where(bins.real[:, tf.newaxis], top, 0.0)
 
-        def maxima_of(rows):
-            bins = _bin_pixels(edges[rows], image_index[rows], shape)
-            top = tf.math.segment_max(tf.gather(pixels, bins.pixel), bins.bin)
-            return tf.where(bins.real[:, tf.newaxis], top, 0.0)
+    return _in_chunks(maxima_of, edges, tf.float32)
 
-        maxima = _in_chunks(maxima_of, edges, tf.float32)
 
-        def places_of(rows):
-            """[bins, C] int64: of each maximum in `pixels`, -1 in an empty bin."""
-            bins = _bin_pixels(edges[rows], image_index[rows], shape)
-            side = edges.shape[2]
-            top = maxima[rows.start * side**2 : rows.stop * side**2]
-            is_top = tf.gather(pixels, bins.pixel) == tf.gather(top, bins.bin)
-            count = tf.size(bins.pixel)
-            # A NaN equals nothing; then any place does.
-            order = tf.where(is_top, tf.range(count)[:, tf.newaxis], count - 1)
-            place = tf.gather(bins.pixel, tf.math.segment_min(order, bins.bin))
-            return tf.cast(tf.where(bins.real[:, tf.newaxis], place, -1), tf.int64)
+def _gradient(upstream, canvas, maxima, edges, image_index) -> tf.Tensor:
+    """Of `_maxima` [n*S*S, C]: what comes to each goes to the first pixel that has it."""
+    channels, side = canvas.shape[3], edges.shape[2]
+    pixels, shape = tf.reshape(canvas, [-1, channels]), tf.shape(canvas)
 
-        def gradient(upstream):
-            place = _in_chunks(places_of, edges, tf.int64)
-            # A sum for each pixel and channel, which leaves negative places out.
-            target = place * channels + tf.range(channels, dtype=tf.int64) * tf.sign(place + 1)
-            total = tf.math.unsorted_segment_sum(upstream, target, tf.size(canvas, tf.int64))
-            return tf.reshape(total, shape)
+    def places_of(rows):
+        """[bins, C] int64: of each maximum in `pixels`, -1 in an empty bin."""
+        bins = _bin_pixels(edges[rows], image_index[rows], shape)
+        top = maxima[rows.start * side**2 : rows.stop * side**2]
+        is_top = tf.gather(pixels, bins.pixel) == tf.gather(top, bins.bin)
+        count = tf.size(bins.pixel)
+        # A NaN equals nothing; then any place does.
+        order = tf.where(is_top, tf.range(count)[:, tf.newaxis], count - 1)
+        place = tf.gather(bins.pixel, tf.math.segment_min(order, bins.bin))
+        return tf.cast(tf.where(bins.real[:, tf.newaxis], place, -1), tf.int64)
 
-        return maxima, gradient
-
-    return pool(canvas)
+    place = _in_chunks(places_of, edges, tf.int64)
+    # A sum for each pixel and channel, which leaves negative places out.
+    target = place * channels + tf.range(channels, dtype=tf.int64) * tf.sign(place + 1)
+    total = tf.math.unsorted_segment_sum(upstream, target, tf.size(canvas, tf.int64))
+    return tf.reshape(total, shape)
 
 
 class _Bins(NamedTuple):

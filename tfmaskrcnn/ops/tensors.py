@@ -1,5 +1,9 @@
 """Small helpers on shapes."""
 
+import atexit
+import functools
+from typing import Callable
+
 import tensorflow as tf
 
 
@@ -48,3 +52,14 @@ def own_channel(logits: tf.Tensor, class_index: tf.Tensor) -> tf.Tensor:
     # Not [..., tf.newaxis], which TensorRT does not convert.
     chosen = tf.expand_dims(tf.expand_dims(chosen, 2), 2)
     return tf.reduce_sum(logits * chosen, axis=-1)
+
+
+def kept_until_exit(make: Callable) -> Callable:
+    """`make`, called once for each set of arguments; for `tf.function`s that all models share.
+
+    They are let go before Python takes TensorFlow apart, which a function that lives on complains
+    of.
+    """
+    cached = functools.lru_cache(maxsize=None)(make)
+    atexit.register(cached.cache_clear)
+    return cached

@@ -1,6 +1,6 @@
 """Whether an exported file finds what the SavedModel finds, on real images."""
 
-from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -24,6 +24,7 @@ class Difference(NamedTuple):
     mask: float  # largest distance of matched mask probabilities
     mask_mean: float  # mean of the same
     mask_peak: float  # largest mask probability of the file; near 0 means that masks are lost
+    keypoint: Optional[float] = None  # largest distance of matched keypoints, input pixels
 
 
 def ready_inputs(images, sizes, shape: Tuple[int, ...], path: str) -> Dict[str, np.ndarray]:
@@ -118,21 +119,33 @@ def difference(expected, found, i: int, size) -> Difference:
         *(float(part.max(initial=0)) for part in (box, score, mask)),
         float(mask.mean()) if mask.size else 0.0,
         float(ours["masks"].max(initial=0)),
+        _keypoint_distance(expected, found, i, size, same, place),
     )
+
+
+def _keypoint_distance(expected, found, i: int, size, same, place) -> Optional[float]:
+    key = "detection_keypoints"
+    if key not in expected:
+        return None
+    distance = np.abs(found[key][i, place] - expected[key][i, same]) * np.asarray(size)
+    return float(distance.max(initial=0))
 
 
 def table(names: Sequence[str], rows: Sequence[Difference]) -> str:
     """The differences as lines of text, the worst of every column at the end."""
-    heads = ("detections", "in file", "matched", "box px", "score", "mask", "mask mean", "peak")
+    heads = ["detections", "in file", "matched", "box px", "score", "mask", "mask mean", "peak"]
+    keypoints = [row.keypoint for row in rows if row.keypoint is not None]
+    heads += ["keypoint px"] if keypoints else []
     width = max(5, *(len(name) for name in names))
     total = Difference(
         *(sum(column) for column in list(zip(*rows))[:3]),
         *(max(column) for column in list(zip(*rows))[3:7]),
         min(row.mask_peak for row in rows),
+        max(keypoints, default=None),
     )
     lines = [" " * width + "".join(f"{head:>12}" for head in heads)]
     for name, row in [*zip(names, rows), ("all", total)]:
-        cells = [str(value) if isinstance(value, int) else f"{value:.2g}" for value in row]
+        cells = [str(v) if isinstance(v, int) else f"{v:.2g}" for v in row[: len(heads)]]
         lines.append(f"{name:<{width}}" + "".join(f"{cell:>12}" for cell in cells))
     return "\n".join(lines)
 

@@ -10,7 +10,8 @@ from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation.run import exported_config
 from tfmaskrcnn.served import OUTPUTS, load_saved_model
 
-MASKS = "detection_masks"  # of a model with a mask head
+# Of a model with a mask head, or a keypoint head.
+OPTIONAL = ("detection_masks", "detection_keypoints", "detection_keypoint_scores")
 # The strides of the pyramid need sides that are multiples of this.
 MULTIPLE = 32
 
@@ -79,7 +80,7 @@ def freeze(folder: str, batch: int = 1, size: Optional[Tuple[int, int]] = None) 
     names = sorted(concrete.structured_outputs)  # as tf.nest flattens a dict
     outputs = {name: tensor.name for name, tensor in zip(names, frozen.outputs)}
     inputs = {"images": frozen.inputs[0].name, "sizes": frozen.inputs[1].name}
-    wanted = {name: outputs[name] for name in (*OUTPUTS, MASKS) if name in outputs}
+    wanted = {name: outputs[name] for name in (*OUTPUTS, *OPTIONAL) if name in outputs}
     return FrozenNetwork(graph_def, inputs, wanted, shape)
 
 

@@ -16,7 +16,7 @@ from tfmaskrcnn.served import OUTPUTS
 
 # RoiAlign has its half-pixel mode from 16 on; TensorRT 10 and ONNX Runtime read 17.
 OPSET = 17
-_NEEDED = "run pip install -r export/requirements-onnx.txt"
+_NEEDED = 'install the extra: pip install -e ".[onnx]"'
 
 
 def convert(

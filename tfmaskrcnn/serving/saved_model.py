@@ -40,15 +40,8 @@ def export_saved_model(
     with tempfile.TemporaryDirectory() as temporary:
         paths = write_assets(described, options, temporary)
         servable.assets = {name: tf.saved_model.Asset(path) for name, path in paths.items()}
-        # Without them TensorFlow warns at each load; adaptive RoIAlign has none to save.
-        has_gradients = model.config.roi.sampling_ratio > 0
         try:
-            tf.saved_model.save(
-                servable,
-                folder,
-                signatures=servable.functions,
-                options=tf.saved_model.SaveOptions(experimental_custom_gradients=has_gradients),
-            )
+            tf.saved_model.save(servable, folder, signatures=servable.functions)
         except (OSError, tf.errors.OpError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"Cannot write the SavedModel {folder}: {reason}.") from None

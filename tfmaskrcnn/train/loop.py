@@ -1,61 +1,36 @@
 """A training run in a folder: `compile`, `fit`, evaluation, the best weights, resumption."""
 
+import hashlib
+import json
 import logging
 import os
 from typing import List, NamedTuple, Optional
 
 import keras
+import tensorflow as tf
 
 from tfmaskrcnn.checkpoints import load_backbone
 from tfmaskrcnn.config import Config
 from tfmaskrcnn.config_files import load_config, save_config
-from tfmaskrcnn.data import from_records, load_coco
-from tfmaskrcnn.data.coco import CocoData
-from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.data import from_records, load_coco, load_tfrecord
+from tfmaskrcnn.data.coco import CocoData, limited
+from tfmaskrcnn.data.sampler import steps_per_epoch
+from tfmaskrcnn.data.sharding import Share
+from tfmaskrcnn.errors import InputError, explained
 from tfmaskrcnn.evaluation import CocoCallback
-from tfmaskrcnn.files import writable_folder
 from tfmaskrcnn.model import MaskRCNN
+from tfmaskrcnn.train.distribution import Workers, make_strategy
 from tfmaskrcnn.train.labels import with_classes_of
 from tfmaskrcnn.train.optimizers import make_optimizer
-from tfmaskrcnn.train.recorder import ProgressLines, RunRecorder
+from tfmaskrcnn.train.progress import Speed, progress_display
+from tfmaskrcnn.train.recorder import RunRecorder, draw_first_batch
+from tfmaskrcnn.train.run import Run
 from tfmaskrcnn.train.saving import StateKeeper, states_in
+from tfmaskrcnn.train.state import training_digest
+from tfmaskrcnn.train.tensorboard import BoardWriter
 from tfmaskrcnn.weights import CLASS_LAYERS, load_weights
 
 _LOG = logging.getLogger(__name__)
-
-
-class Run(NamedTuple):
-    """The folder of a training run and what lies in it."""
-
-    folder: str
-
-    @property
-    def config(self) -> str:
-        """The resolved configuration."""
-        return os.path.join(self.folder, "config.json")
-
-    @property
-    def weights(self) -> str:
-        """Model weights of the best epoch by AP (of keypoints, else masks, else boxes).
-
-        Of the last epoch where nothing is evaluated.
-        """
-        return os.path.join(self.folder, "weights.npz")
-
-    @property
-    def states(self) -> str:
-        """A folder of the last few states, each everything that a resumed run needs."""
-        return os.path.join(self.folder, "states")
-
-    @property
-    def history(self) -> str:
-        """A line of numbers an epoch."""
-        return os.path.join(self.folder, "history.csv")
-
-    @property
-    def curves(self) -> str:
-        """A picture of the history."""
-        return os.path.join(self.folder, "curves.png")
 
 
 def train(
@@ -64,6 +39,7 @@ def train(
     resume: bool = False,
     verbose: int = 0,
     epochs: Optional[int] = None,
+    strategy: Optional[tf.distribute.Strategy] = None,
 ) -> MaskRCNN:
     """Train a model on `config.data` and leave all about it in `folder`.
 
@@ -74,31 +50,51 @@ def train(
             the bit as that of a run never interrupted.
         verbose: of `fit`: 0 nothing, 1 Keras's progress bar. The log gets a line an epoch anyway.
         epochs: stop after this epoch, though the schedule is for `config.train.epochs`.
+        strategy: what to train on instead of `config.train.strategy`; the result is the same. Of
+            several workers all call this function, and the first one writes the files.
 
     Returns:
-        The model with the weights of the last epoch.
+        The model with the weights of the last epoch; their average with `train.ema`.
 
     Raises:
         InputError: data, configuration or folder are wrong; the loss is not finite.
     """
-    run = Run(writable_folder(folder))
-    _check_folder(run, resume)
-    data = _training_data(config)
+    workers = Workers(make_strategy(config.train.strategy) if strategy is None else strategy)
+    with workers.own_folder(folder) as own:
+        try:
+            model = _train(config, Run(own), resume, verbose, epochs, workers)
+            workers.wait()  # until the chief has written its last file
+        except tf.errors.OpError as error:
+            raise explained(error, {}) from None
+    return model
+
+
+def _train(config: Config, run: Run, resume: bool, verbose: int, epochs, workers) -> MaskRCNN:
+    workers.agree(lambda: _check_folder(run, resume) if workers.chief else None)
+    data = workers.agree(lambda: training_data(config))
     config = with_classes_of(data, config)
+    _check_same(workers, config, data)
+    share = workers.share(config.train.batch_size)
     keras.utils.set_random_seed(config.train.seed)
-    model = MaskRCNN(config.model)
-    steps = len(data.records) // config.train.batch_size
-    model.compile(make_optimizer(config.train, max(steps, 1)))
-    keeper = StateKeeper(run.states, config, steps)
+    steps = steps_per_epoch(data, config)
+    with workers.scope():
+        model = compiled_model(config, max(steps, 1))
+    keeper = StateKeeper(run.states, config, steps, workers)
     progress = keeper.restore(model) if resume else None
     if progress is None:
-        start_weights(model, config)
+        workers.agree(lambda: _check_start(config) if workers.count > 1 else None)
+        workers.agree(lambda: start_weights(model, config))
         save_config(config, run.config)
+        workers.agree(lambda: _draw_first(data, config, run) if workers.chief else None)
     if progress and progress["stopped"]:
         _LOG.info("The run stopped early, at its best epoch %d.", progress["best_epoch"])
-        return model
+        return _averaged(model)
     last = min(epochs or config.train.epochs, config.train.epochs)
-    callbacks = _callbacks(run, config, keeper, progress)
+    verbose = verbose if workers.chief else 0
+    callbacks = _callbacks(
+        run, config, keeper, progress, workers, bar=workers.chief and not verbose
+    )
+    shown = callbacks[-1].shown()
     callbacks = keras.callbacks.CallbackList(
         callbacks, True, verbose > 0, model, verbose=verbose, epochs=last, steps=steps
     )
@@ -107,34 +103,67 @@ def train(
         *(run.folder, len(data.records), steps, keeper.start[0] + 1, keeper.start[1] + 1),
         *(last, config.train.epochs),
     )
-    with keeper.listening():
-        _run_epochs(model, data, config, callbacks, keeper, last)
+    with keeper.listening(), shown:
+        _run_epochs(model, _Batches(data, config, workers, share), callbacks, keeper, last)
+    return _averaged(model)
+
+
+def _draw_first(data: CocoData, config: Config, run: Run) -> None:
+    draw_first_batch(from_records(data, config, training=True), config, run.first_batch)
+
+
+def _averaged(model: MaskRCNN) -> MaskRCNN:
+    """The model with the weights that are evaluated and kept."""
+    if model.average:
+        model.average.use()
     return model
 
 
-def _run_epochs(model, data, config: Config, callbacks, keeper: StateKeeper, last: int) -> None:
+def compiled_model(config: Config, steps: int) -> MaskRCNN:
+    """A model at random weights, ready for epochs of `steps` steps."""
+    model, c = MaskRCNN(config), config.train
+    model.compile(make_optimizer(c, steps), accumulate=c.accumulate, xla=c.xla, ema=c.ema)
+    return model
+
+
+class _Batches(NamedTuple):
+    """The training data of one worker."""
+
+    data: CocoData
+    config: Config
+    workers: Workers
+    share: Optional[Share]
+
+    def starting(self, epoch: int, step: int = 0):
+        """What `fit` takes to begin at this step of this epoch."""
+        dataset = from_records(self.data, self.config, True, epoch, step, self.share)
+        return self.workers.distributed(dataset)
+
+
+def _run_epochs(model, batches: _Batches, callbacks, keeper: StateKeeper, last: int) -> None:
     start, step = keeper.start
     if step:
-        _finish_epoch(model, data, config, callbacks, keeper)
+        _finish_epoch(model, batches, callbacks, keeper)
         if model.stop_training:
             return
         start += 1
     if start < last:
-        dataset = from_records(data, config, training=True, start_epoch=start)
-        _fit(model, dataset, callbacks, start, last)
+        steps = keeper.steps if batches.share else None
+        _fit(model, batches.starting(start), callbacks, start, last, steps)
 
 
-def _fit(model: MaskRCNN, dataset, callbacks, start: int, last: int) -> None:
-    # The data set shuffles by itself.
-    model.fit(dataset, epochs=last, initial_epoch=start, callbacks=callbacks, shuffle=False)
+def _fit(model: MaskRCNN, dataset, callbacks, start: int, last: int, steps) -> None:
+    # The data set shuffles by itself. That of a share of the batches has no end.
+    span = {"initial_epoch": start, "epochs": last, "steps_per_epoch": steps}
+    model.fit(dataset, callbacks=callbacks, shuffle=False, **span)
 
 
-def _finish_epoch(model, data, config: Config, callbacks, keeper: StateKeeper) -> None:
+def _finish_epoch(model, batches: _Batches, callbacks, keeper: StateKeeper) -> None:
     """The rest of the epoch that the last state was saved in."""
     epoch, step = keeper.start
     if step < keeper.steps:
-        rest = from_records(data, config, training=True, start_epoch=epoch, start_step=step)
-        _fit(model, rest, callbacks, epoch, epoch + 1)
+        steps = keeper.steps - step if batches.share else None
+        _fit(model, batches.starting(epoch, step), callbacks, epoch, epoch + 1, steps)
         return
     # Trained to its end, but not evaluated.
     model.stop_training = False
@@ -142,6 +171,14 @@ def _finish_epoch(model, data, config: Config, callbacks, keeper: StateKeeper) -
     callbacks.on_epoch_begin(epoch)
     logs = {name: float(mean.result()) for name, mean in model.loss_means.items()}
     callbacks.on_epoch_end(epoch, logs)
+
+
+def _check_same(workers: Workers, config: Config, data: CocoData) -> None:
+    if workers.count > 1:
+        workers.check_same("their configuration", training_digest(config))
+        about = [(r.image_id, r.height, r.width, r.boxes.tolist()) for r in data.records]
+        digest = hashlib.sha256(json.dumps(about).encode()).hexdigest()
+        workers.check_same("the annotations of data.train_json", digest)
 
 
 def _check_folder(run: Run, resume: bool) -> None:
@@ -155,7 +192,18 @@ def _check_folder(run: Run, resume: bool) -> None:
         _LOG.info("%s: stopped before its first state was saved; it begins anew.", run.folder)
 
 
-def _training_data(config: Config) -> CocoData:
+def training_data(config: Config) -> CocoData:
+    """The train split that `config` names."""
+    return limited(_whole_training_data(config), config.data.limit)
+
+
+def _whole_training_data(config: Config) -> CocoData:
+    if config.data.train_tfrecord:
+        if config.data.train_json:
+            raise InputError("Both data.train_json and data.train_tfrecord are set; wanted one.")
+        model = config.model
+        masks = model.mask_head.enabled
+        return load_tfrecord(config.data.train_tfrecord, masks, model.keypoint_head)
     return load_coco(
         _given(config.data.train_json, "data.train_json"),
         _given(config.data.train_images, "data.train_images"),
@@ -165,20 +213,31 @@ def _training_data(config: Config) -> CocoData:
     )
 
 
-def _evaluation(config: Config) -> Optional[CocoCallback]:
+def _evaluation(config: Config, workers: Workers) -> Optional[CocoCallback]:
     if not config.data.val_json:
         return None
     images = _given(config.data.val_images, "data.val_images")
-    return CocoCallback(config.data.val_json, images, config, every=config.train.evaluate_every)
+    every, sharing = config.train.evaluate_every, workers if workers.strategy else None
+    return CocoCallback(config.data.val_json, images, config, every=every, workers=sharing)
 
 
 def _callbacks(
-    run: Run, config: Config, keeper: StateKeeper, progress
+    run: Run, config: Config, keeper: StateKeeper, progress, workers: Workers, bar: bool
 ) -> List[keras.callbacks.Callback]:
-    evaluation = _evaluation(config)
+    evaluation = workers.agree(lambda: _evaluation(config, workers))
     recorder = RunRecorder(run, config, evaluation, keeper, progress)
-    lines = ProgressLines(recorder, keeper, config.train.batch_size)
-    return [c for c in (keeper, evaluation, recorder, lines) if c is not None]
+    speed = Speed(config.train.batch_size)
+    board = None
+    if config.train.tensorboard:
+        board = BoardWriter(run.tensorboard, config, evaluation, keeper, speed)
+    display = progress_display(recorder, keeper, speed, bar)
+    return [c for c in (keeper, evaluation, board, recorder, speed, display) if c is not None]
+
+
+def _check_start(config: Config) -> None:
+    source = config.train.weights
+    if source is not None and not os.path.exists(source):
+        raise InputError(f"There is no {source}, which train.weights names.")
 
 
 def start_weights(model: MaskRCNN, config: Config) -> None:

@@ -8,20 +8,25 @@ import keras
 from tfmaskrcnn import compat
 from tfmaskrcnn.config import TrainConfig
 from tfmaskrcnn.gradients import GradientRules, set_rules
+from tfmaskrcnn.train.addons import ADDONS, make_addon
 from tfmaskrcnn.train.schedule import make_schedule
 
 _LOG = logging.getLogger(__name__)
 
 
 def make_optimizer(config: TrainConfig, steps_per_epoch: Optional[int] = None):
-    """The Keras optimizer that `config` describes, for `MaskRCNN.compile`.
+    """The optimizer that `config` describes, for `MaskRCNN.compile`.
 
-    L2 and clipping ride on it as `gradient_rules`. AdamW decays its kernels by itself instead.
+    L2, clipping and layer-wise rates ride on it as `gradient_rules`. All but SGD decay weights by
+    themselves instead of by L2. With `precision: mixed_float16` it scales the loss.
 
     Args:
-        config: optimizer, learning rate, schedule, weight decay and clipping.
+        config: optimizer, learning rate, schedule, weight decay, clipping and precision.
         steps_per_epoch: updates an epoch, `len(dataset)`; with it the schedule knows the length of
             the run. Without it the rate stays constant after the warm-up.
+
+    Raises:
+        InputError: the optimizer comes from tensorflow-addons, which is not there.
     """
     if steps_per_epoch is None and config.schedule.kind != "constant":
         _LOG.warning(
@@ -30,12 +35,27 @@ def make_optimizer(config: TrainConfig, steps_per_epoch: Optional[int] = None):
             config.schedule.kind,
         )
     total = steps_per_epoch * config.epochs if steps_per_epoch else None
-    rate = make_schedule(config.schedule, config.learning_rate, total)
-    if config.optimizer == "adamw":
+
+    def schedule(base):
+        return make_schedule(config.schedule, base, total)
+
+    rate, l2 = scaled_rate(config), 0.0
+    if config.optimizer in ADDONS:
+        optimizer = make_addon(config, rate, schedule)
+    elif config.optimizer == "adamw":
         optimizer = keras.optimizers.AdamW(
-            rate, weight_decay=config.weight_decay, **compat.NO_OPTIMIZER_XLA
+            schedule(rate), weight_decay=config.weight_decay, **compat.NO_OPTIMIZER_XLA
         )
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-        return set_rules(optimizer, GradientRules(0.0, config.clip_norm))
-    optimizer = keras.optimizers.SGD(rate, momentum=config.momentum, **compat.NO_OPTIMIZER_XLA)
-    return set_rules(optimizer, GradientRules(config.weight_decay, config.clip_norm))
+    else:
+        l2, momentum = config.weight_decay, config.momentum
+        optimizer = keras.optimizers.SGD(schedule(rate), momentum, **compat.NO_OPTIMIZER_XLA)
+    set_rules(optimizer, GradientRules(l2, config.clip_norm, config.rates))
+    return compat.loss_scaling(optimizer) if config.precision == "mixed_float16" else optimizer
+
+
+def scaled_rate(config: TrainConfig) -> float:
+    """The learning rate for the configuration's batches: linear in their size (Goyal et al., 2.1),
+    where `reference_batch` tells for which size `learning_rate` is.
+    """
+    return config.learning_rate * config.batch_size / (config.reference_batch or config.batch_size)

@@ -1,25 +1,26 @@
-"""What a run leaves in its folder after each epoch, and what it says meanwhile."""
+"""What a run leaves in its folder at its start and after each epoch."""
 
 import csv
 import logging
 import math
-import os
-import time
 from typing import Any, Dict, List, Optional
 
 import keras
+import tensorflow as tf
+from PIL import Image
 
 from tfmaskrcnn import compat
 from tfmaskrcnn.config import Config
+from tfmaskrcnn.errors import explained
 from tfmaskrcnn.evaluation import CocoCallback
-from tfmaskrcnn.files import replaced
-from tfmaskrcnn.losses import LOSS_NAMES
+from tfmaskrcnn.files import not_vital, replaced
 from tfmaskrcnn.train.saving import StateKeeper
 from tfmaskrcnn.visualize import plot_curves
+from tfmaskrcnn.visualize_batch import contact_sheet, draw_batch
 from tfmaskrcnn.weights import save_weights
 
 _LOG = logging.getLogger(__name__)
-_SECONDS_BETWEEN_LINES = 30.0
+_MOST_PICTURES = 9  # of a batch
 
 
 class RunRecorder(keras.callbacks.Callback):
@@ -61,7 +62,8 @@ class RunRecorder(keras.callbacks.Callback):
         score = numbers.get(f"val_{self.kind}_ap")
         if self.evaluation is None or (evaluated and (self.best is None or score > self.best)):
             self.best, self.best_epoch = score, epoch + 1
-            save_weights(self.model, self.run.weights)
+            with self.model.averaged():
+                save_weights(self.model, self.run.weights)
         patience = self.config.train.early_stop
         if patience and evaluated and epoch + 1 - self.best_epoch >= patience:
             text = "No better %s AP since epoch %d: stopping early."
@@ -79,68 +81,27 @@ class RunRecorder(keras.callbacks.Callback):
 
     def _write_history(self) -> None:
         names = list(dict.fromkeys(name for row in self.history for name in row))
-        with replaced(self.run.history, "w") as file:
+        with not_vital(), replaced(self.run.history, "w") as file:
             writer = csv.DictWriter(file, names, restval="")
             writer.writeheader()
             writer.writerows(self.history)
         columns = {name: [row.get(name, math.nan) for row in self.history] for name in names}
-        temporary = f"{self.run.curves}.{os.getpid()}.png"
-        plot_curves(columns, temporary)
-        os.replace(temporary, self.run.curves)
+        with not_vital(), replaced(self.run.curves) as file:
+            plot_curves(columns, file)
 
 
-class ProgressLines(keras.callbacks.Callback):
-    """Says in the log how the run goes: a line an epoch, and in long epochs one now and then.
+def draw_first_batch(dataset: tf.data.Dataset, config: Config, path: str) -> None:
+    """Write what the network is fed first, with its ground truth, as a picture.
 
-    Goes last, when the other callbacks have put their numbers in place.
+    Raises:
+        InputError: the data are wrong.
     """
-
-    def __init__(self, recorder: RunRecorder, keeper: StateKeeper, batch_size: int):
-        """Tell what `recorder` recorded and what step of `batch_size` images `keeper` is at."""
-        super().__init__()
-        self.recorder, self.keeper, self.batch_size = recorder, keeper, batch_size
-        self._epoch = 0
-        self._began = self._trained = self._last_line = time.monotonic()
-        self._spent: List[float] = []
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Start the clock."""
-        self._epoch = epoch
-        self._began = self._last_line = time.monotonic()
-
-    def on_train_batch_end(self, batch, logs=None):
-        """A line every half a minute."""
-        self._trained = now = time.monotonic()
-        step, steps = self.keeper.step, self.keeper.steps
-        if now - self._last_line > _SECONDS_BETWEEN_LINES and step < steps:
-            self._last_line = now
-            speed = (batch + 1) * self.batch_size / (now - self._began)
-            loss = float((logs or {}).get("loss", math.nan))
-            where = f"epoch {self._epoch + 1}, step {step} of {steps}"
-            _LOG.info("%s   loss %.3f   %.1f images/s", where, loss, speed)
-
-    def on_epoch_end(self, epoch, logs=None):
-        """The epoch's losses, AP if it was evaluated, speed and the time left."""
-        row, epochs = self.recorder.history[-1], self.params["epochs"]
-        parts = " ".join(f"{n[:-5]} {row[n]:.3f}" for n in LOSS_NAMES if n in row)
-        text = f"epoch {epoch + 1:>{len(str(epochs))}}/{epochs}   loss {row['loss']:.3f} ({parts})"
-        if "val_box_ap" in row:
-            kind = self.recorder.kind
-            text += f"   {kind} AP {row[f'val_{kind}_ap']:.3f} AP50 {row[f'val_{kind}_ap50']:.3f}"
-            text += f" box AP {row['val_box_ap']:.3f}" if kind != "box" else ""
-            text += " (best)" if self.recorder.best_epoch == epoch + 1 else ""
-        images = (self.keeper.step - self.keeper.begun_at) * self.batch_size
-        speed = images / max(self._trained - self._began, 1e-9)
-        self._spent.append(time.monotonic() - self._began)
-        # The first epoch builds the graph and is no measure of the others.
-        usual = self._spent[1:] or self._spent
-        left = (epochs - epoch - 1) * sum(usual) / len(usual)
-        text += f"   {speed:.1f} images/s"
-        text += f"   {_clock(left)} left" if left else ""
-        _LOG.info("%s", text)
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+    try:
+        batch = next(iter(dataset.take(1)))
+    except tf.errors.OpError as error:
+        raise explained(error, dataset.image_names) from None
+    shown = {name: value[:_MOST_PICTURES] for name, value in batch.items()}
+    names = [dataset.image_names[int(i)] for i in shown["image_id"]]
+    with not_vital(), replaced(path) as file:
+        sheet = contact_sheet(draw_batch(shown, config), names)
+        Image.fromarray(sheet).save(file, "PNG")

@@ -12,7 +12,9 @@ import numpy as np
 
 from tfmaskrcnn.config import Config
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.train.state import DamagedState, load_state, save_state
+from tfmaskrcnn.files import remove_leftovers
+from tfmaskrcnn.train.distribution import Workers
+from tfmaskrcnn.train.state import DamagedState, load_state, read_state, save_state
 
 _LOG = logging.getLogger(__name__)
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -28,9 +30,13 @@ class StateKeeper(keras.callbacks.Callback):
     (Ctrl-C) saves as well and raises KeyboardInterrupt. A second signal ends at once.
     """
 
-    def __init__(self, folder: str, config: Config, steps: int):
-        """Keep states of a run of `steps` steps an epoch in `folder`."""
+    def __init__(self, folder: str, config: Config, steps: int, workers: Optional[Workers] = None):
+        """Keep states of a run of `steps` steps an epoch in `folder`, which the chief alone does.
+
+        All `workers` take the chief's state, and end after the same step when one gets a signal.
+        """
         super().__init__()
+        self._workers = workers or Workers()
         self._folder, self._config, self.steps = folder, config, steps
         self._start: Dict[str, Any] = {"epoch": 0, "step": 0, "means": {}}
         self._epoch = 0
@@ -44,26 +50,57 @@ class StateKeeper(keras.callbacks.Callback):
         return self._start["epoch"], self._start["step"]
 
     def restore(self, model) -> Optional[Dict[str, Any]]:
-        """Set `model` and its optimizer to the last state that is whole.
+        """Set `model` and its optimizer to the last state that is whole and of this run.
+
+        Later ones are renamed, so that they are not counted among the last few.
 
         Returns:
             Its progress; None if the folder holds no state.
 
         Raises:
-            InputError: every state is damaged, or they belong to another run.
+            InputError: every state is damaged, or belongs to another run.
         """
-        damaged = []
+        path = self._workers.agree(self._newest_whole)
+        # Setting a norm's statistics on Keras 2 is a sum over the workers: all do it together.
+        if self._workers.count > 1:
+            path = self._chiefs_state(path)
+        if path:
+            self._start = load_state(path, model, self._config)
+        return self._start if path else None
+
+    def _newest_whole(self) -> Optional[str]:
+        """The path of the last state that is whole, None if there is no state at all."""
+        refused: Dict[str, InputError] = {}
         for path in reversed(states_in(self._folder)):
             try:
-                self._start = load_state(path, model, self._config)
-            except DamagedState as error:
-                damaged.append(str(error))
-                _LOG.warning("%s The state before it is used.", error)
+                read_state(path, self._config)
+            except InputError as error:
+                refused[path] = error
                 continue
-            return self._start
-        if damaged:
-            raise InputError(f"No state of the run can be read. {damaged[0]}")
+            for later, error in refused.items():
+                _LOG.warning("%s The state before it is used.", error)
+                os.replace(later, f"{later}.refused")
+            return path
+        foreign = [e for e in refused.values() if not isinstance(e, DamagedState)]
+        if foreign:
+            raise foreign[0]
+        if refused:
+            raise InputError(f"No state of the run can be read. {next(iter(refused.values()))}")
         return None
+
+    def _chiefs_state(self, path: Optional[str]) -> Optional[str]:
+        """The path of the chief's state, or of its copy for those who may not see its folder."""
+        content = b""
+        if path:
+            with open(path, "rb") as file:
+                content = file.read()
+        content = self._workers.broadcast(content)
+        if content and not self._workers.chief:
+            os.makedirs(self._folder, exist_ok=True)
+            path = os.path.join(self._folder, "chief.npz")
+            with open(path, "wb") as file:
+                file.write(content)
+        return path
 
     def on_epoch_begin(self, epoch, logs=None):
         """Give the running means of the losses back what they had in a begun epoch."""
@@ -77,12 +114,12 @@ class StateKeeper(keras.callbacks.Callback):
         """Set the running means to those of the loaded state."""
         for name, values in self._start["means"].items():
             for variable, value in zip(self.model.loss_means[name].variables, values):
-                variable.assign(value)
+                variable.assign(value * self._workers.replicas)
 
     def on_train_batch_end(self, batch, logs=None):
         """Save if it is time, or if a signal came."""
         self.step = step = self.begun_at + batch + 1
-        if self._signal is not None:
+        if self._signaled():
             self.save(self._epoch, step)
             self._end(f"in epoch {self._epoch + 1} after step {step} of {self.steps}")
         every = self._config.train.save_every
@@ -97,25 +134,35 @@ class StateKeeper(keras.callbacks.Callback):
     def save(self, epoch: int, step: int) -> None:
         """Write the state after `step` steps of epoch `epoch` (0 is the first)."""
         means = self.model.loss_means if step else {}
-        progress = {
-            "epoch": epoch,
-            "step": step,
-            "means": {n: [float(np.asarray(v)) for v in m.variables] for n, m in means.items()},
-            **self.recorded(),
-        }
+        means = {n: [float(v.numpy()) for v in m.variables] for n, m in means.items()}
+        # Each replica adds to them; the next run may have more or fewer.
+        means = {n: [v / self._workers.replicas for v in values] for n, values in means.items()}
+        progress = {"epoch": epoch, "step": step, "means": means, **self.recorded()}
         os.makedirs(self._folder, exist_ok=True)
-        number = epoch * (self.steps + 1) + step
-        save_state(_path(self._folder, number), self.model, self._config, progress)
+        for folder in (self._folder, os.path.dirname(self._folder)):
+            remove_leftovers(folder)
+        path = _path(self._folder, epoch * (self.steps + 1) + step)
+        save_state(path if self._workers.chief else None, self.model, self._config, progress)
         for path in states_in(self._folder)[: -self._config.train.keep_states]:
             os.remove(path)
 
     def completed(self, epoch: int) -> None:
         """Save after an epoch was evaluated and recorded, and end if a signal came meanwhile."""
         self.save(epoch + 1, 0)
-        if self._signal is not None:
+        if self._signaled():
             self._end(f"after epoch {epoch + 1}")
 
+    def _signaled(self) -> bool:
+        """Whether a signal came to this worker or to another."""
+        if self._workers.count == 1:
+            return self._signal is not None
+        came = self._workers.sum(np.array([self._signal == number for number in _SIGNALS]))
+        agreed = [number for number, count in zip(_SIGNALS, came) if count]
+        self._signal = agreed[-1] if agreed else self._signal  # which may have come just now
+        return bool(agreed)
+
     def _end(self, where: str) -> None:
+        self._workers.wait()  # until the chief has written the state
         _LOG.info("Stopped %s; the state is saved, --resume goes on from there.", where)
         if self._signal == signal.SIGINT:
             raise KeyboardInterrupt

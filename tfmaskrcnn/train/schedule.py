@@ -62,13 +62,31 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
         }
 
 
-def make_schedule(
-    config: ScheduleConfig, base: float, total_steps: Optional[int]
-) -> WarmupSchedule:
+@compat.register
+class RampSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """From `least` at update 0 to `most` at the last of `steps` updates, by equal factors."""
+
+    def __init__(self, least: float, most: float, steps: int):
+        super().__init__()
+        self.least, self.most, self.steps = least, most, steps
+
+    def __call__(self, step):
+        """Learning rate of update `step` (0 is the first), float32 scalar."""
+        done = tf.cast(step, tf.float32) / max(self.steps - 1, 1)
+        return self.least * (self.most / self.least) ** tf.minimum(done, 1.0)
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return {"least": self.least, "most": self.most, "steps": self.steps}
+
+
+def make_schedule(config: ScheduleConfig, base: float, total_steps: Optional[int]):
     """The schedule that `config` describes for a run of `total_steps` updates.
 
     With `total_steps` None there is no end to count from: the rate stays after the warm-up.
     """
+    if total_steps and config.kind == "ramp":
+        return RampSchedule(base * config.warmup_factor, base, total_steps)
     arguments = {"warmup_steps": config.warmup_steps, "warmup_factor": config.warmup_factor}
     if total_steps and config.kind == "steps":
         arguments["boundaries"] = [round(share * total_steps) for share in config.milestones]

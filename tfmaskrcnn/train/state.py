@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-from typing import Any, Dict
+from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
 
 from tfmaskrcnn import compat
 from tfmaskrcnn.config import Config
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.files import replaced
+from tfmaskrcnn.files import save_arrays
 from tfmaskrcnn.weights import load_weights, named_weights, read_weights
 
 
@@ -17,24 +17,28 @@ class DamagedState(InputError):
     """The file is no whole state; an earlier one may be."""
 
 
-def save_state(path: str, model, config: Config, progress: Dict[str, Any]) -> None:
-    """Write weights, optimizer and `progress` (JSON-ready) to `path` by atomic rename."""
+def save_state(path: Optional[str], model, config: Config, progress: Dict[str, Any]) -> None:
+    """Write weights, their average, optimizer and `progress` (JSON-ready) by atomic rename.
+
+    With `path` None nothing is written, but all is read: of several workers all have to read.
+    """
     arrays = {f"weights/{name}": v.numpy() for name, v in named_weights(model).items()}
     for i, variable in enumerate(compat.optimizer_variables(model.optimizer)):
-        arrays[f"optimizer/{i}"] = np.asarray(variable)
+        arrays[f"optimizer/{i}"] = variable.numpy()
+    arrays.update({f"average/{n}": v.numpy() for n, v in _average(model).items()})
     about = {
         "progress": progress,
-        "training": _training_digest(config),
+        "training": training_digest(config),
         "keras3": compat.KERAS3,
         "checksum": _checksum(arrays),
     }
     arrays["about"] = np.array(json.dumps(about))
-    with replaced(path) as file:
-        np.savez(file, **arrays)
+    if path is not None:
+        save_arrays(path, arrays)
 
 
-def load_state(path: str, model, config: Config) -> Dict[str, Any]:
-    """Restore a compiled model and its optimizer from `save_state`; returns the `progress`.
+def read_state(path: str, config: Config) -> Tuple[Dict[str, np.ndarray], Dict[str, Any]]:
+    """The arrays and the `progress` of a file of `save_state`.
 
     Raises:
         DamagedState: the file is missing, cut off, changed, or no state at all.
@@ -58,22 +62,43 @@ def load_state(path: str, model, config: Config) -> Dict[str, Any]:
             f"{path} was written with Keras {written}; a run resumes only with the Keras that "
             "began it. Its weights.npz can start a new run (train.weights)."
         )
-    if training != _training_digest(config):
+    if training != training_digest(config):
         raise InputError(
             f"{path} belongs to a run with another configuration (model, data or train differ); "
             "resume it with the config.json beside it."
         )
+    return arrays, progress
+
+
+def load_state(path: str, model, config: Config) -> Dict[str, Any]:
+    """Restore a compiled model and its optimizer from `save_state`; returns the `progress`.
+
+    Raises what `read_state` does, and `InputError` for the state of another model.
+    """
+    arrays, progress = read_state(path, config)
     variables = compat.optimizer_variables(model.optimizer)
     saved = [arrays.pop(f"optimizer/{i}") for i in range(_count(arrays, "optimizer/"))]
     if [v.shape for v in saved] != [tuple(v.shape) for v in variables]:
         raise InputError(f"{path} holds the state of another optimizer.")
+    average = _average(model)
+    averages = {name: arrays.pop(f"average/{name}", None) for name in average}
+    if any(array is None for array in averages.values()):
+        raise InputError(f"{path} holds no average of the weights (train.ema).")
     try:
         load_weights(model, {n.split("/", 1)[1]: a for n, a in arrays.items()})
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     for variable, array in zip(variables, saved):
         variable.assign(array)
+    for name, variable in average.items():
+        variable.assign(averages[name])
     return progress
+
+
+def _average(model) -> Dict[str, Any]:
+    """The variables of the average of the weights; none for a model compiled without."""
+    average = getattr(model, "average", None)
+    return average.variables() if average else {}
 
 
 def _count(arrays, prefix: str) -> int:
@@ -89,8 +114,8 @@ def _checksum(arrays: Dict[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def _training_digest(config: Config) -> str:
+def training_digest(config: Config) -> str:
     """A fingerprint of all that decides the weights of a run."""
-    free = {"evaluation": True, "train": {"save_every", "keep_states"}}
+    free = {"evaluation": True, "train": {"save_every", "keep_states", "tensorboard", "strategy"}}
     parts = config.model_dump(mode="json", exclude=free)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

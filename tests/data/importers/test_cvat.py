@@ -1,0 +1,104 @@
+"""`importers/cvat.py`: shapes, groups, and XML that must not be trusted."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfmaskrcnn.data.importers import from_cvat
+from tfmaskrcnn.data.segmentation import decode
+from tfmaskrcnn.errors import InputError
+
+LABELS = "<label><name>dog</name></label><label><name>cat</name></label>"
+SQUARE = '<polygon label="cat" points="10.00,5.00;20.00,5.00;20.00,15.00;10.00,15.00"%s/>'
+
+
+def write(folder, shapes, size='width="80" height="60"', start="", labels=LABELS):
+    (folder / "images" / "deep").mkdir(parents=True, exist_ok=True)
+    for name in ("a.png", "deep/b.png"):
+        Image.new("RGB", (80, 60)).save(folder / "images" / name)
+    meta = f"<meta><task><labels>{labels}</labels></task></meta>"
+    one = f'<image id="7" name="deep/b.png" {size}>{shapes}</image>'
+    none = '<image id="8" name="a.png" width="80" height="60"></image>'
+    text = f'<?xml version="1.0" encoding="utf-8"?>{start}<annotations>{meta}{one}{none}'
+    (folder / "annotations.xml").write_text(text + "</annotations>")
+    return str(folder / "annotations.xml")
+
+
+def test_labels_keep_their_order_and_images_lie_beside(tmp_path):
+    found = from_cvat(write(tmp_path, SQUARE % ""))
+    assert [c["name"] for c in found.coco["categories"]] == ["dog", "cat"]
+    assert [i["file_name"] for i in found.coco["images"]] == ["a.png", "deep/b.png"]
+    assert found.coco["annotations"][0]["bbox"] == [10, 5, 10, 10]
+    assert found.coco["annotations"][0]["category_id"] == 2
+
+
+def test_boxes_and_ellipses_turn_clockwise(tmp_path):
+    box = '<box label="cat" xtl="10" ytl="20" xbr="30" ybr="24" rotation="90.0"/>'
+    ellipse = '<ellipse label="cat" cx="40" cy="30" rx="20" ry="4" rotation="30"/>'
+    one, other = from_cvat(write(tmp_path, box + ellipse)).coco["annotations"]
+    np.testing.assert_allclose(one["bbox"], [18, 12, 4, 20])
+    # Turned clockwise, the right end of the long axis goes down.
+    points = np.reshape(other["segmentation"][0], (-1, 2))
+    end = points[points[:, 0].argmax()]
+    np.testing.assert_allclose(end, [40 + 20 * np.cos(np.pi / 6), 40], atol=1)
+
+
+def test_a_mask_is_read_row_by_row(tmp_path):
+    mask = '<mask label="dog" rle="1, 2, 3, 1, 1" left="5" top="10" width="4" height="2"/>'
+    (annotation,) = from_cvat(write(tmp_path, mask)).coco["annotations"]
+    expected = np.zeros((60, 80), bool)
+    expected[10, 6:8] = expected[11, 7] = True  # 0110 above 0010
+    np.testing.assert_array_equal(decode(annotation["segmentation"], 60, 80), expected)
+
+
+def test_shapes_of_a_group_are_one_object_and_lines_are_counted(tmp_path):
+    line = '<polyline label="cat" points="1,1;2,2"/><tag label="cat"/>'
+    path = write(tmp_path, SQUARE % ' group_id="4"' + SQUARE % ' group_id="4"' + line)
+    found = from_cvat(path)
+    assert [len(a["segmentation"]) for a in found.coco["annotations"]] == [2]
+    assert found.left_out == {"of the kind 'polyline', which is no area": 1}
+
+
+@pytest.mark.parametrize(
+    "shapes, said",
+    [
+        ('<polygon label="cat" points="1,1;2"/>', "<polygon> 0 is wrong: not enough values"),
+        ('<polygon label="cat"/>', "<polygon> 0 has no 'points'"),
+        ('<blob label="cat"/>', "wanted a polygon, box, ellipse or mask"),
+        ('<box label="cow" xtl="1" ytl="2" xbr="3" ybr="4"/>', "its class 'cow' is not declared"),
+        (
+            '<mask label="cat" rle="1, 2" left="5" top="1" width="4" height="2"/>',
+            r"its runs add up to 3, wanted 2 \* 4",
+        ),
+        (
+            '<mask label="cat" rle="1, 7" left="78" top="1" width="4" height="2"/>',
+            "it leaves the image of 60 x 80 pixels",
+        ),
+    ],
+)
+def test_a_wrong_shape_is_named_or_skipped(tmp_path, shapes, said):
+    path = write(tmp_path, shapes + SQUARE % "")
+    with pytest.raises(InputError, match=f"annotations.xml: deep/b.png: .*{said}"):
+        from_cvat(path)
+    assert len(from_cvat(path, skip_invalid=True).coco["annotations"]) == 1
+
+
+def test_entities_are_not_expanded(tmp_path):
+    bomb = '<!DOCTYPE a [<!ENTITY x "yyyyyyyyyy"><!ENTITY z "&x;&x;&x;&x;">]>'
+    with pytest.raises(InputError, match="has a DOCTYPE, which is not read"):
+        from_cvat(write(tmp_path, SQUARE % "", start=bomb))
+
+
+def test_other_xml_is_refused(tmp_path):
+    path = tmp_path / "a.xml"
+    for text, said in (
+        ("<annotation/>", "is a <annotation>; wanted the export 'CVAT for images 1.1'"),
+        ("<annotations><track/></annotations>", "holds tracks of a video"),
+        ("<annotations>", "is not valid XML: no element found"),
+        ("<annotations><image/></annotations>", "<image> has no 'name'"),
+    ):
+        path.write_text(text)
+        with pytest.raises(InputError, match=said):
+            from_cvat(str(path))
+    with pytest.raises(InputError, match="but was annotated at 6 x 80"):
+        from_cvat(write(tmp_path, "", size='width="80" height="6"'))

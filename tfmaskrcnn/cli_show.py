@@ -1,0 +1,98 @@
+"""The command `show-data` of the command line."""
+
+import os
+from typing import Iterator, Tuple
+
+# Nothing here may import TensorFlow before the command runs, see `cli`.
+from tfmaskrcnn.cli_arguments import add_set, command, count
+
+_ON_SHEET = 36
+_CELL = 560  # side of the largest picture on the sheet
+
+
+def add_show(commands) -> None:
+    """`tfmaskrcnn show-data`."""
+    parser = command(
+        commands,
+        "show-data",
+        _show,
+        "Draw what the model is fed. CONFIG is a YAML file or a run folder; the folder gets a "
+        "picture an image, after augmentation and with its boxes, masks and classes, and a sheet "
+        f"of the first {_ON_SHEET}.",
+    )
+    parser.add_argument("config", metavar="CONFIG", help="YAML file, see configs/, or run folder")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="where to write")
+    parser.add_argument("--num", type=count, default=16, metavar="N", help="images (16)")
+    parser.add_argument(
+        "--split",
+        choices=("train", "val"),
+        default="train",
+        help="images as in training, from its first epoch on, or as in evaluation (train)",
+    )
+    add_set(parser)
+
+
+def _show(options) -> None:
+    import numpy as np
+    import tensorflow as tf
+    from PIL import Image
+
+    from tfmaskrcnn.config_files import load_config
+    from tfmaskrcnn.errors import explained
+    from tfmaskrcnn.files import writable_folder
+    from tfmaskrcnn.visualize_batch import contact_sheet
+
+    config, folder = load_config(options.config, options.set), writable_folder(options.out)
+    shown, names = [], []
+    dataset, config = _dataset(config, options.split)
+    try:
+        for name, picture in _pictures(dataset, config, options.num):
+            number, stem = len(names) + 1, os.path.splitext(os.path.basename(name))[0]
+            Image.fromarray(picture).save(os.path.join(folder, f"{number:04d}_{stem}.png"))
+            if number <= _ON_SHEET:
+                small = Image.fromarray(picture)
+                small.thumbnail((_CELL, _CELL), Image.Resampling.LANCZOS)
+                shown.append(np.asarray(small))
+            names.append(name)
+    except tf.errors.OpError as error:
+        raise explained(error, dataset.image_names) from None
+    sheet = os.path.join(folder, "sheet.png")
+    Image.fromarray(contact_sheet(shown, names[:_ON_SHEET], _CELL)).save(sheet)
+    print(f"pictures    {folder}\nsheet       {sheet}")
+
+
+def _dataset(config, split: str):
+    """The data set of single images of a split, and the configuration with its classes."""
+    from tfmaskrcnn.config_files import override
+    from tfmaskrcnn.data import from_records, load_coco
+    from tfmaskrcnn.errors import InputError
+    from tfmaskrcnn.train.labels import with_classes_of
+
+    paths = {key: getattr(config.data, f"{split}_{key}") for key in ("json", "images")}
+    for key, path in paths.items():
+        if not path:
+            key = f"data.{split}_{key}"
+            raise InputError(
+                f"{key} is not set; give it in the YAML file or with --set {key}=PATH."
+            )
+    data = load_coco(
+        *(paths["json"], paths["images"], config.data.skip_invalid),
+        *(config.model.mask_head.enabled, config.model.keypoint_head),
+    )
+    single = ["train.batch_size=1", "evaluation.batch_size=1"]
+    config = override(with_classes_of(data, config), single)
+    return from_records(data, config, training=split == "train"), config
+
+
+def _pictures(dataset, config, number: int) -> Iterator[Tuple[str, object]]:
+    """(file name, picture) of so many images; of several epochs if one has not as many."""
+    from tfmaskrcnn.visualize_batch import draw_batch
+
+    done = 0
+    while True:
+        for batch in dataset.as_numpy_iterator():
+            (picture,) = draw_batch(batch, config)
+            yield dataset.image_names[int(batch["image_id"][0])], picture
+            done += 1
+            if done == number:
+                return

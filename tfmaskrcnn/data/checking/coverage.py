@@ -1,0 +1,92 @@
+"""How well anchors fit the objects of a data set after the resize of a configuration."""
+
+from typing import NamedTuple, Tuple
+
+import numpy as np
+import tensorflow as tf
+
+from tfmaskrcnn.data.coco import CocoData
+from tfmaskrcnn.model_config import AnchorConfig, InputConfig
+from tfmaskrcnn.ops.anchors import cell_anchors, level_stride
+from tfmaskrcnn.ops.images import padded_size, target_size
+from tfmaskrcnn.ops.placement import image_offset
+from tfmaskrcnn.structures import PYRAMID_LEVELS
+
+
+class Objects(NamedTuple):
+    """All objects of a data set that are no crowd regions, as the JSON has them."""
+
+    boxes: np.ndarray  # [n, 4] float64 yxyx pixels of the original image
+    sizes: np.ndarray  # [n, 2] float64 (height, width) of the image they lie in
+
+
+class Resized(NamedTuple):
+    """The same in the network's input."""
+
+    boxes: np.ndarray  # [n, 4] float64 yxyx pixels
+    padded: np.ndarray  # [n, 2] float64 (height, width) of the padded input
+
+    @property
+    def sides(self) -> np.ndarray:
+        """[n, 2] float64 (height, width) of the boxes, pixels."""
+        return self.boxes[:, 2:] - self.boxes[:, :2]
+
+    @property
+    def scales(self) -> np.ndarray:
+        """[n] float64: square roots of the boxes' areas, pixels."""
+        return np.sqrt(self.sides.prod(axis=1))
+
+
+def objects_of(data: CocoData) -> Objects:
+    """The objects of all records, in their order."""
+    boxes = [np.zeros((0, 4)), *(r.boxes[~r.crowd] for r in data.records)]
+    sizes = [np.zeros((0, 2))]
+    sizes += [np.tile((r.height, r.width), ((~r.crowd).sum(), 1)) for r in data.records]
+    return Objects(np.float64(np.concatenate(boxes)), np.float64(np.concatenate(sizes)))
+
+
+def resized(objects: Objects, input: InputConfig) -> Resized:
+    """`objects` where the pipeline puts them without augmentation."""
+    if not len(objects.boxes):
+        return Resized(objects.boxes, objects.sizes)
+    distinct, which = np.unique(objects.sizes, axis=0, return_inverse=True)
+    height, width = (tf.constant(side, tf.int32) for side in distinct.T)
+    target = tf.stack(target_size(height, width, input), axis=1)
+    if input.static_size:
+        padded = tf.zeros_like(target) + tf.constant(input.static_size, tf.int32)
+    else:
+        padded = tf.stack(padded_size(*tf.unstack(target, axis=1), input.pad_multiple), axis=1)
+    offset = image_offset(target, tf.cast(padded, tf.float32), input).numpy()
+    scale = target.numpy() / distinct  # [sizes, 2]
+    which = which.reshape(-1)
+    boxes = objects.boxes * np.tile(scale, 2)[which] + np.tile(offset, 2)[which]
+    return Resized(boxes, np.float64(padded.numpy())[which])
+
+
+def best_iou(objects: Resized, anchors: AnchorConfig) -> Tuple[np.ndarray, np.ndarray]:
+    """The highest IoU of each object with any anchor.
+
+    Of all places where an anchor of one shape lies, the one nearest to the object's centre overlaps
+    it most, along each axis by itself; so one place a shape is enough.
+
+    Returns:
+        [n] float64 IoU, and [n] int index of the level (0 is p2) where it is found.
+    """
+    best, level_of = np.zeros(len(objects.boxes)), np.zeros(len(objects.boxes), int)
+    center = (objects.boxes[:, :2] + objects.boxes[:, 2:]) / 2
+    area = objects.sides.prod(axis=1)
+    for index, (level, sizes) in enumerate(zip(PYRAMID_LEVELS, anchors.sizes)):
+        stride = level_stride(level)
+        cells = np.ceil(objects.padded / stride)
+        if anchors.stride_from_size:
+            stride = objects.padded // cells
+        cell = np.clip(np.round(center / stride - anchors.offset), 0, cells - 1)
+        place = (cell + anchors.offset) * stride
+        for shape in cell_anchors(sizes, anchors.ratios, anchors.whole_pixels):
+            low = np.maximum(objects.boxes[:, :2], place + shape[:2])
+            high = np.minimum(objects.boxes[:, 2:], place + shape[2:])
+            overlap = np.maximum(high - low, 0).prod(axis=1)
+            iou = overlap / (area + np.prod(shape[2:] - shape[:2]) - overlap)
+            better = iou > best
+            best, level_of = np.where(better, iou, best), np.where(better, index, level_of)
+    return best, level_of

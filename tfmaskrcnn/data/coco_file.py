@@ -1,0 +1,57 @@
+"""A COCO file before its entries are looked at, and single fields of them."""
+
+import json
+import os
+from typing import Any, Dict, List
+
+from tfmaskrcnn.data.annotations import Fault
+from tfmaskrcnn.errors import InputError
+
+
+def read_json(path: str) -> Dict[str, Any]:
+    """A COCO file as dictionaries, of which the three lists are known to be there.
+
+    Raises:
+        InputError: no such file, no JSON, or no lists of images, annotations and categories.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            raw = json.load(file)
+    except OSError as error:
+        raise InputError(f"Cannot read the annotations {path}: {error.strerror}.") from None
+    except ValueError as error:  # not UTF-8, or no JSON
+        if os.path.getsize(path) == 0:
+            raise InputError(f"{path} is empty (0 bytes); wanted COCO instance JSON.") from None
+        raise InputError(f"{path} is not valid JSON: {error}.") from None
+    if not isinstance(raw, dict):
+        found = f"its top level is a {type(raw).__name__}, wanted an object"
+        raise InputError(f"{path} is no COCO instance set: {found}.")
+    for key in ("images", "annotations", "categories"):
+        if not isinstance(raw.get(key), list):
+            found = f"is a {type(raw[key]).__name__}" if key in raw else "is missing"
+            raise InputError(f"{path} is no COCO instance set: '{key}' {found}, wanted a list.")
+    return raw
+
+
+def check_kind(annotations: List[Any], json_path: str, masks: bool) -> None:
+    """Refuse captions, keypoint-only and (for masks) box-only sets as a whole, with the reason."""
+    box, mask = "needs a box for every object", "needs a mask (polygons or RLE) for every object"
+    mask += "; set mask_head.enabled=false to train on boxes alone"
+    for key, need in (("bbox", box), ("segmentation", mask))[: 2 if masks else 1]:
+        if annotations and not any(isinstance(a, dict) and a.get(key) for a in annotations):
+            raise InputError(
+                f"{json_path}: none of the {len(annotations)} annotations has a '{key}'; "
+                f"Mask R-CNN {need}."
+            )
+
+
+def field(entry: Any, key: str, kind: type, where: str):
+    """`entry[key]`, checked to be of type `kind`."""
+    if not isinstance(entry, dict):
+        raise Fault("entry", f"{where} is {entry!r:.60}, wanted an object.")
+    value = entry.get(key)
+    if not isinstance(value, kind) or isinstance(value, bool) or value == "":
+        found = f"is {value!r:.60}" if key in entry else "is missing"
+        wanted = {int: "an integer", str: "a text"}[kind]
+        raise Fault("entry", f"{where}: '{key}' {found}, wanted {wanted}.")
+    return value
