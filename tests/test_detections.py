@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from tfmaskrcnn.detections import mask_probabilities, select_detections
-from tfmaskrcnn.model_config import BoxHeadConfig, MaskHeadConfig, mask_channels
+from tfmaskrcnn.head_config import BoxHeadConfig, MaskHeadConfig, mask_channels
 from tfmaskrcnn.ops.tensors import own_channel
 from tfmaskrcnn.structures import Proposals
 

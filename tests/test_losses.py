@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfmaskrcnn.head_config import BoxHeadConfig, MaskHeadConfig, mask_channels
 from tfmaskrcnn.losses import (
     RoiSample,
     box_losses,
@@ -17,7 +18,7 @@ from tfmaskrcnn.losses import (
     rpn_losses,
     sample_rois,
 )
-from tfmaskrcnn.model_config import BoxHeadConfig, MaskHeadConfig, RpnConfig, mask_channels
+from tfmaskrcnn.model_config import RpnConfig
 from tfmaskrcnn.ops.masks import mask_targets
 from tfmaskrcnn.structures import PYRAMID_LEVELS, GroundTruth, Proposals, RpnOutput
 

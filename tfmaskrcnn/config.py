@@ -8,7 +8,8 @@ from typing import Annotated, Dict, Literal, Optional, Tuple
 import pydantic
 from pydantic import Field
 
-from tfmaskrcnn.model_config import Count, ModelConfig, NotNegative, Positive, Section, Share
+from tfmaskrcnn.model_config import ModelConfig
+from tfmaskrcnn.section import Count, NotNegative, Positive, Section, Share
 
 
 class AugmentConfig(Section):

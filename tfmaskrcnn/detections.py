@@ -4,7 +4,7 @@ from typing import Optional
 
 import tensorflow as tf
 
-from tfmaskrcnn.model_config import BoxHeadConfig, MaskHeadConfig
+from tfmaskrcnn.head_config import BoxHeadConfig, MaskHeadConfig
 from tfmaskrcnn.ops.boxes import clip_boxes, decode_boxes, wider_than
 from tfmaskrcnn.ops.nms import Kept, class_aware_nms
 from tfmaskrcnn.ops.tensors import one_hot, own_channel

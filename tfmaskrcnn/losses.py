@@ -8,7 +8,8 @@ from typing import Dict, NamedTuple
 
 import tensorflow as tf
 
-from tfmaskrcnn.model_config import BoxHeadConfig, KeypointHeadConfig, MaskHeadConfig, RpnConfig
+from tfmaskrcnn.head_config import BoxHeadConfig, MaskHeadConfig
+from tfmaskrcnn.model_config import KeypointHeadConfig, RpnConfig
 from tfmaskrcnn.ops.boxes import encode_boxes
 from tfmaskrcnn.ops.keypoints import keypoint_targets
 from tfmaskrcnn.ops.masks import mask_targets
@@ -129,7 +130,8 @@ def mask_losses(
     With sigmoid the true class's channel alone; with softmax all channels compete in each pixel,
     channel 0 for the background (table 2b).
     """
-    targets = mask_targets(rois.boxes, truth.boxes, truth.masks, rois.gt_index, logits.shape[2])
+    objects = truth.boxes, truth.masks, rois.gt_index
+    targets = mask_targets(rois.boxes, *objects, logits.shape[2], config.soft_targets)
     classes = tf.minimum(rois.classes, 1) if config.class_agnostic else rois.classes  # [B, R]
     if config.loss == "softmax":
         return {"mask_loss": softmax_mask_loss(logits, targets, classes, rois.positive)}

@@ -10,6 +10,7 @@ from tfmaskrcnn import compat, losses
 from tfmaskrcnn.config import Config
 from tfmaskrcnn.detections import mask_probabilities, select_detections
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.head_config import mask_channels
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.layers.backbones import make_backbone
 from tfmaskrcnn.layers.box_head import BoxHead
@@ -18,7 +19,7 @@ from tfmaskrcnn.layers.keypoint_head import KeypointHead
 from tfmaskrcnn.layers.mask_head import MaskHead
 from tfmaskrcnn.layers.rpn import RpnHead
 from tfmaskrcnn.losses import BOX_LOSS_NAMES, KEYPOINT_LOSS_NAMES, MASK_LOSS_NAMES, LossTerm
-from tfmaskrcnn.model_config import ModelConfig, mask_channels
+from tfmaskrcnn.model_config import ModelConfig
 from tfmaskrcnn.ops.anchors import pyramid_anchors
 from tfmaskrcnn.ops.atlas import Atlas, build_atlas
 from tfmaskrcnn.ops.crop import pyramid_crop

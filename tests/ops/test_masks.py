@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfmaskrcnn.ops.masks import mask_targets
+from tfmaskrcnn.ops.masks import SOFT_SAMPLES, mask_targets
 
 
 def one_target(roi, box, mask, side=28):
@@ -137,6 +137,30 @@ def test_it_agrees_with_bilinear_sampling_in_float64(seed):
             clear = np.abs(value - 0.5) > 1e-3  # float32 may round the others either way
             assert clear.mean() > 0.9
             np.testing.assert_array_equal(found[b, r][clear], value[clear] >= 0.5)
+
+
+def test_soft_targets_are_the_share_of_a_pixel_that_is_covered():
+    # The left 5 of 8 pixels of the object are covered, and the RoI is the object in 4 x 4 pixels:
+    # of its third column half.
+    mask = np.zeros((1, 1, 8, 8), np.uint8)
+    mask[..., :5] = 1
+    box = np.float32([[[10, 10, 42, 42]]])
+    found = mask_targets(box, box, mask, np.int32([[0]]), 4, soft=True)[0, 0].numpy()
+    # Within half a mask pixel of an edge bilinear samples lie between, at the box's border too.
+    np.testing.assert_allclose(found[1:3, 1:], [[1, 0.5, 0]] * 2, atol=0.04)
+    assert set(np.unique(mask_targets(box, box, mask, np.int32([[0]]), 4))) == {0.0, 1.0}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_soft_targets_are_means_of_finer_samples(seed):
+    rng = np.random.default_rng(seed)
+    roi, box = random_box(rng), random_box(rng)
+    mask = (rng.uniform(size=(28, 28)) < 0.5).astype(np.uint8)
+    fine = seen_through(roi, box, mask, 6 * SOFT_SAMPLES)
+    expected = fine.reshape(6, SOFT_SAMPLES, 6, SOFT_SAMPLES).mean(axis=(1, 3))
+    given = np.float32(roi)[None, None], np.float32(box)[None, None], mask[None, None]
+    found = mask_targets(*given, np.int32([[0]]), 6, soft=True)
+    np.testing.assert_allclose(found[0, 0], expected, atol=1e-4)
 
 
 def test_unknown_batch_and_number_of_rois_give_the_same():

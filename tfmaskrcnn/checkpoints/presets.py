@@ -20,6 +20,7 @@ TORCHVISION = (
     "roi.aligned=false",
     "box_head.min_side=1.0e-2",
     "box_head.smooth_l1_beta=0.1111111",
+    "mask_head.soft_targets=true",
     "mask_head.paste_rule=torchvision",
 )
 

@@ -12,7 +12,7 @@ from tfmaskrcnn.data.coco_file import check_kind, field, read_json
 from tfmaskrcnn.data.keypoints import KeypointNames, checked_keypoints, keypoint_names
 from tfmaskrcnn.data.reading import ImageBytes
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.model_config import KeypointHeadConfig
+from tfmaskrcnn.keypoint_config import KeypointHeadConfig
 
 _LOG = logging.getLogger(__name__)
 _INT64_MAX = 2**63 - 1

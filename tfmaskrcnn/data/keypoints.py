@@ -13,7 +13,7 @@ import numpy as np
 
 from tfmaskrcnn.data.annotations import Fault
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.model_config import KeypointHeadConfig
+from tfmaskrcnn.keypoint_config import KeypointHeadConfig
 
 # COCO's pixel index of a point may lie this far outside the image: continuous coordinates of the
 # border, in files that have those.

@@ -24,7 +24,7 @@ from tfmaskrcnn.data.coco import CocoData, Record
 from tfmaskrcnn.data.keypoints import checked_keypoints, keypoint_names
 from tfmaskrcnn.data.reading import ImageBytes
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.model_config import KeypointHeadConfig
+from tfmaskrcnn.keypoint_config import KeypointHeadConfig
 
 # The whole COCO annotation of each object, as JSON: polygons and RLE exactly as they were given.
 ANNOTATION_KEY = "tfmaskrcnn/annotation"

@@ -9,7 +9,7 @@ from pycocotools.cocoeval import COCOeval
 
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation.annotations import GroundTruthFile, coco_index
-from tfmaskrcnn.model_config import KeypointHeadConfig
+from tfmaskrcnn.keypoint_config import KeypointHeadConfig
 
 MAX_DETECTIONS = 20  # of an image and category, COCO's rule for persons
 _ABSENT = -1.0

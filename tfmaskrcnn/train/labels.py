@@ -2,7 +2,7 @@
 
 from tfmaskrcnn.config import Config
 from tfmaskrcnn.data.coco import CocoData
-from tfmaskrcnn.model_config import KeypointHeadConfig
+from tfmaskrcnn.keypoint_config import KeypointHeadConfig
 from tfmaskrcnn.person_keypoints import OTHER_SIGMA, mirror_pairs
 
 
