@@ -17,7 +17,7 @@ from tfmaskrcnn.data.moving import MovingReader, call
 from tfmaskrcnn.data.order import own_seed, sample_seeds, shuffled
 from tfmaskrcnn.data.sampler import announce, epoch_length, part_ends
 from tfmaskrcnn.data.segmentation import MASK_SIDE
-from tfmaskrcnn.data.sharding import Share, cut, padded_alike, size_function
+from tfmaskrcnn.data.sharding import Share, cut, made_ahead, padded_alike, size_function
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.ops import images
 from tfmaskrcnn.ops.placement import image_offset
@@ -88,8 +88,7 @@ def from_records(
             set to cut them; None reads all, in one element.
 
     Returns:
-        The data set, with a length, and an attribute `image_names` (image id -> file name). Of a
-        share it goes on with the next epoch without an end.
+        The data set, with a length (a share has no end), and `image_names` (image id -> file name).
 
     Raises:
         InputError: classes, sizes or the number of images do not fit the configuration.
@@ -99,38 +98,30 @@ def from_records(
     count = epoch_length(data, config) if training else len(data.records)
     if training:
         announce(data, config)
-        order = count, config.train.seed, start_epoch, start_step * batch_size
-        order += (part_ends(data, config),)
+        skipped, ends = start_step * batch_size, part_ends(data, config)
+        order = count, config.train.seed, start_epoch, skipped, ends
         positions = shuffled(*order, share.holds if share else None)
     else:
         positions = tf.data.Dataset.range(count).map(lambda p: (tf.constant(0), p, p))
     samples = positions.map(
         _sample_function(data, config, training, transform), tf.data.AUTOTUNE, deterministic=True
     )
-    rows = share.rows if share else batch_size
-    batches = samples.padded_batch(rows, drop_remainder=training)
+    batches = samples.padded_batch(share.rows if share else batch_size, drop_remainder=training)
     length = count // batch_size - start_step if training else -(-count // batch_size)
-    # A share may be whole in the last batch, though that is not.
-    batches = batches.take(length) if share else batches
-    batches = batches.apply(tf.data.experimental.assert_cardinality(length))
     if share:
-        batches = _of_share(batches, share, data, config, order)
-    batches = _ahead(batches, _PREFETCH * (share.replicas if share else 1))
+        batches = _of_share(batches.take(length), share, data, config, order)
+    else:
+        batches = batches.apply(tf.data.experimental.assert_cardinality(length))
+    batches = made_ahead(batches, _PREFETCH * (share.replicas if share else 1))
     batches.image_names = {r.image_id: r.file_name for r in data.records}
     return batches
 
 
-def _ahead(batches: tf.data.Dataset, count: int) -> tf.data.Dataset:
-    """The same batches, `count` of them made ahead, always in the same order."""
-    options = tf.data.Options()
-    options.deterministic = True
-    policy = tf.data.experimental.AutoShardPolicy.DATA  # the source is no list of files
-    options.experimental_distribute.auto_shard_policy = policy
-    return batches.prefetch(count).with_options(options)
-
-
 def _of_share(batches, share: Share, data: CocoData, config: Config, order) -> tf.data.Dataset:
-    """Without an end: the batches of a share's rows, padded like the global ones, and cut."""
+    """Without an end: the batches of a share's rows, padded like the global ones, and cut.
+
+    Their number is given: a share may be whole in the last batch though that is not.
+    """
     if share.rows < share.batch_size and not _static_size(config, training=True):
         if config.data.augment.function:
             raise InputError(
