@@ -166,7 +166,7 @@ def _train(options) -> None:
     from tfmaskrcnn.data.annotations import Fault
     from tfmaskrcnn.errors import InputError
     from tfmaskrcnn.files import DiskFull
-    from tfmaskrcnn.train.loop import Run, train
+    from tfmaskrcnn.train import Run, train
 
     config, run = load_config(options.config, options.set), Run(options.out)
     if options.limit:

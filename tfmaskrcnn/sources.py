@@ -84,7 +84,7 @@ def load_run(folder: str, overrides: Sequence[str] = ()):
     """The `MaskRCNN` of a run folder, its configuration changed by `"key=value"` overrides."""
     config = _run_config(folder, overrides)
     from tfmaskrcnn.model import MaskRCNN
-    from tfmaskrcnn.train.loop import Run
+    from tfmaskrcnn.train.run import Run
     from tfmaskrcnn.weights import load_weights
 
     model = MaskRCNN(config.model)
@@ -213,7 +213,7 @@ def describe(folder: str) -> Dict[str, Any]:
             about["options"] = export.get("options")
         return {**about, "signatures": _signatures(folder), "model": model}
     config = _run_config(folder)
-    from tfmaskrcnn.train.loop import Run
+    from tfmaskrcnn.train.run import Run
     from tfmaskrcnn.weights import read_weights
 
     weights = read_weights(Run(folder).weights)

@@ -17,7 +17,7 @@ from tfmaskrcnn.data.moving import MovingReader, call
 from tfmaskrcnn.data.order import own_seed, sample_seeds, shuffled
 from tfmaskrcnn.data.sampler import announce, epoch_length, part_ends
 from tfmaskrcnn.data.segmentation import MASK_SIDE
-from tfmaskrcnn.data.sharding import Share, cut, made_ahead, padded_alike, size_function
+from tfmaskrcnn.data.sharding import Share, cut, padded_alike, size_function
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.ops import images
 from tfmaskrcnn.ops.placement import image_offset
@@ -84,11 +84,11 @@ def from_records(
         start_epoch: epoch of the first iteration (to resume).
         start_step: batches of each epoch that are left out, unread.
         transform: augmentation of your own, see `bridge`; instead of `augment.function`.
-        share: of each training batch, which rows to read, and into how many elements of the data
-            set to cut them; None reads all, in one element.
+        share: of each training batch, the rows to read and how to cut them; None reads all.
 
     Returns:
-        The data set, with a length (a share has no end), and `image_names` (image id -> file name).
+        The data set, with a length, and an attribute `image_names` (image id -> file name). Of a
+        share it goes on with the next epoch without an end.
 
     Raises:
         InputError: classes, sizes or the number of images do not fit the configuration.
@@ -106,22 +106,29 @@ def from_records(
     samples = positions.map(
         _sample_function(data, config, training, transform), tf.data.AUTOTUNE, deterministic=True
     )
-    batches = samples.padded_batch(share.rows if share else batch_size, drop_remainder=training)
+    rows = share.rows if share else batch_size
+    batches = samples.padded_batch(rows, drop_remainder=training)
     length = count // batch_size - start_step if training else -(-count // batch_size)
+    batches = batches.take(length)  # a share may be whole in the last batch, though that is not
+    batches = batches.apply(tf.data.experimental.assert_cardinality(length))
     if share:
-        batches = _of_share(batches.take(length), share, data, config, order)
-    else:
-        batches = batches.apply(tf.data.experimental.assert_cardinality(length))
-    batches = made_ahead(batches, _PREFETCH * (share.replicas if share else 1))
+        batches = _of_share(batches, share, data, config, order)
+    return _ahead(batches, data, share)
+
+
+def _ahead(batches: tf.data.Dataset, data: CocoData, share: Optional[Share]) -> tf.data.Dataset:
+    """The same batches, some made ahead, always in the same order, with the names of images."""
+    options = tf.data.Options()
+    options.deterministic = True
+    policy = tf.data.experimental.AutoShardPolicy.DATA  # the source is no list of files
+    options.experimental_distribute.auto_shard_policy = policy
+    batches = batches.prefetch(_PREFETCH * (share.replicas if share else 1)).with_options(options)
     batches.image_names = {r.image_id: r.file_name for r in data.records}
     return batches
 
 
 def _of_share(batches, share: Share, data: CocoData, config: Config, order) -> tf.data.Dataset:
-    """Without an end: the batches of a share's rows, padded like the global ones, and cut.
-
-    Their number is given: a share may be whole in the last batch though that is not.
-    """
+    """Without an end: the batches of a share's rows, padded like the global ones, and cut."""
     if share.rows < share.batch_size and not _static_size(config, training=True):
         if config.data.augment.function:
             raise InputError(

@@ -103,12 +103,3 @@ def cut(batches: tf.data.Dataset, share: Share) -> tf.data.Dataset:
         return tf.data.Dataset.range(share.replicas).map(part)
 
     return batches.flat_map(parts)
-
-
-def made_ahead(batches: tf.data.Dataset, count: int) -> tf.data.Dataset:
-    """The same batches, `count` of them made ahead, always in the same order."""
-    options = tf.data.Options()
-    options.deterministic = True
-    policy = tf.data.experimental.AutoShardPolicy.DATA  # the source is no list of files
-    options.experimental_distribute.auto_shard_policy = policy
-    return batches.prefetch(count).with_options(options)
