@@ -2,7 +2,7 @@
 
 import logging
 import os
-from typing import List, NamedTuple, Optional
+from typing import List, Optional
 
 import keras
 import tensorflow as tf
