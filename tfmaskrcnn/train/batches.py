@@ -22,7 +22,7 @@ class Batches(NamedTuple):
 
     def starting(self, epoch: int, step: int = 0):
         """What `fit` takes to begin at this step of this epoch."""
-        dataset = from_records(self.data, self.config, True, epoch, step, self.share)
+        dataset = from_records(self.data, self.config, True, epoch, step, share=self.share)
         return self.workers.distributed(dataset)
 
 
