@@ -30,7 +30,7 @@ class WeightAverage:
         self.decay = decay
         self._weights = named_weights(model)
         self.steps = _variable(np.int64(0))  # updates so far
-        self.averages = {n: _variable(np.asarray(v)) for n, v in self._weights.items()}
+        self.averages = {n: _variable(v.numpy()) for n, v in self._weights.items()}
 
     def update(self) -> None:
         """Move the averages towards the weights as they are now."""
@@ -47,7 +47,7 @@ class WeightAverage:
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:
         """The model has the averages for its weights while the block runs."""
-        before = {name: np.array(weight) for name, weight in self._weights.items()}
+        before = {name: weight.numpy() for name, weight in self._weights.items()}
         self.use()
         try:
             yield
@@ -57,9 +57,9 @@ class WeightAverage:
 
     def use(self) -> None:
         """Give the model the averages for its weights; before the first update, do nothing."""
-        if int(np.asarray(self.steps)):
+        if int(self.steps.numpy()):
             for name, weight in self._weights.items():
-                weight.assign(np.asarray(self.averages[name]))
+                weight.assign(self.averages[name].numpy())
 
     def variables(self) -> Dict[str, tf.Variable]:
         """What a resumed run needs, by name."""

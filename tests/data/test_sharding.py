@@ -70,6 +70,8 @@ def test_a_share_begins_in_the_middle_of_an_epoch_as_the_whole_does(data):
 def test_a_worker_is_asked_for_its_own_images_alone():
     share = share_of(4, 2, 1, 1)
     whole = [tuple(map(int, e)) for e in shuffled(11, 5, 3, 2).as_numpy_iterator()]
-    own = [tuple(map(int, e)) for e in shuffled(11, 5, 3, 2, share.holds).as_numpy_iterator()]
+    own = [
+        tuple(map(int, e)) for e in shuffled(11, 5, 3, 2, wanted=share.holds).as_numpy_iterator()
+    ]
     assert [p for _, p, _ in own] == [2, 3, 6, 7, 10]
     assert own == [entry for entry in whole if entry in own]

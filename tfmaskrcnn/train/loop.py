@@ -1,10 +1,8 @@
 """A training run in a folder: `compile`, `fit`, evaluation, the best weights, resumption."""
 
-import hashlib
-import json
 import logging
 import os
-from typing import List, NamedTuple, Optional
+from typing import List, Optional
 
 import keras
 import tensorflow as tf
@@ -15,10 +13,10 @@ from tfmaskrcnn.config_files import load_config, save_config
 from tfmaskrcnn.data import from_records, load_coco, load_tfrecord
 from tfmaskrcnn.data.coco import CocoData, limited
 from tfmaskrcnn.data.sampler import steps_per_epoch
-from tfmaskrcnn.data.sharding import Share
 from tfmaskrcnn.errors import InputError, explained
 from tfmaskrcnn.evaluation import CocoCallback
 from tfmaskrcnn.model import MaskRCNN
+from tfmaskrcnn.train.batches import Batches, check_same
 from tfmaskrcnn.train.distribution import Workers, make_strategy
 from tfmaskrcnn.train.labels import with_classes_of
 from tfmaskrcnn.train.optimizers import make_optimizer
@@ -26,7 +24,6 @@ from tfmaskrcnn.train.progress import Speed, progress_display
 from tfmaskrcnn.train.recorder import RunRecorder, draw_first_batch
 from tfmaskrcnn.train.run import Run
 from tfmaskrcnn.train.saving import StateKeeper, states_in
-from tfmaskrcnn.train.state import training_digest
 from tfmaskrcnn.train.tensorboard import BoardWriter
 from tfmaskrcnn.weights import CLASS_LAYERS, load_weights
 
@@ -73,7 +70,7 @@ def _train(config: Config, run: Run, resume: bool, verbose: int, epochs, workers
     workers.agree(lambda: _check_folder(run, resume) if workers.chief else None)
     data = workers.agree(lambda: training_data(config))
     config = with_classes_of(data, config)
-    _check_same(workers, config, data)
+    check_same(workers, config, data)
     share = workers.share(config.train.batch_size)
     keras.utils.set_random_seed(config.train.seed)
     steps = steps_per_epoch(data, config)
@@ -104,7 +101,7 @@ def _train(config: Config, run: Run, resume: bool, verbose: int, epochs, workers
         *(last, config.train.epochs),
     )
     with keeper.listening(), shown:
-        _run_epochs(model, _Batches(data, config, workers, share), callbacks, keeper, last)
+        _run_epochs(model, Batches(data, config, workers, share), callbacks, keeper, last)
     return _averaged(model)
 
 
@@ -126,21 +123,7 @@ def compiled_model(config: Config, steps: int) -> MaskRCNN:
     return model
 
 
-class _Batches(NamedTuple):
-    """The training data of one worker."""
-
-    data: CocoData
-    config: Config
-    workers: Workers
-    share: Optional[Share]
-
-    def starting(self, epoch: int, step: int = 0):
-        """What `fit` takes to begin at this step of this epoch."""
-        dataset = from_records(self.data, self.config, True, epoch, step, self.share)
-        return self.workers.distributed(dataset)
-
-
-def _run_epochs(model, batches: _Batches, callbacks, keeper: StateKeeper, last: int) -> None:
+def _run_epochs(model, batches: Batches, callbacks, keeper: StateKeeper, last: int) -> None:
     start, step = keeper.start
     if step:
         _finish_epoch(model, batches, callbacks, keeper)
@@ -158,7 +141,7 @@ def _fit(model: MaskRCNN, dataset, callbacks, start: int, last: int, steps) -> N
     model.fit(dataset, callbacks=callbacks, shuffle=False, **span)
 
 
-def _finish_epoch(model, batches: _Batches, callbacks, keeper: StateKeeper) -> None:
+def _finish_epoch(model, batches: Batches, callbacks, keeper: StateKeeper) -> None:
     """The rest of the epoch that the last state was saved in."""
     epoch, step = keeper.start
     if step < keeper.steps:
@@ -171,14 +154,6 @@ def _finish_epoch(model, batches: _Batches, callbacks, keeper: StateKeeper) -> N
     callbacks.on_epoch_begin(epoch)
     logs = {name: float(mean.result()) for name, mean in model.loss_means.items()}
     callbacks.on_epoch_end(epoch, logs)
-
-
-def _check_same(workers: Workers, config: Config, data: CocoData) -> None:
-    if workers.count > 1:
-        workers.check_same("their configuration", training_digest(config))
-        about = [(r.image_id, r.height, r.width, r.boxes.tolist()) for r in data.records]
-        digest = hashlib.sha256(json.dumps(about).encode()).hexdigest()
-        workers.check_same("the annotations of data.train_json", digest)
 
 
 def _check_folder(run: Run, resume: bool) -> None:
