@@ -175,6 +175,8 @@ def test_a_batch_has_an_image_for_each_replica():
     assert workers.share(6).edges == (0, 1, 3, 4, 6)
     with pytest.raises(InputError, match="train.batch_size is 3 .* 4"):
         workers.share(3)
+    with pytest.raises(InputError, match="6 for all devices together, wanted a multiple of 4"):
+        workers.share(6, accumulate=2)
 
 
 def test_one_worker_agrees_with_itself():

@@ -176,11 +176,12 @@ class Workers:
     def _about(self):
         return self.index, self.count, self.local_replicas
 
-    def share(self, batch_size: int) -> Optional[Share]:
+    def share(self, batch_size: int, accumulate: int = 1) -> Optional[Share]:
         """The rows of a global batch that this worker reads; None without a strategy.
 
         Raises:
-            InputError: there are more replicas than images in a batch.
+            InputError: there are more replicas than images in a batch, or a replica's images do
+                not divide into `accumulate` equal parts.
         """
         if not self.strategy:
             return None
@@ -188,6 +189,11 @@ class Workers:
             raise InputError(
                 f"train.batch_size is {batch_size} for all devices together, wanted at least one "
                 f"image for each of the {self.replicas}."
+            )
+        if accumulate > 1 and batch_size % (self.replicas * accumulate):
+            raise InputError(
+                f"train.batch_size is {batch_size} for all devices together, wanted a multiple of "
+                f"{self.replicas} devices times {accumulate} parts each (train.accumulate)."
             )
         first = self.index * self.local_replicas
         return share_of(batch_size, self.replicas, first, self.local_replicas)

@@ -71,7 +71,7 @@ def _train(config: Config, run: Run, resume: bool, verbose: int, epochs, workers
     data = workers.agree(lambda: training_data(config))
     config = with_classes_of(data, config)
     check_same(workers, config, data)
-    share = workers.share(config.train.batch_size)
+    share = workers.share(config.train.batch_size, config.train.accumulate)
     keras.utils.set_random_seed(config.train.seed)
     steps = steps_per_epoch(data, config)
     with workers.scope():
