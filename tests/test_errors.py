@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 import tfmaskrcnn
-from tfmaskrcnn.errors import InputError, assert_finite, explained, marked
+from tfmaskrcnn.errors import InputError, NotFinite, assert_finite, explained, marked
 
 SENTENCE = "The image data/Zelle ä 'no. 3'.png cannot be decoded: 100 % damaged <at byte 7>."
 
@@ -67,7 +67,7 @@ def test_a_sentence_of_several_lines_stays_whole():
 @pytest.mark.parametrize("loss", [np.nan, np.inf, -np.inf])
 def test_a_loss_that_is_not_finite_names_its_images(loss, eagerly):
     found = explained(not_finite(loss, [7, 12], eagerly), {7: "a.png", 12: "b.png"})
-    assert type(found) is InputError
+    assert isinstance(found, NotFinite) and isinstance(found, InputError)
     assert "not finite in the batch of images a.png, b.png;" in str(found)
     assert "train.learning_rate" in str(found)
 

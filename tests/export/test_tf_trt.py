@@ -13,7 +13,7 @@ from tiny import tiny_config
 import tfmaskrcnn as mr
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "export"))
+sys.path.append(str(ROOT / "export"))  # behind: onnx.py there is not the package
 import tf_trt  # noqa: E402
 import tf_trt_graph  # noqa: E402
 import tf_trt_preflight  # noqa: E402

@@ -18,7 +18,7 @@ import pytest
 import tensorflow as tf
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "export"))
+sys.path.append(str(ROOT / "export"))  # behind: onnx.py there is not the package
 import tf_trt  # noqa: E402
 import tf_trt_graph  # noqa: E402
 from tf_trt_preflight import Refusal, preflight  # noqa: E402

@@ -1,5 +1,6 @@
 """`train/recorder.py`: the best epoch and early stopping, without a model."""
 
+import contextlib
 import csv
 import types
 
@@ -17,6 +18,7 @@ def recorded(tmp_path, monkeypatch):
     def run(aps, *overrides, every=1, folder=tmp_path):
         saved, completed, model = [], [], types.SimpleNamespace()
         model.optimizer, model.stop_training = None, False
+        model.averaged = contextlib.nullcontext
         monkeypatch.setattr(recorder, "save_weights", lambda *_: saved.append(epoch + 1))
         monkeypatch.setattr(recorder.compat, "learning_rate", lambda _: 0.5)
         if "train.early_stop" in str(overrides):  # drawing takes a second an epoch
