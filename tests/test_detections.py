@@ -96,3 +96,20 @@ def test_class_agnostic_masks_do_not_depend_on_the_class(loss):
     np.testing.assert_array_equal(found, mask_probabilities(Head(), logits, 2 - INDEX, config))
     difference = logits[..., -1] - (logits[..., 0] if loss == "softmax" else 0)
     np.testing.assert_allclose(found, 1 / (1 + np.exp(-difference)), rtol=1e-5)
+
+
+def test_an_empty_box_takes_the_place_of_another_and_is_dropped_where_it_is_not_left_out_before():
+    # The first RoI lies outside the image and is clipped to nothing.
+    rois = [[0, 200, 20, 220], [50, 50, 80, 80], [10, 10, 30, 30]]
+    logits = np.log([[0.1, 0.9], [0.4, 0.6], [0.3, 0.7]])
+    proposals = Proposals(
+        tf.constant([rois], tf.float32), tf.ones([1, 3]), tf.constant([[True] * 3])
+    )
+    given = tf.constant(logits[None], tf.float32), tf.zeros([1, 3, 1, 4]), proposals, SIZES
+    for min_side, expected in ((0.0, [0.7, 0.6]), (None, [0.7, 0.0])):
+        changes = {"min_side": min_side, "drop_empty": min_side is None}
+        found = select_detections(*given, BoxHeadConfig(max_detections=2, **changes))
+        np.testing.assert_allclose(found.scores[0], expected, atol=1e-6)
+        assert found.valid.numpy().tolist() == [[score > 0 for score in expected]]
+        np.testing.assert_allclose(found.boxes[0, 0], rois[2], atol=1e-4)
+        assert found.boxes[0, 1].numpy().any() == (min_side is not None)

@@ -42,7 +42,18 @@ def select_detections(
         scores *= tf.where(proposals.valid, 1.0, 0.0)[:, :, tf.newaxis]
     else:  # A row of padding is an empty proposal, whose boxes are empty as well.
         scores *= wider_than(boxes, config.min_side)
-    return class_aware_nms(boxes, scores, config.nms_iou, threshold, config.max_detections)
+    kept = class_aware_nms(boxes, scores, config.nms_iou, threshold, config.max_detections)
+    return _without_empty(kept) if config.drop_empty else kept
+
+
+def _without_empty(kept: Kept) -> Kept:
+    """`kept` without boxes of no area, which took their rows as others did; zeros at the end."""
+    real = wider_than(kept.boxes, 0.0)
+    scores, order = tf.math.top_k(kept.scores * real, k=kept.scores.shape[1])  # equal ones stay
+    boxes, classes, real = (
+        tf.gather(x, order, batch_dims=1) for x in (kept.boxes, kept.classes, real)
+    )
+    return Kept(boxes * tf.expand_dims(real, -1), scores, classes * real, scores > 0.0)
 
 
 def mask_probabilities(

@@ -28,6 +28,8 @@ class BoxHeadConfig(Section):
     nms_iou: Share = 0.5
     # Boxes with a side up to this are left out before NMS, pixels; None keeps even empty ones.
     min_side: Optional[NotNegative] = 0.0
+    # Leave empty boxes out when the best max_detections are chosen (Detectron2, min_side null).
+    drop_empty: bool = False
     # A RoI may be found as several classes, or (argmax, Matterport) as its best class alone.
     detection_rule: Literal["per_class", "argmax"] = "per_class"
     whole_pixels: bool = False  # round boxes in the image as given (Matterport)

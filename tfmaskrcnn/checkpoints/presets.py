@@ -25,8 +25,15 @@ TORCHVISION = (
 )
 
 # The defaults are its baselines, but that a RoI has as many samples a bin as the bin covers
-# feature pixels, and that its ResNet from MSRA takes pixels with the mean subtracted alone.
-DETECTRON2 = ("input.std=[1, 1, 1]", "input.resize=pillow", "roi.sampling_ratio=0")
+# feature pixels, that its ResNet from MSRA takes pixels with the mean subtracted alone, and that
+# boxes clipped to nothing count among the detections before they are dropped.
+DETECTRON2 = (
+    "input.std=[1, 1, 1]",
+    "input.resize=pillow",
+    "roi.sampling_ratio=0",
+    "box_head.min_side=null",
+    "box_head.drop_empty=true",
+)
 
 # Its backbones with group norm have their stride in the 3x3, its ResNeXts are besides trained on
 # pixels divided by the standard deviation.
