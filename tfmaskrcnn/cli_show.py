@@ -64,21 +64,11 @@ def _show(options) -> None:
 def _dataset(config, split: str):
     """The data set of single images of a split, and the configuration with its classes."""
     from tfmaskrcnn.config_files import override
-    from tfmaskrcnn.data import from_records, load_coco
-    from tfmaskrcnn.errors import InputError
+    from tfmaskrcnn.data import from_records
     from tfmaskrcnn.train.labels import with_classes_of
+    from tfmaskrcnn.train.splits import training_data, validation_data
 
-    paths = {key: getattr(config.data, f"{split}_{key}") for key in ("json", "images")}
-    for key, path in paths.items():
-        if not path:
-            key = f"data.{split}_{key}"
-            raise InputError(
-                f"{key} is not set; give it in the YAML file or with --set {key}=PATH."
-            )
-    data = load_coco(
-        *(paths["json"], paths["images"], config.data.skip_invalid),
-        *(config.model.mask_head.enabled, config.model.keypoint_head),
-    )
+    data = training_data(config) if split == "train" else validation_data(config)
     single = ["train.batch_size=1", "evaluation.batch_size=1"]
     config = override(with_classes_of(data, config), single)
     return from_records(data, config, training=split == "train"), config

@@ -16,7 +16,7 @@ _DEEP_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 _GREY_MODES = ("1", "L", "LA", "La")
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 # EXIF's tag of how a viewer turns the stored pixels; 1 is not at all.
-_ORIENTATION = 0x0112
+EXIF_ORIENTATION = 0x0112
 
 
 class ImageFacts(NamedTuple):
@@ -155,7 +155,7 @@ def _facts(image: Image.Image, path: str, channels: int) -> ImageFacts:
 
 def _orientation(image: Image.Image) -> int:
     try:
-        return int(image.getexif().get(_ORIENTATION, 1))
+        return int(image.getexif().get(EXIF_ORIENTATION, 1))
     except Exception:  # damaged EXIF makes Pillow raise nearly anything; reading does not need it
         return 1
 

@@ -20,10 +20,11 @@ from PIL import Image
 
 from tfmaskrcnn.data.coco import Record, load_coco
 from tfmaskrcnn.data.importers.reading import image_size, read_json
+from tfmaskrcnn.data.reading import check_size
 from tfmaskrcnn.data.segmentation import decode
 from tfmaskrcnn.data.tfrecord import ANNOTATION_KEY, FRAME_BYTES, INDEX_SUFFIX, VERSION
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.files import replaced, writable_folder
+from tfmaskrcnn.files import save_arrays, writable_folder
 from tfmaskrcnn.model_config import KeypointHeadConfig
 
 Progress = Callable[[int, int], None]  # images done, images in all
@@ -166,20 +167,19 @@ def _write_shard(
             os.remove(temporary)
     records = [record for record, _ in images]
     about = {**about, "size": offset, "names": [record.file_name for record in records]}
-    with replaced(path + INDEX_SUFFIX) as file:
-        np.savez(
-            file,
-            offsets=np.array(offsets, np.int64),
-            lengths=np.array(lengths, np.int64),
-            checksums=np.array(checksums, np.uint32),
-            image_ids=np.array([record.image_id for record in records], np.int64),
-            sizes=np.array([(record.height, record.width) for record in records], np.int32),
-            counts=np.array([len(record.classes) for record in records], np.int64),
-            boxes=np.concatenate([record.boxes for record in records]),
-            classes=np.concatenate([record.classes for record in records]),
-            crowd=np.concatenate([record.crowd for record in records]),
-            about=np.frombuffer(json.dumps(about).encode(), np.uint8),
-        )
+    index = {
+        "offsets": np.array(offsets, np.int64),
+        "lengths": np.array(lengths, np.int64),
+        "checksums": np.array(checksums, np.uint32),
+        "image_ids": np.array([record.image_id for record in records], np.int64),
+        "sizes": np.array([(record.height, record.width) for record in records], np.int32),
+        "counts": np.array([len(record.classes) for record in records], np.int64),
+        "boxes": np.concatenate([record.boxes for record in records]),
+        "classes": np.concatenate([record.classes for record in records]),
+        "crowd": np.concatenate([record.crowd for record in records]),
+        "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
+    }
+    save_arrays(path + INDEX_SUFFIX, index)
     return offset
 
 
@@ -223,12 +223,7 @@ def _feature(key: str, values: List) -> tf.train.Feature:
 
 def _format(record: Record, content: bytes) -> bytes:
     """ "jpeg", "png", ...; the image's header is checked on the way."""
-    found = image_size(record.path)
-    if found[:2] != (record.height, record.width):
-        raise InputError(
-            f"The image {record.path} is {found.height} x {found.width} pixels (height x width), "
-            f"but its annotations say {record.height} x {record.width}."
-        )
+    check_size(record.path, image_size(record.path)[:2], (record.height, record.width))
     if record.path.endswith(".npy"):
         return b"npy"
     with Image.open(io.BytesIO(content)) as image:

@@ -10,8 +10,8 @@ import tensorflow as tf
 from tfmaskrcnn.checkpoints import load_backbone
 from tfmaskrcnn.config import Config
 from tfmaskrcnn.config_files import load_config, save_config
-from tfmaskrcnn.data import from_records, load_coco, load_tfrecord
-from tfmaskrcnn.data.coco import CocoData, limited
+from tfmaskrcnn.data import from_records
+from tfmaskrcnn.data.coco import CocoData
 from tfmaskrcnn.data.sampler import steps_per_epoch
 from tfmaskrcnn.errors import InputError, explained
 from tfmaskrcnn.evaluation import CocoCallback
@@ -24,6 +24,7 @@ from tfmaskrcnn.train.progress import Speed, progress_display
 from tfmaskrcnn.train.recorder import RunRecorder, draw_first_batch
 from tfmaskrcnn.train.run import Run
 from tfmaskrcnn.train.saving import StateKeeper, states_in
+from tfmaskrcnn.train.splits import given, training_data
 from tfmaskrcnn.train.tensorboard import BoardWriter
 from tfmaskrcnn.weights import CLASS_LAYERS, load_weights
 
@@ -167,31 +168,10 @@ def _check_folder(run: Run, resume: bool) -> None:
         _LOG.info("%s: stopped before its first state was saved; it begins anew.", run.folder)
 
 
-def training_data(config: Config) -> CocoData:
-    """The train split that `config` names."""
-    return limited(_whole_training_data(config), config.data.limit)
-
-
-def _whole_training_data(config: Config) -> CocoData:
-    if config.data.train_tfrecord:
-        if config.data.train_json:
-            raise InputError("Both data.train_json and data.train_tfrecord are set; wanted one.")
-        model = config.model
-        masks = model.mask_head.enabled
-        return load_tfrecord(config.data.train_tfrecord, masks, model.keypoint_head)
-    return load_coco(
-        _given(config.data.train_json, "data.train_json"),
-        _given(config.data.train_images, "data.train_images"),
-        config.data.skip_invalid,
-        masks=config.model.mask_head.enabled,
-        keypoint_head=config.model.keypoint_head,
-    )
-
-
 def _evaluation(config: Config, workers: Workers) -> Optional[CocoCallback]:
     if not config.data.val_json:
         return None
-    images = _given(config.data.val_images, "data.val_images")
+    images = given(config.data.val_images, "data.val_images")
     every, sharing = config.train.evaluate_every, workers if workers.strategy else None
     return CocoCallback(config.data.val_json, images, config, every=every, workers=sharing)
 
@@ -244,9 +224,3 @@ def load(folder: str) -> MaskRCNN:
     model = MaskRCNN(load_config(run.config).model)
     load_weights(model, run.weights)
     return model
-
-
-def _given(value: Optional[str], key: str) -> str:
-    if not value:
-        raise InputError(f"{key} is not set; give it in the YAML file or with --set {key}=PATH.")
-    return value

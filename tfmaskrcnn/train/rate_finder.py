@@ -16,7 +16,8 @@ from tfmaskrcnn.errors import InputError, NotFinite
 from tfmaskrcnn.evaluation.run import Progress
 from tfmaskrcnn.files import replaced, writable_folder
 from tfmaskrcnn.train.labels import with_classes_of
-from tfmaskrcnn.train.loop import compiled_model, start_weights, training_data
+from tfmaskrcnn.train.loop import compiled_model, start_weights
+from tfmaskrcnn.train.splits import training_data
 
 # The ramp begins at this share of `train.learning_rate` and ends at that multiple of it.
 LEAST, MOST = 1e-3, 1e2

@@ -8,10 +8,10 @@ import numpy as np
 import PIL
 from PIL import Image
 
+from tfmaskrcnn.data.reading import EXIF_ORIENTATION
 from tfmaskrcnn.errors import InputError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".npy")
-_EXIF_ORIENTATION = 0x0112
 
 
 class ImageSize(NamedTuple):
@@ -33,7 +33,7 @@ def image_size(path: str) -> ImageSize:
             height, width = np.load(path, mmap_mode="r").shape[:2]
             return ImageSize(height, width, False)
         with Image.open(path) as image:
-            turned = image.getexif().get(_EXIF_ORIENTATION, 1) not in (0, 1)
+            turned = image.getexif().get(EXIF_ORIENTATION, 1) not in (0, 1)
             return ImageSize(image.height, image.width, turned)
     except PIL.UnidentifiedImageError:
         empty = os.path.getsize(path) == 0
