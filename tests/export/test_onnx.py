@@ -10,6 +10,7 @@ import onnxruntime
 import pytest
 import tensorflow as tf
 import tf2onnx
+from clipped import clipped_rois, without_empty
 
 import tfmaskrcnn as mr
 from tfmaskrcnn.portable import onnx as portable
@@ -125,6 +126,14 @@ def test_combined_nms_becomes_nms_and_top_k(own, limit, threshold, tmp_path):
     found = onnx_of(kept, [boxes, scores], tmp_path)
     for ours, theirs in zip(found, kept(boxes, scores)):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_detections_clipped_to_nothing_are_dropped_alike(tmp_path):
+    rois = clipped_rois()
+    expected = without_empty(*rois)
+    assert 0 < np.count_nonzero(expected[0]) < 20
+    for ours, theirs in zip(onnx_of(without_empty, rois, tmp_path), expected):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
 @pytest.mark.parametrize("content", [b"", b"no model"])

@@ -6,10 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from clipped import clipped_rois, without_empty
 
 import tfmaskrcnn as mr
+from tfmaskrcnn.ops.nms import class_aware_nms
 from tfmaskrcnn.portable import tflite
 from tfmaskrcnn.portable.check import differences, preprocessed, saved_network
+from tfmaskrcnn.portable.frozen import FrozenNetwork
+from tfmaskrcnn.portable.tflite_ops import rebuild
 from tfmaskrcnn.sources import find_images
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -55,8 +60,6 @@ def test_smaller_weights_find_nearly_the_same_and_masks_are_not_zero(
 
 @pytest.mark.slow
 def test_the_plain_runtime_is_enough_and_weights_are_small(files):
-    import tensorflow as tf
-
     sizes = {}
     for precision in ("float32", "float16", "int8"):
         with open(files(precision), "rb") as file:
@@ -86,6 +89,47 @@ def test_the_predictor_of_the_script_has_the_signatures_names(script, files):
         run(np.zeros([1, *SIZE, 3], np.float32), np.zeros([1, 2], np.float32))
 
 
+def tflite_of(function, arrays, folder):
+    """What the TFLite form of a function of tensors gives for `arrays`."""
+    specs = {f"x{i}": tf.TensorSpec(array.shape, array.dtype) for i, array in enumerate(arrays)}
+    concrete = tf.function(lambda **x: function(*x.values())).get_concrete_function(**specs)
+    network = FrozenNetwork(
+        concrete.graph.as_graph_def(),
+        dict(zip(specs, (tensor.name for tensor in concrete.inputs))),
+        {f"out{i}": tensor.name for i, tensor in enumerate(concrete.outputs)},
+        (),
+    )
+    # Through a file, as `convert`, so that inputs and outputs have names.
+    module = tf.Module()
+    signature = tf.function(lambda **x: rebuild(network, x)).get_concrete_function(**specs)
+    tf.saved_model.save(module, folder, signature)
+    content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+    run = tf.lite.Interpreter(model_content=content).get_signature_runner()
+    found = run(**dict(zip(specs, arrays)))
+    return [found[name] for name in network.outputs]
+
+
+def test_detections_clipped_to_nothing_are_dropped_alike(tmp_path):
+    rois = clipped_rois()
+    expected = without_empty(*rois)
+    assert 0 < np.count_nonzero(expected[0]) < 20
+    for ours, theirs in zip(tflite_of(without_empty, rois, str(tmp_path)), expected):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_nms_that_suppresses_nothing_ends(tmp_path):
+    rng = np.random.default_rng(0)
+    low = rng.uniform(0, 9, (1, 12, 1, 2))  # all overlap
+    boxes = np.concatenate([low, low + 40], axis=-1).astype(np.float32)
+    scores = rng.uniform(0.1, 1, (1, 12, 2)).astype(np.float32)
+
+    def kept(boxes, scores):
+        return tuple(class_aware_nms(boxes, scores, 1.0, 0.05, 30)[:3])
+
+    for ours, theirs in zip(tflite_of(kept, [boxes, scores], str(tmp_path)), kept(boxes, scores)):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 @pytest.mark.parametrize("content", [b"", b"no model", bytes(range(256)) * 8])
 def test_a_file_that_is_no_model_is_refused(tmp_path, content):
     path = tmp_path / "wrong.tflite"
@@ -97,8 +141,6 @@ def test_a_file_that_is_no_model_is_refused(tmp_path, content):
 
 
 def test_another_model_of_tflite_is_refused(tmp_path):
-    import tensorflow as tf
-
     function = tf.function(lambda x: x + 1.0, input_signature=[tf.TensorSpec([2])])
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
     path = tmp_path / "other.tflite"

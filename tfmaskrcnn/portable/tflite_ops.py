@@ -77,11 +77,11 @@ def _nms_of_one_image(boxes, scores, max_output, iou, threshold):
     tile = np.stack([label // tiles, label % tiles] * 2, axis=1)  # [n * k, 4]
     pitch = tf.reduce_max(boxes) - tf.reduce_min(boxes) + 1.0
     index, found = tf.raw_ops.NonMaxSuppressionV4(
-        boxes=boxes + tf.constant(tile, tf.float32) * pitch,
+        boxes=_without_empty(boxes + tf.constant(tile, tf.float32) * pitch),
         scores=scores,
         max_output_size=max_output,
-        # TFLite drops a box at the threshold, TensorFlow above it.
-        iou_threshold=float(np.nextafter(np.float32(iou), np.float32(2))),
+        # TFLite drops a box at the threshold, TensorFlow above it. Above 1 it would drop none.
+        iou_threshold=min(float(np.nextafter(np.float32(iou), np.float32(2))), 1.0),
         score_threshold=threshold,
         pad_to_max_output_size=True,
     )
@@ -93,6 +93,20 @@ def _nms_of_one_image(boxes, scores, max_output, iou, threshold):
         tf.where(valid, tf.gather(tf.constant(label, tf.float32), index), 0.0),
         found,
     )
+
+
+def _without_empty(boxes):
+    """[m, 4] boxes, each of no area replaced by a square that overlaps no other.
+
+    TFLite's NonMaxSuppressionV4 takes a box off its list by the overlap with itself, so that it
+    would find an empty one again and again.
+    """
+    sides = boxes[:, 2:] - boxes[:, :2]
+    empty = tf.where(tf.reduce_min(sides, axis=1) > 0.0, 0.0, 1.0)  # [m]
+    x = 2.0 * tf.cumsum(empty)
+    y = tf.zeros_like(x) + (tf.reduce_min(boxes) - 2.0)  # beside all boxes
+    squares = tf.stack([y, x, y + 1.0, x + 1.0], axis=1)
+    return tf.where(tf.expand_dims(empty, 1) > 0.0, squares, boxes)
 
 
 def gather_table(table: np.ndarray, index: tf.Tensor) -> tf.Tensor:
