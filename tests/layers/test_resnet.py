@@ -44,9 +44,11 @@ def test_parameter_count_is_the_published_one(depth, parameters):
         ("resnext50_32x4d", 22979904),
         pytest.param("resnext101_32x8d", 86742336, marks=pytest.mark.slow),
         pytest.param("resnext101_64x4d", 81406272, marks=pytest.mark.slow),
+        pytest.param("wide_resnet50_2", 66834240, marks=pytest.mark.slow),
+        pytest.param("wide_resnet101_2", 124837696, marks=pytest.mark.slow),
     ],
 )
-def test_parameter_count_of_a_resnext_is_torchvisions(name, parameters):
+def test_parameter_count_of_other_bottlenecks_is_torchvisions(name, parameters):
     layer = built(**RESNETS[name]._asdict(), norm="bn")
     assert count(layer.trainable_weights) == parameters
     assert list(layer.out_channels.values()) == [256, 512, 1024, 2048]

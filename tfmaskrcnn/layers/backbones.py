@@ -5,7 +5,7 @@ import keras
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.layers.efficientnet_lite import EfficientNetLite
 from tfmaskrcnn.layers.keras_applications import KerasApplication
-from tfmaskrcnn.layers.resnet import RESNETS, ResNet
+from tfmaskrcnn.layers.resnet import RESNETS, ResNet, Shape
 from tfmaskrcnn.model_config import KERAS_PREFIX, BackboneConfig
 
 
@@ -30,7 +30,7 @@ def make_backbone(config: BackboneConfig, name: str = "backbone") -> keras.layer
         shape, stride_in_1x1 = RESNETS[config.name], config.stride_in_1x1
         common["stem_pool"] = config.stem_pool
         if stride_in_1x1 is None:
-            stride_in_1x1 = shape.groups == 1
+            stride_in_1x1 = shape == Shape(shape.depth)
         common["recompute"] = config.recompute
         return ResNet(stride_in_1x1=stride_in_1x1, **shape._asdict(), **common)
     return EfficientNetLite(int(config.name[-1]), **common)

@@ -1,5 +1,5 @@
-"""ResNet of 18 to 152 layers (He et al., arXiv 1512.03385) and ResNeXt (Xie et al., arXiv
-1611.05431), without their classifiers.
+"""ResNet of 18 to 152 layers (He et al., arXiv 1512.03385), ResNeXt (Xie et al., arXiv 1611.05431)
+and wide ResNet (Zagoruyko and Komodakis, arXiv 1605.07146), without their classifiers.
 """
 
 from typing import Dict, NamedTuple
@@ -36,6 +36,8 @@ RESNETS = {
     "resnext101_32x4d": Shape(101, 32, 4),
     "resnext101_32x8d": Shape(101, 32, 8),
     "resnext101_64x4d": Shape(101, 64, 4),
+    "wide_resnet50_2": Shape(50, 1, 128),
+    "wide_resnet101_2": Shape(101, 1, 128),
 }
 _STEM_CHANNELS = 64
 _EXPANSION = 4  # a bottleneck's output channels over its inner ones
