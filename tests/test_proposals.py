@@ -72,6 +72,15 @@ def test_empty_boxes_are_kept_where_no_minimum_is_set():
         np.testing.assert_array_equal(boxes, [[100, 10, 100, 30], A])
 
 
+@pytest.mark.parametrize("scope", ["all", "level"])
+def test_unlikely_boxes_are_left_out_from_a_threshold_on(scope):
+    # The sigmoids are 0.73, 0.5 and 0.27; the last would not be suppressed by another.
+    rpn = rpn_of({"p2": [A, B], "p4": [[60, 0, 80, 20]]}, {"p2": [1, 0], "p4": [-1]})
+    for threshold, count in ((0.0, 3), (0.3, 2), (0.5, 2), (0.6, 1)):
+        boxes, _ = selected(rpn, scope=scope, score_threshold=threshold)
+        np.testing.assert_array_equal(boxes, [A, B, [60, 0, 80, 20]][:count])
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_the_scope_all_is_a_greedy_nms_in_the_order_of_scores(seed):
     rng = np.random.default_rng(seed)

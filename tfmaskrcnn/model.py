@@ -108,9 +108,7 @@ class MaskRCNN(TrainableModel):
         """Objectness and deltas of all anchors."""
         c = self.config.anchors
         heads = {level: self.rpn(pyramid[level]) for level in PYRAMID_LEVELS}
-        anchors = pyramid_anchors(
-            pyramid, c.sizes, c.ratios, c.offset, c.whole_pixels, c.stride_from_size
-        )
+        anchors = pyramid_anchors(pyramid, **dict(c))
         return RpnOutput(
             {level: head[0] for level, head in heads.items()},
             {level: head[1] for level, head in heads.items()},

@@ -84,6 +84,8 @@ BackboneName = Literal[
     "resnext101_32x4d",
     "resnext101_32x8d",
     "resnext101_64x4d",
+    "wide_resnet50_2",
+    "wide_resnet101_2",
     "efficientnet_lite0",
     "efficientnet_lite1",
     "efficientnet_lite2",
@@ -101,7 +103,7 @@ class BackboneConfig(Section):
     # Layers of a keras.* backbone of strides 4, 8, 16, 32; empty takes the last of each stride.
     feature_layers: Tuple[str, ...] = ()
     norm: Literal["frozen_bn", "bn", "sync_bn", "gn"] = "frozen_bn"
-    # MSRA's ResNet has it in the 1x1 (None), torchvision's and all ResNeXts (None) in the 3x3.
+    # MSRA's ResNet has it in the 1x1 (None), torchvision's and all others (None) in the 3x3.
     stride_in_1x1: Optional[bool] = None
     # Of the stem's max pooling: "same" is TensorFlow's, which pads an even map at the bottom and
     # the right only (Matterport).
@@ -146,6 +148,9 @@ class AnchorConfig(Section):
     # Stride = padded side // cells of the level (torchvision), which is less than 64 on a p6 made
     # of an odd p5, instead of 4, 8, .. 64.
     stride_from_size: bool = False
+    # With several sizes a level: all sizes of the first ratio first (torchvision), or all ratios of
+    # the first size, in the outputs of the RPN.
+    ratio_major: bool = False
 
     @pydantic.model_validator(mode="after")
     def _same_count_on_all_levels(self):
@@ -182,6 +187,7 @@ class RpnConfig(Section):
     nms_iou: Share = 0.7
     # Proposals with a side up to this are left out, pixels; None keeps even empty ones.
     min_side: Optional[NotNegative] = 0.0
+    score_threshold: Share = 0.0  # less likely ones are left out before NMS
     smooth_l1_beta: NotNegative = 0.0  # 0 is the plain L1 loss
 
     @pydantic.field_validator("pre_nms_top_k")

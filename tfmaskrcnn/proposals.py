@@ -40,7 +40,8 @@ def _of_each_level(rpn, sizes, config, top_k, count) -> Proposals:
     boxes = decode_boxes(deltas, anchors, config.delta_weights, config.clamp_deltas)
     boxes = clip_boxes(boxes, sizes)
     # Levels play the part of classes in the NMS; -1 keeps a box out of it.
-    scores = _if_wide(_rank(tf.concat(logits, axis=1)), boxes, config)  # [B, n]
+    rank = _rank(tf.concat(logits, axis=1))
+    scores = _if_eligible(rank, _probability(rank), boxes, config)  # [B, n]
     own = one_hot(tf.concat(levels, axis=0), len(PYRAMID_LEVELS))  # [n, 5]
     scores = tf.expand_dims(scores, -1) * own + (own - 1.0)  # [B, n, 5]
     boxes, scores = tf.stop_gradient(boxes), tf.stop_gradient(scores)
@@ -62,7 +63,7 @@ def _of_all_levels(rpn, sizes, config, top_k, count) -> Proposals:
     # The NMS sees the place in this order, since it orders ties at will.
     step = 1.0 / tf.cast(top_k, tf.float32)
     order = tf.ones_like(scores) - step * tf.cast(tf.range(top_k), tf.float32)
-    order = _if_wide(order, boxes, config)[:, :, tf.newaxis]
+    order = _if_eligible(order, scores, boxes, config)[:, :, tf.newaxis]
     kept = class_aware_nms(tf.expand_dims(boxes, 2), order, config.nms_iou, -0.5, count)
     place = tf.cast(tf.round((1.0 - kept.scores) / step), tf.int32)
     scores = tf.gather(scores, tf.minimum(place, top_k - 1), batch_dims=1)
@@ -76,12 +77,14 @@ def _decoded(deltas, anchors, index, sizes, config) -> tf.Tensor:
     return clip_boxes(boxes, sizes)
 
 
-def _if_wide(scores, boxes, config) -> tf.Tensor:
-    """`scores` [B, k], but -1, which keeps a box out of the NMS, where one is too narrow."""
-    if config.min_side is None:
-        return scores
-    real = wider_than(boxes, config.min_side)
-    return scores * real + (real - 1.0)
+def _if_eligible(order, scores, boxes, config) -> tf.Tensor:
+    """`order` [B, k], but -1, which keeps a box out of the NMS, if it is too narrow or unlikely."""
+    if config.min_side is not None:
+        real = wider_than(boxes, config.min_side)
+        order = order * real + (real - 1.0)
+    if config.score_threshold > 0.0:
+        order = tf.where(scores >= config.score_threshold, order, -1.0)
+    return order
 
 
 def _rank(logits):

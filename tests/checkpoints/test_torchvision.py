@@ -274,6 +274,21 @@ def test_names_before_torchvision_0_13_are_taken():
     assert set(weights_only(old)) == set(weights_only(tensors))
 
 
+def test_another_number_of_anchors_is_named_and_two_sizes_a_level_go_by_ratio():
+    tensors = thin_state_dict()
+    for name, rows in (("cls_logits", 6), ("bbox_pred", 24)):
+        name = f"rpn.head.{name}"
+        tensors[f"{name}.weight"] = weight(f"{name}.weight", (rows, 16, 1, 1))
+        tensors[f"{name}.bias"] = weight(f"{name}.bias", (rows,))
+    with pytest.raises(mr.InputError, match="has 6 anchors at each place, .* make 3; set them"):
+        mr.from_checkpoint(tensors, overrides=THIN)
+    sizes = "anchors.sizes=[[16, 25], [32, 50], [64, 100], [128, 200], [256, 400]]"
+    model = mr.from_checkpoint(tensors, overrides=[*THIN, sizes])
+    anchors = model.rpn_output(model.features(np.zeros([1, 64, 64, 3], np.float32))).anchors["p2"]
+    heights = (anchors[:6, 2] - anchors[:6, 0]).numpy()  # as torchvision has them
+    np.testing.assert_array_equal(heights, [12, 18, 16, 24, 22, 36])
+
+
 def test_missing_and_superfluous_weights_are_named():
     tensors = thin_state_dict()
     del tensors["rpn.head.cls_logits.bias"]

@@ -75,6 +75,18 @@ def test_torchvisions_anchors_are_whole_pixels():
     )
 
 
+def test_torchvision_puts_ratios_outside_sizes():
+    # AnchorGenerator(((16, 25),), ((0.5, 1.0, 2.0),)).cell_anchors of torchvision 0.29.1: corners
+    # (x, y) of the ratio 0.5 first.
+    corners = [[11, 6], [18, 9], [8, 8], [12, 12], [6, 11], [9, 18]]
+    found = cell_anchors([16, 25], RATIOS, whole_pixels=True, ratio_major=True)
+    np.testing.assert_array_equal(found[:, [3, 2]], corners)
+    np.testing.assert_array_equal(found[:, :2], -found[:, 2:])
+    features, sizes = maps(64, 96), [[16, 25]] * 5
+    level = pyramid_anchors(features, sizes, RATIOS, 0.0, True, False, ratio_major=True)["p2"]
+    np.testing.assert_array_equal(level[:6], found)
+
+
 def test_torchvisions_strides_are_the_padded_size_over_the_cells():
     features = maps(352, 96)  # p5 has 11 rows and p6 6, p5 has 3 columns and p6 2
     sizes = AnchorConfig().sizes

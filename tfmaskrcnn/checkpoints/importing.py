@@ -71,8 +71,7 @@ def from_checkpoint(
             depend on the number of classes, or paths such as "mask_head".
 
     Raises:
-        InputError: the file or a key is wrong, or the weights are not exactly those of such a
-            model; missing and superfluous ones are named.
+        InputError: the file or a key is wrong; or weights are missing or superfluous, by name.
     """
     if source not in SOURCES:
         raise InputError(f"There is no source {source!r}; wanted one of {', '.join(SOURCES)}.")
@@ -95,6 +94,7 @@ def from_checkpoint(
         if num_classes is None:
             raise _other_classes(what, found.num_classes, model.config.num_classes)
         skip += CLASS_LAYERS
+    _check_anchors(what, arrays, model.config, skip)
     arrays[_STEM] = with_channels(arrays[_STEM], model.config.input.channels)
     load_weights(model, arrays, skip)
     _report(what, arrays, skip, model)
@@ -162,6 +162,17 @@ def _skipped(skip: Sequence[str], model: MaskRCNN) -> List[str]:
                 "'mask_head' or 'box_head/fc1'."
             )
     return layers
+
+
+def _check_anchors(what: str, arrays, config: ModelConfig, skip: Sequence[str]) -> None:
+    """An `InputError` unless the checkpoint has as many anchors as the configuration."""
+    found = arrays["rpn/objectness/bias"].size
+    wanted = len(config.anchors.sizes[0]) * len(config.anchors.ratios)
+    if found != wanted and not any(name.startswith("rpn") for name in skip):
+        raise InputError(
+            f"{what} has {found} anchors at each place, anchors.sizes and anchors.ratios make "
+            f"{wanted}; set them to its model's."
+        )
 
 
 def _other_classes(what: str, found: int, wanted: int) -> InputError:

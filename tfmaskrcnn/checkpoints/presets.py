@@ -12,6 +12,7 @@ TORCHVISION = (
     "input.resize=torch",
     "anchors.whole_pixels=true",
     "anchors.stride_from_size=true",
+    "anchors.ratio_major=true",
     "rpn.min_side=1.0e-3",
     "rpn.post_nms_top_k_training=2000",
     "rpn.smooth_l1_beta=0.1111111",  # 1/9

@@ -1,4 +1,4 @@
-"""Weights of torchvision's Mask R-CNN and Faster R-CNN with ResNet or ResNeXt and FPN.
+"""Weights of torchvision's Mask R-CNN and Faster R-CNN with a ResNet of any kind and FPN.
 
 `maskrcnn_resnet50_fpn`, `maskrcnn_resnet50_fpn_v2`, `fasterrcnn_resnet50_fpn`,
 `fasterrcnn_resnet50_fpn_v2`, `keypointrcnn_resnet50_fpn` and what `resnet_fpn_backbone` makes of

@@ -15,7 +15,10 @@ def level_stride(level: str) -> int:
 
 
 def cell_anchors(
-    sizes: Sequence[float], ratios: Sequence[float], whole_pixels: bool = False
+    sizes: Sequence[float],
+    ratios: Sequence[float],
+    whole_pixels: bool = False,
+    ratio_major: bool = False,
 ) -> np.ndarray:
     """Anchors of one cell centred at the origin.
 
@@ -23,14 +26,16 @@ def cell_anchors(
         sizes: square roots of the areas, pixels.
         ratios: height / width.
         whole_pixels: round the corners, halves to even.
+        ratio_major: all sizes of the first ratio come first, not all ratios of the first size.
 
     Returns:
-        [A, 4] float32 yxyx pixels, all ratios of the first size first.
+        [A, 4] float32 yxyx pixels.
     """
+    shapes = [(size, ratio) for size in sizes for ratio in ratios]
+    if ratio_major:
+        shapes = [(size, ratio) for ratio in ratios for size in sizes]
     half = [
-        (0.5 * size * np.sqrt(ratio), 0.5 * size / np.sqrt(ratio))
-        for size in sizes
-        for ratio in ratios
+        (0.5 * size * np.sqrt(ratio), 0.5 * size / np.sqrt(ratio)) for size, ratio in shapes
     ]  # (height, width) / 2
     cell = np.array([(-h, -w, h, w) for h, w in half], np.float32)
     return np.round(cell) if whole_pixels else cell
@@ -63,6 +68,7 @@ def pyramid_anchors(
     offset: float,
     whole_pixels: bool = False,
     stride_from_size: bool = False,
+    ratio_major: bool = False,
 ) -> Dict[str, tf.Tensor]:
     """Anchors of each level of `features` ([B, h, w, C] maps): {"p2": [h * w * A, 4], ...}.
 
@@ -74,7 +80,7 @@ def pyramid_anchors(
     padded = stride * side(first, 1), stride * side(first, 2)
     for level, level_sizes in zip(PYRAMID_LEVELS, sizes):
         height, width = side(features[level], 1), side(features[level], 2)
-        cell = cell_anchors(level_sizes, ratios, whole_pixels)
+        cell = cell_anchors(level_sizes, ratios, whole_pixels, ratio_major)
         stride = level_stride(level)
         if stride_from_size:
             stride = padded[0] // height, padded[1] // width
