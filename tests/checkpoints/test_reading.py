@@ -1,3 +1,4 @@
+import argparse
 import collections
 import os
 import pickle
@@ -95,6 +96,33 @@ def test_a_training_checkpoint_is_unwrapped(tmp_path, write, key):
     found = read_torch(str(path))
     assert list(found) == ["w"]
     np.testing.assert_array_equal(found["w"], value)
+
+
+@WRITERS
+def test_what_a_training_script_keeps_beside_the_weights_is_left_out(tmp_path, write):
+    # As torchvision's references/detection/train.py saves it, from several devices.
+    path, value = tmp_path / "model_25.pth", whole(np.ones(3, np.float32), "0")
+    schedule = {"milestones": collections.Counter([16, 22]), "gamma": 0.1}
+    args = argparse.Namespace(lr=0.02, lr_steps=[16, 22], output_dir=".")
+    write(path, {"model": {"module.w": value}, "lr_scheduler": schedule, "args": args, "epoch": 25})
+    assert list(read_torch(str(path))) == ["w"]
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "module._orig_mod."])
+def test_what_wrappers_put_before_all_names_is_taken_off(tmp_path, prefix):
+    path, value = tmp_path / "weights.pth", whole(np.ones(3, np.float32), "0")
+    write_zip(path, {f"{prefix}a.w": value, f"{prefix}module.w": value})
+    assert list(read_torch(str(path))) == ["a.w", "module.w"]
+    write_zip(path, {f"{prefix}a.w": value, "b.w": value})  # only some: names of the model itself
+    assert list(read_torch(str(path))) == [f"{prefix}a.w", "b.w"]
+
+
+def test_an_ignored_object_keeps_nothing_of_its_pickle(tmp_path):
+    path, value = tmp_path / "weights.pth", whole(np.ones(3, np.float32), "0")
+    inside = Call(Named("argparse", "Namespace"), Call(Named("os", "system"), "true"))
+    write_zip(path, {"model": {"w": value}, "args": inside})
+    with pytest.raises(InputError, match="asks to load os.system"):
+        read_torch(str(path))
 
 
 @pytest.mark.parametrize("protocol", [2, 4])

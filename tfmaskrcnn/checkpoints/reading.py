@@ -9,6 +9,7 @@ import collections
 import math
 import os
 import pickle
+import re
 import zipfile
 from typing import Any, BinaryIO, Callable, Dict, List, NamedTuple, Optional, Tuple
 
@@ -33,6 +34,10 @@ _STORAGES = {
 _NUMPY_MODULES = ("numpy.core.multiarray", "numpy._core.multiarray")  # before and since NumPy 2
 # Keys that training scripts keep the weights under, beside their optimizer.
 _WRAPPERS = ("model", "state_dict", "model_state_dict")
+# What they keep there besides: their arguments and the milestones of a schedule.
+_IGNORED = (("argparse", "Namespace"), ("collections", "Counter"))
+# What DataParallel, torch.compile and Lightning put before all names.
+_PREFIXES = re.compile(r"((module|_orig_mod|model)\.)*")
 
 
 def read_torch(path: str) -> Dict[str, np.ndarray]:
@@ -40,7 +45,8 @@ def read_torch(path: str) -> Dict[str, np.ndarray]:
 
     Reads `.pth` files of the zip kind (PyTorch 1.6 and later) and of the older kind, and plain
     pickles of NumPy arrays (`.pkl` of Detectron2). A state dict under "model" or "state_dict" is
-    unwrapped; entries that are no tensors are left out; bfloat16 becomes float32.
+    unwrapped, and so are names that all begin with "module." or the like; entries that are no
+    tensors are left out; bfloat16 becomes float32.
 
     Raises:
         InputError: the file is missing, damaged, something else, or names anything but tensors.
@@ -68,7 +74,10 @@ def read_torch(path: str) -> Dict[str, np.ndarray]:
         ) from None
     if not tensors:
         raise InputError(f"{path} holds no tensors; a state_dict of a model is wanted.")
-    return tensors
+    prefix = _PREFIXES.match(next(iter(tensors))).group()
+    if not all(name.startswith(prefix) for name in tensors):
+        return tensors
+    return {name[len(prefix) :]: tensor for name, tensor in tensors.items()}
 
 
 class _ForbiddenName(Exception):
@@ -118,6 +127,16 @@ class _Array:
         self.array = np.frombuffer(raw, kind).reshape(shape, order="F" if fortran else "C").copy()
 
 
+class _Ignored:
+    """Stands for an object without weights, and holds nothing of it."""
+
+    def __init__(self, *_):
+        pass
+
+    def __setstate__(self, _):
+        pass
+
+
 class _Unpickler(pickle.Unpickler):
     """An unpickler that knows tensors, arrays and ordered dictionaries, and nothing else."""
 
@@ -144,6 +163,8 @@ class _Unpickler(pickle.Unpickler):
             return lambda *arguments: _DType(*arguments)
         if (module, name) == ("_codecs", "encode"):
             return lambda text, _: text.encode("latin1")  # how Python 3 writes bytes for Python 2
+        if (module, name) in _IGNORED:
+            return _Ignored
         raise _ForbiddenName(f"{module}.{name}")
 
     def persistent_load(self, identifier: Any) -> _Storage:
