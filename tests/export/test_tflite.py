@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +105,9 @@ def tflite_of(function, arrays, folder):
     signature = tf.function(lambda **x: rebuild(network, x)).get_concrete_function(**specs)
     tf.saved_model.save(module, folder, signature)
     content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
-    run = tf.lite.Interpreter(model_content=content).get_signature_runner()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TensorFlow's praise of LiteRT
+        run = tf.lite.Interpreter(model_content=content).get_signature_runner()
     found = run(**dict(zip(specs, arrays)))
     return [found[name] for name in network.outputs]
 
