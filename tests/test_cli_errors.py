@@ -157,10 +157,10 @@ def test_wrong_annotations(given, train, no_model, tmp_path, change, expected):
 @pytest.mark.parametrize(
     "content, expected",
     [
-        (None, "Cannot read the annotations .*gone.json: No such file"),
+        (None, "Cannot read .*gone.json: No such file"),
         (b"", r"gone.json is empty \(0 bytes\)"),
         (b"{", "gone.json is not valid JSON"),
-        (b"\xff\xfe\x00", "gone.json is not valid JSON"),
+        (b"\xff\xfe\x00", "gone.json is no UTF-8 text"),
     ],
 )
 def test_a_wrong_annotation_file(train, no_model, tmp_path, content, expected):

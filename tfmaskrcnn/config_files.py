@@ -62,11 +62,11 @@ def _read_with_bases(path: str, seen: Tuple[str, ...]) -> Dict[str, Any]:
     if real in seen:
         raise InputError(f"{path}: its `base:` leads back to itself.")
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             raw = json.load(file) if path.endswith(".json") else yaml.safe_load(file)
     except OSError as error:
         raise InputError(f"Cannot read the configuration {path}: {error.strerror}.") from None
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} is not valid YAML or JSON: {reason}.") from None
     raw = {} if raw is None else raw

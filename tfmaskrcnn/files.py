@@ -1,13 +1,14 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and texts that are read or refused in one sentence."""
 
 import contextlib
 import errno
+import json
 import logging
 import os
 import re
 import shutil
 import zipfile
-from typing import Iterator, Mapping, Optional
+from typing import Any, Iterator, Mapping, Optional
 
 import numpy as np
 
@@ -65,6 +66,36 @@ def save_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> None:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as part:
                 np.lib.format.write_array(part, np.asanyarray(array), allow_pickle=False)
+
+
+def read_text(path: str) -> str:
+    """The text of a UTF-8 file, without the byte-order mark that some tools on Windows write.
+
+    Raises:
+        InputError: it cannot be read or is no UTF-8.
+    """
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            return file.read()
+    except OSError as error:
+        raise InputError(f"Cannot read {path}: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no UTF-8 text: {error}.") from None
+
+
+def read_json(path: str) -> Any:
+    """What a JSON file holds; read by `read_text`.
+
+    Raises:
+        InputError: it cannot be read or is no JSON.
+    """
+    text = read_text(path)
+    if not text:
+        raise InputError(f"{path} is empty (0 bytes); wanted JSON.")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not valid JSON: {error}.") from None
 
 
 def remove_leftovers(folder: str) -> None:
