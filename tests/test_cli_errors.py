@@ -264,6 +264,18 @@ def test_weights_of_another_number_of_classes(given, refused, train, tmp_path):
     assert re.search("weights.npz holds 3 classes, the model has 2", refused("evaluate", run))
 
 
+@pytest.mark.parametrize("command", ["evaluate", "predict", "export"])
+def test_settings_that_want_other_weights(given, refused, tmp_path, command):
+    rest = {"predict": [given / "val" / "images", "--out", tmp_path], "export": [tmp_path / "1"]}
+    for setting, expected in (
+        ("backbone.name=resnet34", r"weights.npz does not fit the model: 80 missing \(backbone/"),
+        ("mask_head.enabled=false", "weights.npz does not fit the model: 6 unexpected"),
+        ("model.num_classes=5", "run: model: class_names has 3 entries, num_classes is 5"),
+    ):
+        error = refused(command, given / "run", *rest.get(command, []), "--set", setting)
+        assert re.search(expected, error)
+
+
 @pytest.mark.parametrize("command", ["evaluate", "export", "info"])
 def test_damaged_weights(given, refused, tmp_path, command):
     run = shutil.copytree(given / "run", tmp_path / "damaged")
@@ -308,6 +320,13 @@ def test_a_saved_model_of_another_program(given, refused, saved_model, tmp_path)
         assert re.search(r"takes \['x'\], wanted 'images'", refused(*command))
     assert re.search("is a SavedModel; wanted", refused("export", saved_model, tmp_path / "2"))
     assert re.search("names no data; give --json", refused("evaluate", saved_model))
+
+
+def test_settings_for_a_saved_model(given, refused, saved_model, tmp_path):
+    predict = ["predict", saved_model, given / "val" / "images", "--out", tmp_path / "out"]
+    for command in (["evaluate", saved_model], predict):
+        error = refused(*command, "--set", "box_head.nms_iou=0.3")
+        assert re.search("is a SavedModel, whose settings were fixed .*; --set is for run", error)
 
 
 def test_a_damaged_saved_model(given, refused, saved_model, tmp_path):

@@ -7,7 +7,7 @@ from typing import List, Optional
 # Nothing here may import TensorFlow: `--help` is to be there at once, and `run_command` has to
 # quieten TensorFlow before it is imported.
 from tfmaskrcnn import __version__
-from tfmaskrcnn.cli_arguments import add_set, command, count, share
+from tfmaskrcnn.cli_arguments import USE_SET_HELP, add_set, command, count, share
 from tfmaskrcnn.cli_check import add_check
 from tfmaskrcnn.cli_data import add_import_data, add_write_tfrecord
 from tfmaskrcnn.cli_export import add_export, add_info
@@ -121,6 +121,7 @@ def _add_evaluate(commands) -> None:
         metavar="P",
         help="also the Data Science Bowl's score, of detections with a score from P (0.5) on",
     )
+    add_set(parser, USE_SET_HELP)
 
 
 def _add_predict(commands) -> None:
@@ -138,6 +139,7 @@ def _add_predict(commands) -> None:
         "--threshold", type=share, default=0.5, metavar="P", help="lowest score drawn (0.5)"
     )
     parser.add_argument("--batch-size", type=count, default=1, metavar="N", help="images at a time")
+    add_set(parser, USE_SET_HELP)
 
 
 def _add_import(commands) -> None:
@@ -201,7 +203,7 @@ def _evaluate(options) -> None:
     from tfmaskrcnn.files import replaced
     from tfmaskrcnn.sources import open_source
 
-    source = open_source(options.model, needs_data=not (options.json and options.images))
+    source = open_source(options.model, not (options.json and options.images), options.set)
     with progress_bar() as progress:
         result = evaluate(
             source.predict,
@@ -227,7 +229,7 @@ def _predict(options) -> None:
 
     # First what takes no time.
     paths, folder = find_images(options.inputs), writable_folder(options.out)
-    source = open_source(options.model)
+    source = open_source(options.model, overrides=options.set)
     results = predict_files(source, paths, folder, options.threshold, options.batch_size)
     print(f"results     {results}")
 

@@ -110,9 +110,11 @@ def _nested(parts: List[str], value: Any) -> Dict[str, Any]:
 def _explained(error: Dict[str, Any]) -> str:
     where = ".".join(str(part) for part in error["loc"]) or "config"
     if error["type"] != "extra_forbidden":
-        return (
-            f"{where}: {error['msg']}, found {error['input']!r}" if error["loc"] else error["msg"]
-        )
+        message, found = error["msg"].replace("Value error, ", "", 1), error["input"]
+        # Of settings that contradict each other the message says all; their section is long.
+        contradiction = error["type"] == "value_error" and isinstance(found, dict)
+        shown = "" if contradiction else f", found {found!r:.200}"
+        return f"{where}: {message}{shown}" if error["loc"] else message
     near = difflib.get_close_matches(where, _all_keys(Config), n=1, cutoff=0.6)
     return f"unknown key {where!r}" + (f"; did you mean {near[0]!r}?" if near else "")
 
