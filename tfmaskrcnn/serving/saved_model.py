@@ -22,7 +22,9 @@ def export_saved_model(
     Args:
         model: with the weights to serve.
         folder: must not exist or be empty; for TF Serving its last part is a version number.
-        options: classes, thresholds, kind of masks, precision, ...; None changes nothing.
+        options: classes, thresholds, kind of masks, precision, ...; None changes nothing but the
+            precision: what is exported computes in float32, also of a model made for mixed
+            precision, unless `ExportOptions.precision` says otherwise.
 
     Returns:
         `folder`. Beside the graph it holds, in `assets`: `config.json`, the configuration with
