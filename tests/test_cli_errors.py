@@ -239,6 +239,48 @@ def test_a_folder_that_holds_a_run(given, train, no_model, tmp_path):
     (tmp_path / "empty").mkdir()
     error = train(out=tmp_path / "empty", options=["--resume"])
     assert re.search("empty holds no run to resume", error)
+    (tmp_path / "imported").mkdir()
+    shutil.copy(given / "run" / "weights.npz", tmp_path / "imported")
+    error = train(out=tmp_path / "imported")
+    assert re.search("imported holds weights.npz, which the run would replace; choose", error)
+
+
+def test_a_file_to_write_that_is_a_folder(given, refused, no_model):
+    val = given / "val"
+    for command in (
+        ["evaluate", given / "run", "--results", val],
+        ["check-data", val / "instances.json", val / "images", "--html", val],
+        ["check-data", val / "instances.json", val / "images", "--fix", val],
+        ["import-data", "via", val / "instances.json", val],
+    ):
+        assert re.search("val is a folder; give the name of the file", refused(*command))
+
+
+def test_an_import_that_would_replace_its_source(given, refused):
+    path = given / "val" / "instances.json"
+    before = path.read_bytes()
+    error = refused("import-data", "via", path, path, "--images", given / "val" / "images")
+    assert re.search("instances.json is the file to import; give the new one another", error)
+    assert path.read_bytes() == before
+
+
+def test_an_export_that_cannot_be_written(given, refused, monkeypatch):
+    def make(*_):
+        raise AssertionError("graphs were made before the folder was tried")
+
+    monkeypatch.setattr("tfmaskrcnn.serving.saved_model.Servable", make)
+    error = refused("export", given / "run", given / "config.yaml")
+    assert re.search("Cannot write into the folder .*config.yaml: File exists", error)
+
+
+def test_a_folder_that_may_not_be_read(given, refused, monkeypatch, tmp_path):
+    def listdir(path):  # as root nothing is forbidden
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr("os.listdir", listdir)
+    images = given / "val" / "images"
+    error = refused("predict", given / "run", images, "--out", tmp_path / "out")
+    assert error == f"{images}: Permission denied."
 
 
 def test_a_disk_that_is_full_when_a_state_is_saved(given, train, monkeypatch):
@@ -374,6 +416,9 @@ def test_predict_on_a_file_that_is_no_image(given, refused, tmp_path):
         (["evaluate", "m", "--max-detections", "1", "x", "9"], "'x' is no whole number"),
         (["predict", "m"], "the following arguments are required: INPUT, --out"),
         (["train", "config.yaml"], "the following arguments are required: --out"),
+        (["train", "", "--out", "run"], "argument config: an empty text"),
+        (["export", "run", ""], "argument out: an empty text"),
+        (["evaluate", "run", "--set", ""], "argument set: an empty text"),
         (["paint"], "invalid choice: 'paint'"),
         ([], "the following arguments are required: COMMAND"),
     ],

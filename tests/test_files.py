@@ -17,6 +17,7 @@ from tfmaskrcnn.files import (
     remove_leftovers,
     replaced,
     save_arrays,
+    writable_file,
     writable_folder,
 )
 
@@ -179,6 +180,15 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 def test_a_folder_that_exists_but_takes_no_files_is_named():
     with pytest.raises(InputError, match="Cannot write into the folder /proc/self: "):
         writable_folder("/proc/self")
+
+
+def test_a_file_that_cannot_be_written_is_told_before_the_work(tmp_path):
+    assert writable_file(tmp_path / "new" / "a.json") == str(tmp_path / "new" / "a.json")
+    assert os.listdir(tmp_path / "new") == []
+    with pytest.raises(InputError, match="new is a folder; give the name of the file to write"):
+        writable_file(tmp_path / "new")
+    with pytest.raises(InputError, match="Cannot write into the folder .*: Not a directory"):
+        writable_file(below_a_file(tmp_path) / "a.json")
 
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])

@@ -44,7 +44,13 @@ def main(arguments: Optional[List[str]] = None) -> int:
         The exit code: 0, 1 if `check-data` finds something wrong, 2 after a wrong input, 130 after
         Ctrl-C, 141 if nobody reads the output.
     """
-    return run_command(_parser().parse_args(arguments))
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    for name, value in vars(options).items():
+        # Of a shell's variable that is not set: a name of nothing, or of the folder one is in.
+        if value == "" or (isinstance(value, list) and "" in value):
+            parser.error(f"argument {name}: an empty text")
+    return run_command(options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -200,9 +206,11 @@ def _trial(config, limit: int) -> List[str]:
 def _evaluate(options) -> None:
     from tfmaskrcnn.evaluation import evaluate
     from tfmaskrcnn.evaluation.run import progress_bar
-    from tfmaskrcnn.files import replaced
+    from tfmaskrcnn.files import replaced, writable_file
     from tfmaskrcnn.sources import open_source
 
+    if options.results:
+        writable_file(options.results)
     source = open_source(options.model, not (options.json and options.images), options.set)
     with progress_bar() as progress:
         result = evaluate(

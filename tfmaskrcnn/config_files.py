@@ -27,8 +27,8 @@ def load_config(path: Optional[str] = None, overrides: Sequence[str] = ()) -> Co
         InputError: the file is missing or no YAML, a key is unknown (with a suggestion), or a
             value has the wrong type.
     """
-    raw = _read_with_bases(os.fspath(path), ()) if path else {}
-    return parse_config(raw, overrides, os.fspath(path) if path else "the defaults")
+    raw = {} if path is None else _read_with_bases(os.fspath(path), ())
+    return parse_config(raw, overrides, "the defaults" if path is None else os.fspath(path))
 
 
 def parse_config(

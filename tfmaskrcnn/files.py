@@ -128,6 +128,18 @@ def writable_folder(path: str) -> str:
     return path
 
 
+def writable_file(path: str) -> str:
+    """Make the folder of the file `path` if need be, and make sure that the file can be written.
+
+    For what is written after long work.
+    """
+    path = os.fspath(path)
+    if os.path.isdir(path):
+        raise InputError(f"{path} is a folder; give the name of the file to write.")
+    writable_folder(os.path.dirname(path) or ".")
+    return path
+
+
 def _remove(path: str) -> None:
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         os.remove(path)

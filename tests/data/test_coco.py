@@ -191,6 +191,7 @@ def without(key):
         (changed_image(height=0), "image 7: 'height' is 0, wanted pixels above 0"),
         (changed_image(width=30.5), "image 7: 'width' is 30.5, wanted an integer"),
         (changed_image(file_name=None), "image 7: 'file_name' is None, wanted a text"),
+        (changed_image(file_name="a\0.png"), r"image 7: 'file_name' is 'a\x00.png', which no file"),
         (changed_image(file_name="gone.png"), "gone.png does not exist"),
     ],
 )

@@ -182,7 +182,8 @@ def _image_id(entry: Any, images: Dict[int, Dict], where: str, json_path: str) -
     for key in ("height", "width"):
         if field(entry, key, int, where) <= 0:
             raise Fault("entry", f"{where}: '{key}' is {entry[key]}, wanted pixels above 0.")
-    field(entry, "file_name", str, where)
+    if "\0" in field(entry, "file_name", str, where):
+        raise Fault("entry", f"{where}: 'file_name' is {entry['file_name']!r}, which no file has.")
     return image_id
 
 
