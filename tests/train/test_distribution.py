@@ -85,15 +85,17 @@ def history(folder):
 def assert_equal_states(folder, name, alone):
     """That the state `name` is that of a run on one device, to float32's rounding.
 
-    1e-6 of what is trained; the statistics of a norm are sums over all pixels and vary more.
+    1e-6 of all there is after a step. Later the statistics of norms vary more: where rounding
+    turns an activation's sign, gradients jump, and each norm amplifies what came before it.
     """
     with np.load(os.path.join(Run(str(folder)).states, name)) as file:
         found = {n: file[n] for n in file.files if n != "about"}
     with np.load(os.path.join(Run(str(alone)).states, name)) as file:
         expected = {n: file[n] for n in file.files if n != "about"}
     assert set(found) == set(expected)
+    first = name == os.path.basename(states_in(Run(str(alone)).states)[0])
     for each, value in expected.items():
-        atol = (5e-5 if "/moving_" in each else 1e-6) * max(1.0, np.abs(value).max())
+        atol = (5e-5 if "/moving_" in each and not first else 1e-6) * max(1.0, np.abs(value).max())
         np.testing.assert_allclose(found[each], value, atol=atol, err_msg=each)
 
 

@@ -27,35 +27,49 @@ class BatchNorm(keras.layers.BatchNormalization):
         inputs = tf.cast(x, tf.float32)
         count, mean, variance = _moments(inputs, valid)
         # A batch without a valid row says nothing about the data.
-        momentum = tf.where(count > 0, self.momentum, 1.0)
+        momentum = tf.where(count > 0, tf.cast(self.momentum, tf.float64), 1.0)
         kept = variance
         if valid is None and getattr(self, "fused", False):
             # On one device Keras 2's fused operation keeps the unbiased variance.
             kept *= count / tf.maximum(count - 1.0, 1.0)
         for moving, value in ((self.moving_mean, mean), (self.moving_variance, kept)):
-            moving.assign(tf.convert_to_tensor(moving) * momentum + value * (1.0 - momentum))
-        scale = tf.cast(tf.convert_to_tensor(self.gamma), tf.float32)
+            old = tf.cast(tf.convert_to_tensor(moving), tf.float64)
+            moving.assign(tf.cast(old * momentum + value * (1.0 - momentum), tf.float32))
+        scale = tf.cast(tf.convert_to_tensor(self.gamma), tf.float64)
         scale *= tf.math.rsqrt(variance + self.epsilon)
-        beta = tf.cast(tf.convert_to_tensor(self.beta), tf.float32)
+        beta = tf.cast(tf.convert_to_tensor(self.beta), tf.float64)
+        images = tf.shape(x)[0]
+        mean, scale, beta = (_for_each(images, vector) for vector in (mean, scale, beta))
         return tf.cast((inputs - mean) * scale + beta, x.dtype)
 
 
 def _moments(x, valid):
-    """Number of pixels, [C] mean and [C] variance of the valid rows of all replicas."""
+    """Number of pixels, [C] mean and [C] variance of the valid rows of all replicas, in float64.
+
+    Sums go over an image's pixels in float32 and over images in float64, so that they are the same
+    however the images are spread over replicas; so do the sums of their gradients.
+    """
     rows = tf.ones_like(x[..., :1])
     if valid is not None:
         rows *= tf.cast(tf.reshape(valid, [-1, 1, 1, 1]), tf.float32)
         x = tf.where(rows > 0, x, 0.0)  # not by a product: padding may hold anything
-    count = all_reduce_sum(tf.reduce_sum(rows))
+    count = all_reduce_sum(tf.reduce_sum(tf.cast(rows, tf.float64)))
     divisor = tf.maximum(count, 1.0)
     mean = all_reduce_sum(_sum(x)) / divisor
     # In two passes: the mean of the squares less the square of the mean cancels in float32.
-    return count, mean, all_reduce_sum(_sum(rows * tf.square(x - mean))) / divisor
+    centred = rows * tf.square(x - _for_each(tf.shape(x)[0], mean))
+    return count, mean, all_reduce_sum(_sum(centred)) / divisor
 
 
 def _sum(x):
-    """[B, h, w, C] -> [C]; image by image first, so that it rounds alike on any replicas."""
-    return tf.reduce_sum(tf.reduce_sum(x, [1, 2]), 0)
+    """[B, h, w, C] float32 -> [C] float64."""
+    return tf.reduce_sum(tf.cast(tf.reduce_sum(x, [1, 2]), tf.float64), 0)
+
+
+def _for_each(images, vector):
+    """[C] float64 -> [B, 1, 1, C] float32, a row an image: their gradients add up in float64."""
+    rows = tf.broadcast_to(vector, [images, 1, 1, vector.shape[0]])
+    return tf.cast(rows, tf.float32)
 
 
 @compat.register
