@@ -4,6 +4,7 @@
 in a few minutes on 2 CPU cores. Each step is the command line as a user would type it.
 """
 
+import argparse
 import json
 import os
 import shutil
@@ -69,4 +70,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()  # takes none
     sys.exit(main())

@@ -5,6 +5,7 @@ pair that `latency.py --against torchvision` compares, and FOLDER/torchvision.pt
 `tfmaskrcnn import-weights`: anyone can rebuild them, without a download and without PyTorch.
 """
 
+import argparse
 import json
 import os
 import sys
@@ -40,9 +41,9 @@ def main(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python export/drawn_model.py FOLDER")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", metavar="FOLDER", help="where to write")
     try:
-        main(sys.argv[1])
+        main(parser.parse_args().folder)
     except mr.InputError as error:
         sys.exit(f"error: {error}")

@@ -38,8 +38,9 @@ COMMANDS = {
         "--results",
         "--max-detections",
         "--kaggle",
+        "--set",
     ],
-    "predict": ["MODEL", "INPUT", "--out", "--threshold", "--batch-size"],
+    "predict": ["MODEL", "INPUT", "--out", "--threshold", "--batch-size", "--set"],
     "export": ["RUN", "FOLDER", "--masks", "--classes", "--precision", "--on-error", "--set"],
     "import-data": ["SOURCE", "OUT.json", "--images", "--classes", "--attribute", "--split"],
     "write-tfrecord": ["JSON", "IMAGES", "--shards", "--workers", "--skip-invalid"],
@@ -159,6 +160,14 @@ def test_evaluate_takes_a_saved_model_with_other_data_and_a_limit(made, capsys):
     assert main(["evaluate", made.saved, *arguments, *options]) == 0
     shown = capsys.readouterr().out
     assert "1 images," in shown and "AR20" in shown and "AR100" not in shown
+
+
+def test_a_run_is_evaluated_and_used_with_other_settings(made, photos, capsys, tmp_path):
+    few = ["--set", "box_head.max_detections=2", "input.min_side=64"]
+    assert main(["evaluate", made.run, *few]) == 0
+    assert "2 images, 8 objects, 4 detections" in capsys.readouterr().out
+    assert main(["predict", made.run, photos[1][0], "--out", str(tmp_path), *few]) == 0
+    assert len(results_in(tmp_path)) == 2
 
 
 def test_predict_writes_coco_results_without_keras(predicted, photos):

@@ -1,5 +1,6 @@
 """`tfmaskrcnn check-data` as a user types it."""
 
+import io
 import json
 import pathlib
 
@@ -64,3 +65,11 @@ def test_the_configuration_and_the_other_split_count(data, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "data.max_instances" in out and "other set too" in " ".join(out.split())
     assert "2 images" in out and "--list prints every finding" in out
+
+
+def test_a_terminal_that_does_not_know_every_character_gets_question_marks(data, monkeypatch):
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", terminal)
+    assert main(["check-data", *data, "--set", "model.num_classes=3"]) == 0
+    shown = terminal.buffer.getvalue().decode("ascii")
+    assert "????" in shown and "Nothing is wrong" in shown  # the lines of the tables

@@ -157,10 +157,10 @@ def test_wrong_annotations(given, train, no_model, tmp_path, change, expected):
 @pytest.mark.parametrize(
     "content, expected",
     [
-        (None, "Cannot read the annotations .*gone.json: No such file"),
+        (None, "Cannot read .*gone.json: No such file"),
         (b"", r"gone.json is empty \(0 bytes\)"),
         (b"{", "gone.json is not valid JSON"),
-        (b"\xff\xfe\x00", "gone.json is not valid JSON"),
+        (b"\xff\xfe\x00", "gone.json is no UTF-8 text"),
     ],
 )
 def test_a_wrong_annotation_file(train, no_model, tmp_path, content, expected):
@@ -239,6 +239,48 @@ def test_a_folder_that_holds_a_run(given, train, no_model, tmp_path):
     (tmp_path / "empty").mkdir()
     error = train(out=tmp_path / "empty", options=["--resume"])
     assert re.search("empty holds no run to resume", error)
+    (tmp_path / "imported").mkdir()
+    shutil.copy(given / "run" / "weights.npz", tmp_path / "imported")
+    error = train(out=tmp_path / "imported")
+    assert re.search("imported holds weights.npz, which the run would replace; choose", error)
+
+
+def test_a_file_to_write_that_is_a_folder(given, refused, no_model):
+    val = given / "val"
+    for command in (
+        ["evaluate", given / "run", "--results", val],
+        ["check-data", val / "instances.json", val / "images", "--html", val],
+        ["check-data", val / "instances.json", val / "images", "--fix", val],
+        ["import-data", "via", val / "instances.json", val],
+    ):
+        assert re.search("val is a folder; give the name of the file", refused(*command))
+
+
+def test_an_import_that_would_replace_its_source(given, refused):
+    path = given / "val" / "instances.json"
+    before = path.read_bytes()
+    error = refused("import-data", "via", path, path, "--images", given / "val" / "images")
+    assert re.search("instances.json is the file to import; give the new one another", error)
+    assert path.read_bytes() == before
+
+
+def test_an_export_that_cannot_be_written(given, refused, monkeypatch):
+    def make(*_):
+        raise AssertionError("graphs were made before the folder was tried")
+
+    monkeypatch.setattr("tfmaskrcnn.serving.saved_model.Servable", make)
+    error = refused("export", given / "run", given / "config.yaml")
+    assert re.search("Cannot write into the folder .*config.yaml: File exists", error)
+
+
+def test_a_folder_that_may_not_be_read(given, refused, monkeypatch, tmp_path):
+    def listdir(path):  # as root nothing is forbidden
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr("os.listdir", listdir)
+    images = given / "val" / "images"
+    error = refused("predict", given / "run", images, "--out", tmp_path / "out")
+    assert error == f"{images}: Permission denied."
 
 
 def test_a_disk_that_is_full_when_a_state_is_saved(given, train, monkeypatch):
@@ -262,6 +304,18 @@ def test_weights_of_another_number_of_classes(given, refused, train, tmp_path):
     config["model"].update(num_classes=2, class_names=[], category_ids=[])
     (run / "config.json").write_text(json.dumps(config))
     assert re.search("weights.npz holds 3 classes, the model has 2", refused("evaluate", run))
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict", "export"])
+def test_settings_that_want_other_weights(given, refused, tmp_path, command):
+    rest = {"predict": [given / "val" / "images", "--out", tmp_path], "export": [tmp_path / "1"]}
+    for setting, expected in (
+        ("backbone.name=resnet34", r"weights.npz does not fit the model: 80 missing \(backbone/"),
+        ("mask_head.enabled=false", "weights.npz does not fit the model: 6 unexpected"),
+        ("model.num_classes=5", "run: model: class_names has 3 entries, num_classes is 5"),
+    ):
+        error = refused(command, given / "run", *rest.get(command, []), "--set", setting)
+        assert re.search(expected, error)
 
 
 @pytest.mark.parametrize("command", ["evaluate", "export", "info"])
@@ -310,6 +364,13 @@ def test_a_saved_model_of_another_program(given, refused, saved_model, tmp_path)
     assert re.search("names no data; give --json", refused("evaluate", saved_model))
 
 
+def test_settings_for_a_saved_model(given, refused, saved_model, tmp_path):
+    predict = ["predict", saved_model, given / "val" / "images", "--out", tmp_path / "out"]
+    for command in (["evaluate", saved_model], predict):
+        error = refused(*command, "--set", "box_head.nms_iou=0.3")
+        assert re.search("is a SavedModel, whose settings were fixed .*; --set is for run", error)
+
+
 def test_a_damaged_saved_model(given, refused, saved_model, tmp_path):
     folder = shutil.copytree(saved_model, tmp_path / "bad")
     (folder / "saved_model.pb").write_bytes(b"garbage")
@@ -355,6 +416,9 @@ def test_predict_on_a_file_that_is_no_image(given, refused, tmp_path):
         (["evaluate", "m", "--max-detections", "1", "x", "9"], "'x' is no whole number"),
         (["predict", "m"], "the following arguments are required: INPUT, --out"),
         (["train", "config.yaml"], "the following arguments are required: --out"),
+        (["train", "", "--out", "run"], "argument config: an empty text"),
+        (["export", "run", ""], "argument out: an empty text"),
+        (["evaluate", "run", "--set", ""], "argument set: an empty text"),
         (["paint"], "invalid choice: 'paint'"),
         ([], "the following arguments are required: COMMAND"),
     ],

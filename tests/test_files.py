@@ -5,15 +5,19 @@ import types
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tfmaskrcnn import files
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.files import (
     DiskFull,
     not_vital,
+    read_json,
+    read_text,
     remove_leftovers,
     replaced,
     save_arrays,
+    writable_file,
     writable_folder,
 )
 
@@ -176,3 +180,61 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 def test_a_folder_that_exists_but_takes_no_files_is_named():
     with pytest.raises(InputError, match="Cannot write into the folder /proc/self: "):
         writable_folder("/proc/self")
+
+
+def test_a_file_that_cannot_be_written_is_told_before_the_work(tmp_path):
+    assert writable_file(tmp_path / "new" / "a.json") == str(tmp_path / "new" / "a.json")
+    assert os.listdir(tmp_path / "new") == []
+    with pytest.raises(InputError, match="new is a folder; give the name of the file to write"):
+        writable_file(tmp_path / "new")
+    with pytest.raises(InputError, match="Cannot write into the folder .*: Not a directory"):
+        writable_file(below_a_file(tmp_path) / "a.json")
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_json_is_read_with_a_byte_order_mark_or_without(path, mark):
+    path.write_bytes(mark + '{"é": [1]}'.encode())
+    assert read_json(path) == {"é": [1]} and read_text(path) == '{"é": [1]}'
+
+
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        (None, "Cannot read .*file.bin: Is a directory"),
+        (b"", r"file.bin is empty \(0 bytes\); wanted JSON"),
+        (b"{", "file.bin is not valid JSON: Expecting property name"),
+        (b"[" * 100_000, "file.bin is not valid JSON: .*recursion"),
+        ('"é"'.encode("latin-1"), "file.bin is no UTF-8 text: .* byte 0xe9 in position 1"),
+    ],
+)
+def test_what_is_no_json_is_refused_in_a_sentence(path, content, said):
+    if content is None:
+        path.unlink()
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=said):
+        read_json(path)
+
+
+def test_every_json_and_list_that_a_user_gives_may_have_a_byte_order_mark(tmp_path):
+    from tfmaskrcnn.config_files import load_config
+    from tfmaskrcnn.data.coco_file import read_coco
+    from tfmaskrcnn.data.importers import from_yolo
+    from tfmaskrcnn.evaluation.annotations import GroundTruthFile
+
+    def marked(name, text):
+        (tmp_path / name).write_text(text, encoding="utf-8-sig")
+        return str(tmp_path / name)
+
+    coco = '{"images": [], "annotations": [], "categories": [{"id": 1, "name": "a"}]}'
+    assert read_coco(marked("coco.json", coco))["images"] == []
+    assert GroundTruthFile(str(tmp_path / "coco.json")).class_names == ("a",)
+    settings = '{"train": {"batch_size": 3}}'
+    for name in ("config.json", "config.yaml"):
+        assert load_config(marked(name, settings)).train.batch_size == 3
+    Image.new("RGB", (20, 10)).save(tmp_path / "a.png")
+    marked("train.txt", "a.png\n")
+    marked("a.txt", "0 0.5 0.5 0.2 0.2\n")
+    yolo = from_yolo(marked("data.yaml", "train: train.txt\nnames: [x]\n"))
+    assert len(yolo.coco["annotations"]) == 1

@@ -264,3 +264,11 @@ def test_a_mask_head_with_another_loss_is_no_question_of_classes():
     arrays = {name: v.numpy() for name, v in named_weights(other).items()}
     with pytest.raises(InputError, match=r"mask_head/logits/bias is \(4,\), wanted \(3,\)"):
         load_weights(model, arrays)
+
+
+def test_a_file_of_another_kind_is_no_archive_and_a_folder_is_named(tmp_path):
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(InputError, match=r"\(.npz\): it is no zip archive\.$"):
+        read_weights(tmp_path / "notes.txt")
+    with pytest.raises(InputError, match="Is a directory"):
+        read_weights(tmp_path)

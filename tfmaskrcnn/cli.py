@@ -7,7 +7,7 @@ from typing import List, Optional
 # Nothing here may import TensorFlow: `--help` is to be there at once, and `run_command` has to
 # quieten TensorFlow before it is imported.
 from tfmaskrcnn import __version__
-from tfmaskrcnn.cli_arguments import add_set, command, count, share
+from tfmaskrcnn.cli_arguments import USE_SET_HELP, add_set, command, count, share
 from tfmaskrcnn.cli_check import add_check
 from tfmaskrcnn.cli_data import add_import_data, add_write_tfrecord
 from tfmaskrcnn.cli_export import add_export, add_info
@@ -44,7 +44,13 @@ def main(arguments: Optional[List[str]] = None) -> int:
         The exit code: 0, 1 if `check-data` finds something wrong, 2 after a wrong input, 130 after
         Ctrl-C, 141 if nobody reads the output.
     """
-    return run_command(_parser().parse_args(arguments))
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    for name, value in vars(options).items():
+        # Of a shell's variable that is not set: a name of nothing, or of the folder one is in.
+        if value == "" or (isinstance(value, list) and "" in value):
+            parser.error(f"argument {name}: an empty text")
+    return run_command(options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -121,6 +127,7 @@ def _add_evaluate(commands) -> None:
         metavar="P",
         help="also the Data Science Bowl's score, of detections with a score from P (0.5) on",
     )
+    add_set(parser, USE_SET_HELP)
 
 
 def _add_predict(commands) -> None:
@@ -138,6 +145,7 @@ def _add_predict(commands) -> None:
         "--threshold", type=share, default=0.5, metavar="P", help="lowest score drawn (0.5)"
     )
     parser.add_argument("--batch-size", type=count, default=1, metavar="N", help="images at a time")
+    add_set(parser, USE_SET_HELP)
 
 
 def _add_import(commands) -> None:
@@ -198,10 +206,12 @@ def _trial(config, limit: int) -> List[str]:
 def _evaluate(options) -> None:
     from tfmaskrcnn.evaluation import evaluate
     from tfmaskrcnn.evaluation.run import progress_bar
-    from tfmaskrcnn.files import replaced
+    from tfmaskrcnn.files import replaced, writable_file
     from tfmaskrcnn.sources import open_source
 
-    source = open_source(options.model, needs_data=not (options.json and options.images))
+    if options.results:
+        writable_file(options.results)
+    source = open_source(options.model, not (options.json and options.images), options.set)
     with progress_bar() as progress:
         result = evaluate(
             source.predict,
@@ -227,7 +237,7 @@ def _predict(options) -> None:
 
     # First what takes no time.
     paths, folder = find_images(options.inputs), writable_folder(options.out)
-    source = open_source(options.model)
+    source = open_source(options.model, overrides=options.set)
     results = predict_files(source, paths, folder, options.threshold, options.batch_size)
     print(f"results     {results}")
 

@@ -6,6 +6,11 @@ _SET_HELP = (
     "change configuration values, such as train.batch_size=4 or box_head.score_threshold=0.3; "
     "values are YAML"
 )
+# Of the commands that only use a model.
+USE_SET_HELP = (
+    "change settings of a run for this time, such as box_head.score_threshold=0.3 "
+    "box_head.nms_iou=0.6 input.min_side=640; what its weights do not fit is refused"
+)
 
 
 def command(commands, name: str, run, text: str) -> argparse.ArgumentParser:
@@ -16,10 +21,10 @@ def command(commands, name: str, run, text: str) -> argparse.ArgumentParser:
     return parser
 
 
-def add_set(parser) -> None:
-    """The option --set."""
+def add_set(parser, text: str = _SET_HELP) -> None:
+    """The option --set; `text` is its help."""
     parser.add_argument(
-        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help=_SET_HELP
+        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help=text
     )
 
 

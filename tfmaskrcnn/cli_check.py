@@ -34,7 +34,10 @@ def _check(options) -> int:
     from tfmaskrcnn.data.checking import check, write_page, write_repaired
     from tfmaskrcnn.data.checking.result import printable
     from tfmaskrcnn.evaluation.run import progress_bar
+    from tfmaskrcnn.files import writable_file
 
+    for path in filter(None, (options.html, options.fix)):
+        writable_file(path)
     config = load_config(options.config, options.set)
     others = options.other, options.other_images
     with progress_bar("checking") as progress:

@@ -44,16 +44,14 @@ def convert_and_check(options, convert, predictor) -> tuple:
         The shape (B, H, W, C) of the file's input `images`.
     """
     from tfmaskrcnn.errors import InputError
-    from tfmaskrcnn.files import writable_folder
+    from tfmaskrcnn.files import writable_file
     from tfmaskrcnn.portable.check import differences, preprocessed, saved_network, table
     from tfmaskrcnn.sources import find_images
 
     # First what takes no time.
     if options.batch < 1:
         raise InputError(f"--batch {options.batch} must be at least 1.")
-    if os.path.isdir(options.out):
-        raise InputError(f"{options.out} is a folder; give the name of the file to write.")
-    writable_folder(os.path.dirname(options.out) or ".")
+    writable_file(options.out)
     paths = find_images(options.images)[: options.limit] if options.images else []
     size = tuple(options.size) if options.size else None
 

@@ -39,7 +39,7 @@ def _show(options) -> None:
 
     from tfmaskrcnn.config_files import load_config
     from tfmaskrcnn.errors import explained
-    from tfmaskrcnn.files import writable_folder
+    from tfmaskrcnn.files import replaced, writable_folder
     from tfmaskrcnn.visualize_batch import contact_sheet
 
     config, folder = load_config(options.config, options.set), writable_folder(options.out)
@@ -48,7 +48,8 @@ def _show(options) -> None:
     try:
         for name, picture in _pictures(dataset, config, options.num):
             number, stem = len(names) + 1, os.path.splitext(os.path.basename(name))[0]
-            Image.fromarray(picture).save(os.path.join(folder, f"{number:04d}_{stem}.png"))
+            with replaced(os.path.join(folder, f"{number:04d}_{stem}.png")) as file:
+                Image.fromarray(picture).save(file, "PNG")
             if number <= _ON_SHEET:
                 small = Image.fromarray(picture)
                 small.thumbnail((_CELL, _CELL), Image.Resampling.LANCZOS)
@@ -57,7 +58,8 @@ def _show(options) -> None:
     except tf.errors.OpError as error:
         raise explained(error, dataset.image_names) from None
     sheet = os.path.join(folder, "sheet.png")
-    Image.fromarray(contact_sheet(shown, names[:_ON_SHEET], _CELL)).save(sheet)
+    with replaced(sheet) as file:
+        Image.fromarray(contact_sheet(shown, names[:_ON_SHEET], _CELL)).save(file, "PNG")
     print(f"pictures    {folder}\nsheet       {sheet}")
 
 

@@ -21,6 +21,8 @@ def run_command(options) -> int:
     if not options.verbose:
         hide_remarks()
     _set_up_messages(options.verbose)
+    if hasattr(sys.stdout, "reconfigure"):  # names of files may be in no encoding, and tables
+        sys.stdout.reconfigure(errors="replace")  # not in that of an old terminal
     try:
         return _run(options)
     except KeyboardInterrupt as stopped:
@@ -42,6 +44,13 @@ def _run(options) -> int:
         if options.verbose:
             raise
         print(f"tfmaskrcnn: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # a folder that may not be read, a disk that is gone
+        if options.verbose or isinstance(error, BrokenPipeError):
+            raise
+        named = error.filename is not None and error.strerror
+        what = f"{error.filename}: {error.strerror}" if named else str(error)
+        print(f"tfmaskrcnn: {what}.", file=sys.stderr)
         return 2
     return code
 

@@ -27,8 +27,8 @@ def load_config(path: Optional[str] = None, overrides: Sequence[str] = ()) -> Co
         InputError: the file is missing or no YAML, a key is unknown (with a suggestion), or a
             value has the wrong type.
     """
-    raw = _read_with_bases(os.fspath(path), ()) if path else {}
-    return parse_config(raw, overrides, os.fspath(path) if path else "the defaults")
+    raw = {} if path is None else _read_with_bases(os.fspath(path), ())
+    return parse_config(raw, overrides, "the defaults" if path is None else os.fspath(path))
 
 
 def parse_config(
@@ -62,11 +62,11 @@ def _read_with_bases(path: str, seen: Tuple[str, ...]) -> Dict[str, Any]:
     if real in seen:
         raise InputError(f"{path}: its `base:` leads back to itself.")
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             raw = json.load(file) if path.endswith(".json") else yaml.safe_load(file)
     except OSError as error:
         raise InputError(f"Cannot read the configuration {path}: {error.strerror}.") from None
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} is not valid YAML or JSON: {reason}.") from None
     raw = {} if raw is None else raw
@@ -110,9 +110,11 @@ def _nested(parts: List[str], value: Any) -> Dict[str, Any]:
 def _explained(error: Dict[str, Any]) -> str:
     where = ".".join(str(part) for part in error["loc"]) or "config"
     if error["type"] != "extra_forbidden":
-        return (
-            f"{where}: {error['msg']}, found {error['input']!r}" if error["loc"] else error["msg"]
-        )
+        message, found = error["msg"].replace("Value error, ", "", 1), error["input"]
+        # Of settings that contradict each other the message says all; their section is long.
+        contradiction = error["type"] == "value_error" and isinstance(found, dict)
+        shown = "" if contradiction else f", found {found!r:.200}"
+        return f"{where}: {message}{shown}" if error["loc"] else message
     near = difflib.get_close_matches(where, _all_keys(Config), n=1, cutoff=0.6)
     return f"unknown key {where!r}" + (f"; did you mean {near[0]!r}?" if near else "")
 

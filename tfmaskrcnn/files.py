@@ -1,13 +1,14 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and texts that are read or refused in one sentence."""
 
 import contextlib
 import errno
+import json
 import logging
 import os
 import re
 import shutil
 import zipfile
-from typing import Iterator, Mapping, Optional
+from typing import Any, Iterator, Mapping, Optional
 
 import numpy as np
 
@@ -67,6 +68,36 @@ def save_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> None:
                 np.lib.format.write_array(part, np.asanyarray(array), allow_pickle=False)
 
 
+def read_text(path: str) -> str:
+    """The text of a UTF-8 file, without the byte-order mark that some tools on Windows write.
+
+    Raises:
+        InputError: it cannot be read or is no UTF-8.
+    """
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            return file.read()
+    except OSError as error:
+        raise InputError(f"Cannot read {path}: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no UTF-8 text: {error}.") from None
+
+
+def read_json(path: str) -> Any:
+    """What a JSON file holds; read by `read_text`.
+
+    Raises:
+        InputError: it cannot be read or is no JSON.
+    """
+    text = read_text(path)
+    if not text:
+        raise InputError(f"{path} is empty (0 bytes); wanted JSON.")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not valid JSON: {error}.") from None
+
+
 def remove_leftovers(folder: str) -> None:
     """Remove the temporary files in `folder` of processes that were killed while they wrote."""
     for name in os.listdir(folder) if os.path.isdir(folder) else []:
@@ -94,6 +125,18 @@ def writable_folder(path: str) -> str:
         os.remove(probe)
     except OSError as error:
         raise InputError(f"Cannot write into the folder {path}: {error.strerror}.") from None
+    return path
+
+
+def writable_file(path: str) -> str:
+    """Make the folder of the file `path` if need be, and make sure that the file can be written.
+
+    For what is written after long work.
+    """
+    path = os.fspath(path)
+    if os.path.isdir(path):
+        raise InputError(f"{path} is a folder; give the name of the file to write.")
+    writable_folder(os.path.dirname(path) or ".")
     return path
 
 

@@ -46,24 +46,31 @@ def is_saved_model(folder: str) -> bool:
     return os.path.exists(os.path.join(folder, "saved_model.pb"))
 
 
-def open_source(folder: str, needs_data: bool = False) -> Source:
+def open_source(folder: str, needs_data: bool = False, overrides: Sequence[str] = ()) -> Source:
     """The model in `folder`, by what lies there. A SavedModel is opened without Keras.
 
     Args:
         folder: a run or an exported SavedModel.
         needs_data: its `val_json` and `val_images` will be used.
+        overrides: `"key=value"` changes of a run's configuration.
 
     Raises:
-        InputError: `folder` is neither, is damaged, or names no data though they are needed.
+        InputError: `folder` is neither, is damaged, names no data though they are needed, or does
+            not fit the overrides.
     """
     if is_saved_model(folder):
+        if overrides:
+            raise InputError(
+                f"{folder} is a SavedModel, whose settings were fixed when it was exported; --set "
+                "is for run folders."
+            )
         if needs_data:
             raise InputError(f"{folder} names no data; give --json FILE and --images FOLDER.")
         return _open_saved_model(folder)
-    config = _run_config(folder)
+    config = _run_config(folder, overrides)
     if needs_data and not (config.data.val_json and config.data.val_images):
         raise InputError(f"{folder} has no val split; give --json FILE and --images FOLDER.")
-    model = load_run(folder)
+    model = load_run(folder, overrides)
 
     def predict(images):
         return model.predict_images(images, batch_size=len(images))

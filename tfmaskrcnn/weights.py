@@ -6,6 +6,7 @@ Keras' own formats are not: `.weights.h5` and `.keras` fail or lose names across
 
 import os
 import re
+import zipfile
 from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import keras
@@ -127,6 +128,8 @@ def read_weights(path: str) -> Dict[str, np.ndarray]:
         raise InputError(f"There is no weights file {path}.") from None
     except Exception as error:  # of a broken file, numpy and zipfile raise a dozen kinds
         reason = " ".join(str(error).split()) or type(error).__name__
+        if not isinstance(error, OSError) and not zipfile.is_zipfile(path):
+            reason = "it is no zip archive"  # numpy guesses at a pickle, and recommends to trust it
         raise InputError(
             f"{path} is damaged or is no weights file of tfmaskrcnn (.npz): {reason.rstrip('.')}."
         ) from None

@@ -191,6 +191,7 @@ def without(key):
         (changed_image(height=0), "image 7: 'height' is 0, wanted pixels above 0"),
         (changed_image(width=30.5), "image 7: 'width' is 30.5, wanted an integer"),
         (changed_image(file_name=None), "image 7: 'file_name' is None, wanted a text"),
+        (changed_image(file_name="a\0.png"), r"image 7: 'file_name' is 'a\x00.png', which no file"),
         (changed_image(file_name="gone.png"), "gone.png does not exist"),
     ],
 )
@@ -201,7 +202,7 @@ def test_a_wrong_file_stops_even_if_wrong_annotations_are_left_out(load, coco, s
 
 
 def test_a_missing_json_or_image_folder_is_named(load, tmp_path):
-    with pytest.raises(InputError, match="Cannot read the annotations .*none.json: No such file"):
+    with pytest.raises(InputError, match="Cannot read .*none.json: No such file"):
         load_coco(str(tmp_path / "none.json"), str(tmp_path))
     load(GOOD)
     with pytest.raises(InputError, match="image folder .*nowhere does not exist"):

@@ -9,7 +9,7 @@ from tiny import tiny_config, tiny_data
 from tfmaskrcnn.data import from_records, load_coco
 from tfmaskrcnn.data.coco import Record
 from tfmaskrcnn.data.order import shuffled
-from tfmaskrcnn.data.sampler import epoch_length, repeat_factors, steps_per_epoch
+from tfmaskrcnn.data.sampler import announce, epoch_length, repeat_factors, steps_per_epoch
 
 
 def record(*classes, crowd=()):
@@ -59,13 +59,11 @@ def data(tmp_path_factory):
     return load_coco(*tiny_data(tmp_path_factory.mktemp("shapes"), num_images=7, seed=4))
 
 
-def test_batches_follow_the_sampler_and_its_length_is_told(data, caplog):
-    caplog.set_level(logging.INFO)
+def test_batches_follow_the_sampler(data):
     config = tiny_config("data.repeat_threshold=1", "train.batch_size=2")
     length, steps = epoch_length(data, config), steps_per_epoch(data, config)
     assert length > 7 and steps == length // 2
     dataset = from_records(data, config, training=True)
-    assert f"an epoch shows {length} images, made of 7" in caplog.text
     batches = list(dataset.as_numpy_iterator())
     assert len(dataset) == len(batches) == steps
     rest = from_records(data, config, training=True, start_step=2)
@@ -84,3 +82,19 @@ def test_a_batch_may_be_as_large_as_the_longer_epoch(data):
     length = epoch_length(data, tiny_config("data.repeat_threshold=1"))
     config = tiny_config("data.repeat_threshold=1", f"train.batch_size={length}")
     assert length > 7 and len(from_records(data, config, training=True)) == 1
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_log_tells_of_crowded_images_and_of_the_length_of_an_epoch(data, caplog, training):
+    caplog.set_level(logging.INFO)
+    crowded = sum(len(record.classes) > 3 for record in data.records)
+    assert 0 < crowded < 7
+    config = tiny_config("data.repeat_threshold=1", "data.max_instances=3")
+    announce(data, config, training)
+    said = f"{crowded} images have more than data.max_instances=3 objects"
+    assert said in caplog.messages[0] and len(caplog.messages) == 1 + training
+    if training:
+        said = f"an epoch shows {epoch_length(data, config)} images, made of 7"
+        assert said in caplog.messages[1]
+    announce(data, tiny_config(), training)
+    assert len(caplog.messages) == 1 + training

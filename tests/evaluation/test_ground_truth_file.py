@@ -45,7 +45,7 @@ def test_an_annotation_that_cannot_be_evaluated_is_named(coco_set, change, messa
     "text, message",
     [
         ("{", "is not valid JSON"),
-        ("[]", "no COCO instance set; wanted the lists images, annotations, categories"),
+        ("[]", "no COCO instance set: its top level is a list"),
         (
             '{"images": [{"id": 1}], "annotations": [], "categories": []}',
             "'images' has no 'height'",
@@ -54,7 +54,7 @@ def test_an_annotation_that_cannot_be_evaluated_is_named(coco_set, change, messa
 )
 def test_a_file_that_is_no_coco_set_is_refused(tmp_path, text, message):
     path = tmp_path / "x.json"
-    with pytest.raises(InputError, match="Cannot read the annotations .*x.json"):
+    with pytest.raises(InputError, match="Cannot read .*x.json: No such file"):
         CocoEvaluator(str(path))
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=message):

@@ -15,6 +15,7 @@ from pycocotools import mask as coco_mask
 from tiny import tiny_config
 
 import tfmaskrcnn as mr
+from tfmaskrcnn import compat
 from tfmaskrcnn.data.reading import read_image
 from tfmaskrcnn.evaluation.run import saved_model_predictor
 from tfmaskrcnn.serving.adapted import adapted
@@ -151,6 +152,18 @@ def test_precision_is_that_of_the_convolutions_and_outputs_stay_float32(static):
         v.dtype == tf.float32 for v in loaded.signatures["network"].structured_outputs.values()
     )
     assert all(variable.dtype == tf.float32 for variable in loaded.weights)
+
+
+@pytest.mark.parametrize("trained, exported", [("bfloat16", "float32"), ("float32", "bfloat16")])
+def test_precision_is_that_of_the_options_whatever_the_model_was_made_for(trained, exported):
+    with compat.precision(trained):
+        model = mr.MaskRCNN(tiny_config().model)
+    changed, _ = adapted(model, mr.ExportOptions(precision=exported))
+    layers = changed.fpn, changed.backbone.stem, changed.box_head.fc1, changed.mask_head.convs[0]
+    assert {layer.compute_dtype for layer in layers} == {exported}
+    for name, variable in named_weights(changed).items():
+        assert np.array_equal(variable, named_weights(model)[name]), name
+    assert adapted(model, mr.ExportOptions(precision=trained))[0] is model
 
 
 def test_the_network_signature_has_the_fixed_batch_and_the_others_any(static, real_images):

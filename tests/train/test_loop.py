@@ -190,6 +190,19 @@ def test_a_run_stopped_before_its_first_state_begins_anew(sets, tmp_path, monkey
     assert os.path.exists(Run(folder).weights)
 
 
+def test_a_run_says_once_what_its_settings_make_of_the_data(sets, tmp_path, monkeypatch, caplog):
+    def killed(*args, **kwargs):
+        raise Killed
+
+    monkeypatch.setattr(loop, "_fit", killed)
+    config = config_for(sets, "data.repeat_threshold=1", "data.max_instances=2")
+    with caplog.at_level("INFO"), pytest.raises(Killed):
+        train(config, str(tmp_path / "run"))
+    for words in ("more than data.max_instances=2 objects", "data.repeat_threshold=1: an epoch"):
+        assert caplog.text.count(words) == 1, caplog.text
+    assert os.path.exists(Run(str(tmp_path / "run")).first_batch)
+
+
 def test_a_folder_with_a_run_is_neither_overwritten_nor_resumed_by_accident(sets, whole, tmp_path):
     run, _ = whole
     with pytest.raises(mr.InputError, match="holds no run to resume"):

@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 import numpy as np
 
 from tfmaskrcnn.data.annotations import Fault, Segmentation, checked_box, checked_segmentation
-from tfmaskrcnn.data.coco_file import check_kind, field, read_json
+from tfmaskrcnn.data.coco_file import check_kind, field, read_coco
 from tfmaskrcnn.data.keypoints import KeypointNames, checked_keypoints, keypoint_names
 from tfmaskrcnn.data.reading import ImageBytes
 from tfmaskrcnn.errors import InputError
@@ -88,7 +88,7 @@ def load_coco(
             raise fault from None
         skipped.append(str(fault))
 
-    raw = read_json(json_path)
+    raw = read_coco(json_path)
     data = checked_coco(raw, json_path, image_dir, on_fault, masks, keypoint_head)
     if skipped and not any(len(r.classes) for r in data.records):
         raise InputError(f"All {len(skipped)} annotations are wrong, the first: {skipped[0]}")
@@ -182,7 +182,8 @@ def _image_id(entry: Any, images: Dict[int, Dict], where: str, json_path: str) -
     for key in ("height", "width"):
         if field(entry, key, int, where) <= 0:
             raise Fault("entry", f"{where}: '{key}' is {entry[key]}, wanted pixels above 0.")
-    field(entry, "file_name", str, where)
+    if "\0" in field(entry, "file_name", str, where):
+        raise Fault("entry", f"{where}: 'file_name' is {entry['file_name']!r}, which no file has.")
     return image_id
 
 

@@ -1,28 +1,19 @@
 """A COCO file before its entries are looked at, and single fields of them."""
 
-import json
-import os
 from typing import Any, Dict, List
 
 from tfmaskrcnn.data.annotations import Fault
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.files import read_json
 
 
-def read_json(path: str) -> Dict[str, Any]:
+def read_coco(path: str) -> Dict[str, Any]:
     """A COCO file as dictionaries, of which the three lists are known to be there.
 
     Raises:
         InputError: no such file, no JSON, or no lists of images, annotations and categories.
     """
-    try:
-        with open(path, encoding="utf-8") as file:
-            raw = json.load(file)
-    except OSError as error:
-        raise InputError(f"Cannot read the annotations {path}: {error.strerror}.") from None
-    except ValueError as error:  # not UTF-8, or no JSON
-        if os.path.getsize(path) == 0:
-            raise InputError(f"{path} is empty (0 bytes); wanted COCO instance JSON.") from None
-        raise InputError(f"{path} is not valid JSON: {error}.") from None
+    raw = read_json(path)
     if not isinstance(raw, dict):
         found = f"its top level is a {type(raw).__name__}, wanted an object"
         raise InputError(f"{path} is no COCO instance set: {found}.")

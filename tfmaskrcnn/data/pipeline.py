@@ -1,6 +1,5 @@
 """From COCO records to batches: a `tf.data.Dataset` of dictionaries of fixed keys and dtypes."""
 
-import logging
 from typing import Callable, Dict, Optional, Tuple
 
 import numpy as np
@@ -22,7 +21,6 @@ from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.ops import images
 from tfmaskrcnn.ops.placement import image_offset
 
-_LOG = logging.getLogger(__name__)
 # Keeps the draws of copy-paste apart from the others of an image.
 _PASTE_SEED = 1
 # Batches kept ready: one in use by the model, this many made ahead of it.
@@ -45,13 +43,17 @@ def from_coco(
     start_epoch: int = 0,
     transform: Optional[Function] = None,
 ) -> tf.data.Dataset:
-    """`from_records` of a COCO instance JSON and the folder that its file names start from."""
+    """`from_records` of a COCO instance JSON and the folder that its file names start from.
+
+    The log tells of images with too many objects, and how long repeat factors make an epoch.
+    """
     model = config.model
     data = load_coco(
         *(json_path, image_dir, config.data.skip_invalid),
         *(model.mask_head.enabled, model.keypoint_head),
     )
     data = limited(data, config.data.limit)
+    announce(data, config, training)
     return from_records(data, config, training, start_epoch, transform=transform)
 
 
@@ -97,7 +99,6 @@ def from_records(
     _check(data, config, training)
     count = epoch_length(data, config) if training else len(data.records)
     if training:
-        announce(data, config)
         skipped, ends = start_step * batch_size, part_ends(data, config)
         order = count, config.train.seed, start_epoch, skipped, ends
         positions = shuffled(*order, share.holds if share else None)
@@ -155,13 +156,6 @@ def _check(data: CocoData, config: Config, training: bool) -> None:
             f"{model.class_names[k]!r}."
         )
     check_keypoint_names(data.keypoints, model.keypoint_head, data.json_path)
-    most = config.data.max_instances
-    crowded = sum(len(r.classes) > most for r in data.records)
-    if crowded:
-        _LOG.warning(
-            "%s: %d images have more than data.max_instances=%d objects; a random choice is used.",
-            *(data.json_path, crowded, most),
-        )
     if training:
         _check_training(data, config)
 

@@ -52,10 +52,17 @@ def part_ends(data: CocoData, config: Config) -> Optional[np.ndarray]:
     return ends * (round(ends[-1]) / ends[-1])
 
 
-def announce(data: CocoData, config: Config) -> None:
-    """Say in the log how long an epoch becomes."""
+def announce(data: CocoData, config: Config, training: bool) -> None:
+    """Say in the log what becomes of crowded images and, in training, how long an epoch becomes."""
+    most = config.data.max_instances
+    crowded = sum(len(r.classes) > most for r in data.records)
+    if crowded:
+        _LOG.warning(
+            "%s: %d images have more than data.max_instances=%d objects; a random choice is used.",
+            *(data.json_path, crowded, most),
+        )
     threshold = config.data.repeat_threshold
-    if threshold is None:
+    if not training or threshold is None:
         return
     factors = repeat_factors(data.records, len(data.class_names), threshold)
     _LOG.info(

@@ -19,12 +19,12 @@ import tensorflow as tf
 from PIL import Image
 
 from tfmaskrcnn.data.coco import Record, load_coco
-from tfmaskrcnn.data.importers.reading import image_size, read_json
+from tfmaskrcnn.data.importers.reading import image_size
 from tfmaskrcnn.data.reading import check_size
 from tfmaskrcnn.data.segmentation import decode
 from tfmaskrcnn.data.tfrecord import ANNOTATION_KEY, FRAME_BYTES, INDEX_SUFFIX, VERSION
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.files import save_arrays, writable_folder
+from tfmaskrcnn.files import read_json, save_arrays, writable_folder
 from tfmaskrcnn.model_config import KeypointHeadConfig
 
 Progress = Callable[[int, int], None]  # images done, images in all

@@ -1,6 +1,5 @@
 """The ground truth of an evaluation: a COCO JSON as pycocotools wants it, checked on use."""
 
-import json
 import os
 from typing import Any, Dict, List, Tuple
 
@@ -8,6 +7,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
+from tfmaskrcnn.data.coco_file import read_coco
 from tfmaskrcnn.errors import InputError
 
 
@@ -109,16 +109,7 @@ def _rle(segmentation, height: int, width: int) -> Dict:
 
 
 def _read(path: str) -> Dict:
-    try:
-        with open(path, encoding="utf-8") as file:
-            raw = json.load(file)
-    except OSError as error:
-        raise InputError(f"Cannot read the annotations {path}: {error.strerror}.") from None
-    except ValueError as error:
-        raise InputError(f"{path} is not valid JSON: {error}.") from None
-    keys = ("images", "annotations", "categories")
-    if not isinstance(raw, dict) or not all(isinstance(raw.get(key), list) for key in keys):
-        raise InputError(f"{path} is no COCO instance set; wanted the lists {', '.join(keys)}.")
+    raw = read_coco(path)
     for key, needed in (("images", ("id", "height", "width")), ("categories", ("id", "name"))):
         for number, entry in enumerate(raw[key]):
             missing = [n for n in needed if not isinstance(entry, dict) or n not in entry]

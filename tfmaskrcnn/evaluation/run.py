@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import inspect
-import json
 import os
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
@@ -14,6 +13,7 @@ from tfmaskrcnn.data.reading import read_image
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation.coco import CocoEvaluator
 from tfmaskrcnn.evaluation.result import CocoResult
+from tfmaskrcnn.files import read_json
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.served import OUTPUTS, image_errors, load_saved_model, served_instances
 
@@ -154,13 +154,7 @@ def exported_config(folder: str) -> Dict[str, Any]:
 def exported_json(folder: str, name: str) -> Dict[str, Any]:
     """What a JSON file among the assets of a SavedModel holds; empty if there is none."""
     path = os.path.join(folder, "assets", name)
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise InputError(f"{path} is not valid JSON: {error}.") from None
+    return read_json(path) if os.path.exists(path) else {}
 
 
 def _exported_value(folder: str, section: str, key: str, default):

@@ -35,8 +35,10 @@ def adapted(model: MaskRCNN, options: ExportOptions) -> Tuple[MaskRCNN, ModelCon
         raise InputError("network_batch wants a fixed input size; give fixed_size too.")
     chosen = chosen_classes(config, options.classes)
     described = labelled(config, chosen, options.names)
-    plain = options.precision == "float32" and chosen == list(range(config.num_classes))
-    if config == model.config and plain:
+    all_classes = chosen == list(range(config.num_classes))
+    # A model may have been made to train in another precision than it is to be served in.
+    same_precision = model.fpn.compute_dtype == options.precision
+    if config == model.config and all_classes and same_precision:
         return model, described
     with compat.precision(options.precision):
         changed = MaskRCNN(config)

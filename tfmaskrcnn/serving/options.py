@@ -32,7 +32,7 @@ class ExportOptions:
     min_side: Optional[int] = None  # of the resized image, instead of a fixed size
     max_side: Optional[int] = None
     # Of convolutions and the box head's dense layers; weights stay float32 in the file, and the
-    # inputs, the outputs, boxes and scores are float32.
+    # inputs, the outputs, boxes and scores are float32. Whatever the model was trained in.
     precision: str = "float32"
     network_batch: Optional[int] = None  # fixed batch of the signature `network`; None any
     max_pixels: int = MAX_PIXELS  # larger images are refused

@@ -7,6 +7,7 @@ from typing import Optional
 import tensorflow as tf
 
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.files import writable_folder
 from tfmaskrcnn.model import MaskRCNN
 from tfmaskrcnn.serving.adapted import adapted
 from tfmaskrcnn.serving.assets import write_assets
@@ -22,7 +23,9 @@ def export_saved_model(
     Args:
         model: with the weights to serve.
         folder: must not exist or be empty; for TF Serving its last part is a version number.
-        options: classes, thresholds, kind of masks, precision, ...; None changes nothing.
+        options: classes, thresholds, kind of masks, precision, ...; None changes nothing but the
+            precision: what is exported computes in float32, also of a model made for mixed
+            precision, unless `ExportOptions.precision` says otherwise.
 
     Returns:
         `folder`. Beside the graph it holds, in `assets`: `config.json`, the configuration with
@@ -36,6 +39,8 @@ def export_saved_model(
     if os.path.isdir(folder) and os.listdir(folder):
         raise InputError(f"{folder} is not empty; choose a new folder, such as the next version.")
     model, described = adapted(model, options)
+    if "://" not in folder:  # TensorFlow writes to places that Python knows nothing of
+        writable_folder(folder)  # before the graphs are made
     servable = Servable(model, options)
     with tempfile.TemporaryDirectory() as temporary:
         paths = write_assets(described, options, temporary)

@@ -162,6 +162,10 @@ def _check_folder(run: Run, resume: bool) -> None:
         raise InputError(
             f"{run.folder} already holds a run; go on with it (--resume) or choose another folder."
         )
+    if not resume and os.path.exists(run.weights):  # imported, perhaps
+        raise InputError(
+            f"{run.folder} holds weights.npz, which the run would replace; choose another folder."
+        )
     if resume and not states_in(run.states):
         if not os.path.exists(run.config):
             raise InputError(f"{run.folder} holds no run to resume.")

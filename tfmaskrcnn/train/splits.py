@@ -5,12 +5,15 @@ from typing import Optional
 from tfmaskrcnn.config import Config
 from tfmaskrcnn.data import load_coco, load_tfrecord
 from tfmaskrcnn.data.coco import CocoData, limited
+from tfmaskrcnn.data.sampler import announce
 from tfmaskrcnn.errors import InputError
 
 
 def training_data(config: Config) -> CocoData:
-    """The train split that `config` names."""
-    return limited(_whole_training_data(config), config.data.limit)
+    """The train split that `config` names; the log tells what its settings make of it."""
+    data = limited(_whole_training_data(config), config.data.limit)
+    announce(data, config, training=True)
+    return data
 
 
 def _whole_training_data(config: Config) -> CocoData:
@@ -25,7 +28,9 @@ def _whole_training_data(config: Config) -> CocoData:
 
 def validation_data(config: Config) -> CocoData:
     """The val split that `config` names, checked as strictly as the train split."""
-    return _of_json(config, "val")
+    data = _of_json(config, "val")
+    announce(data, config, training=False)
+    return data
 
 
 def _of_json(config: Config, split: str) -> CocoData:

@@ -110,3 +110,12 @@ def test_charts_of_nothing_and_of_one_value():
     heights = [float(h) for h in re.findall(r'height="([\d.]+)"', histogram([1] * 9 + [100] * 3))]
     assert heights[0] == pytest.approx(3 * heights[-1], rel=0.01)
     assert "and 3 more" in bars([("a", 1)] * 5, limit=2)
+
+
+def test_a_set_without_one_good_image_has_a_page(empty_draft):
+    empty_draft.image(pixels=False, size=("tall", 128))
+    empty_draft.object()
+    result = empty_draft.check()
+    assert result.num_errors and not result.data.records
+    text = page(result)
+    assert "wanted an integer" in text and Elements(text).tags

@@ -83,5 +83,5 @@ def test_a_wrong_data_yaml_is_told(tmp_path):
     (tmp_path / "data.yaml").write_text("a: [")
     with pytest.raises(InputError, match="is not valid YAML"):
         from_yolo(str(tmp_path / "data.yaml"))
-    with pytest.raises(InputError, match="wanted data.yaml"):
+    with pytest.raises(InputError, match="is a folder; wanted the file data.yaml"):
         from_yolo(str(tmp_path))

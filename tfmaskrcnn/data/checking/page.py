@@ -90,7 +90,7 @@ class _Album:
 
 def _numbers(result: CheckResult) -> str:
     records = result.data.records
-    counts = [int((~r.crowd).sum()) for r in records]
+    counts = [int((~r.crowd).sum()) for r in records] or [0]
     sizes = Counter(f"{r.height} x {r.width}" for r in records)
     often = ", ".join(f"{size} ({n:,})" for size, n in sizes.most_common(5))
     empty = sum(not len(r.classes) for r in records)
@@ -203,6 +203,8 @@ def _changes(changes: Sequence[Change]) -> str:
 
 def _overview(result: CheckResult, album: _Album) -> str:
     records = result.data.records
+    if not records:
+        return ""
     index = np.unique(np.linspace(0, len(records) - 1, OVERVIEW).astype(int))
     figures = "".join(
         album.figure(

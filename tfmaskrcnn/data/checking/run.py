@@ -21,7 +21,7 @@ from tfmaskrcnn.data.checking.sets import (
     class_counts,
 )
 from tfmaskrcnn.data.coco import CocoData, Record, checked_coco
-from tfmaskrcnn.data.coco_file import read_json
+from tfmaskrcnn.data.coco_file import read_coco
 
 Progress = Callable[[int, int], None]  # images done, images in all
 
@@ -50,7 +50,7 @@ def check(
         InputError: a JSON cannot be read, or the set as a whole is none to train on.
     """
     config, json_path = config or Config(), os.fspath(json_path)
-    raw = _first_images(read_json(json_path), limit)
+    raw = _first_images(read_coco(json_path), limit)
     data, findings = _collected(raw, json_path, image_dir, config)
     entries = _entries(raw)
     missing = {f.image_id for f in findings if f.rule == "image-missing"}
@@ -58,7 +58,7 @@ def check(
     findings += [f for report in files.values() for f in report.findings]
     others: List[Record] = []
     if other_json:
-        other = read_json(other_json)
+        other = read_coco(other_json)
         others = _collected(other, other_json, other_images or image_dir, config)[0].records
     findings += check_names(data.records, missing) + check_copies(data.records, others)
     findings += check_classes(data) + check_counts(data, config) + check_box_order(data, entries)

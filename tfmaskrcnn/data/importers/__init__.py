@@ -19,6 +19,7 @@ from tfmaskrcnn.data.importers.via import from_via
 from tfmaskrcnn.data.importers.voc import from_voc
 from tfmaskrcnn.data.importers.yolo import from_yolo
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.files import writable_file
 
 # What the command line reads. The other two take Python objects.
 SOURCES = {
@@ -66,6 +67,8 @@ def import_data(
     for key in given:
         if key not in inspect.signature(function).parameters:
             raise InputError(f"--{key} has no meaning for {source}.")
+    if os.path.realpath(writable_file(out)) == os.path.realpath(path):
+        raise InputError(f"{out} is the file to import; give the new one another name.")
     found = function(os.fspath(path), images, classes, skip_invalid, progress, **given)
     found.write(out)
     return found

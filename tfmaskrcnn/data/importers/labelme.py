@@ -11,8 +11,9 @@ from PIL import Image
 from tfmaskrcnn.data.importers.building import CocoBuilder, Imported, Progress
 from tfmaskrcnn.data.importers.objects import Shape
 from tfmaskrcnn.data.importers.outlines import ellipse, rectangle
-from tfmaskrcnn.data.importers.reading import existing_folder, files_below, located, read_json
+from tfmaskrcnn.data.importers.reading import existing_folder, files_below, located
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.files import read_json
 
 _NO_AREA = ("point", "points", "line", "linestrip")
 

@@ -1,8 +1,7 @@
-"""What importers read from files: image sizes from their headers, JSON, names of images."""
+"""What importers read from files: image sizes from their headers, names of images."""
 
-import json
 import os
-from typing import Any, Dict, List, NamedTuple
+from typing import Dict, List, NamedTuple
 
 import numpy as np
 import PIL
@@ -41,21 +40,6 @@ def image_size(path: str) -> ImageSize:
         raise InputError(f"{path} {reason}.") from None
     except Exception as error:  # damaged files make Pillow raise nearly anything
         raise InputError(f"The header of {path} cannot be read: {error}.") from None
-
-
-def read_json(path: str) -> Any:
-    """What a JSON file holds.
-
-    Raises:
-        InputError: it cannot be read or is no JSON.
-    """
-    try:
-        with open(path, encoding="utf-8-sig") as file:  # some tools on Windows write a mark
-            return json.load(file)
-    except OSError as error:
-        raise InputError(f"Cannot read {path}: {error.strerror}.") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not valid JSON: {error}.") from None
 
 
 def existing_folder(path: str, what: str = "folder") -> str:

@@ -9,6 +9,7 @@ from PIL import Image
 from tfmaskrcnn.data.importers.building import CocoBuilder, Imported, Progress
 from tfmaskrcnn.data.importers.reading import by_stem, existing_folder, files_below
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.files import read_text
 
 NAMES = "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike"
 NAMES = (*NAMES.split(), "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor")
@@ -79,11 +80,7 @@ def _stems(folder: str, masks: str, split: Optional[str]) -> List[str]:
     if split is None:
         return sorted(by_stem(files_below(masks, (".png",)), masks))
     path = os.path.join(folder, "ImageSets", "Segmentation", split + ".txt")
-    try:
-        with open(path, encoding="utf-8") as file:
-            return sorted(line.split()[0] for line in file if line.strip())
-    except OSError as error:
-        raise InputError(f"Cannot read the split {path}: {error.strerror}.") from None
+    return sorted(line.split()[0] for line in read_text(path).splitlines() if line.strip())
 
 
 def _labels(path: str) -> _Labels:
@@ -91,8 +88,8 @@ def _labels(path: str) -> _Labels:
     if not os.path.isfile(path):
         return _Labels(NAMES, None)
     names, colours = [], {}
-    with open(path, encoding="utf-8") as file:
-        lines = [line.strip() for line in file if line.strip() and not line.startswith("#")]
+    lines = [line.strip() for line in read_text(path).splitlines()]
+    lines = [line for line in lines if line and not line.startswith("#")]
     for line in lines:
         name, _, rest = line.partition(":")
         try:

@@ -9,6 +9,7 @@ from tfmaskrcnn.data.importers.building import CocoBuilder, Imported, Progress
 from tfmaskrcnn.data.importers.outlines import rectangle
 from tfmaskrcnn.data.importers.reading import IMAGE_SUFFIXES, files_below
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.files import read_text
 
 _SPLITS = ("train", "val", "test")
 
@@ -53,12 +54,12 @@ def from_yolo(
 
 
 def _read_yaml(path: str) -> Dict[str, Any]:
+    if os.path.isdir(path):
+        raise InputError(f"{path} is a folder; wanted the file data.yaml.")
+    text = read_text(path)
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            raw = yaml.safe_load(file)
-    except OSError as error:
-        raise InputError(f"Cannot read {path}: {error.strerror}; wanted data.yaml.") from None
-    except (yaml.YAMLError, ValueError) as error:
+        raw = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
     if not isinstance(raw, dict):
         raise InputError(f"{path} is no data.yaml: wanted 'names' and the splits.")
@@ -101,8 +102,7 @@ def _listed(root: str, place: str, path: str) -> List[str]:
     if os.path.isdir(whole):
         names = [os.path.join(whole, name) for name in files_below(whole, IMAGE_SUFFIXES)]
     elif os.path.isfile(whole):
-        with open(whole, encoding="utf-8") as file:
-            lines = [line.strip() for line in file if line.strip()]
+        lines = [line.strip() for line in read_text(whole).splitlines() if line.strip()]
         names = [os.path.join(root, line) for line in lines]
     else:
         raise InputError(f"{path}: there is neither folder nor list {whole}.")
@@ -120,9 +120,7 @@ def _label_path(name: str) -> str:
 
 def _add_lines(builder: CocoBuilder, path: str, size, names: Dict[int, str]) -> None:
     height, width = size
-    with open(path, encoding="utf-8") as file:
-        lines = file.read().splitlines()
-    for n, line in enumerate(lines, start=1):
+    for n, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
             continue
         where = f"{path}: line {n}"
