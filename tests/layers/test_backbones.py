@@ -17,8 +17,10 @@ def test_every_configured_name_makes_its_backbone(name):
         assert isinstance(backbone, EfficientNetLite) and name.endswith(str(backbone.variant))
     else:
         assert isinstance(backbone, ResNet)
+        wide = f"wide_resnet{backbone.depth}_{backbone.width // 64}"
         kind = f"resnext{backbone.depth}_{backbone.groups}x{backbone.width}d"
-        assert name == (kind if backbone.groups > 1 else f"resnet{backbone.depth}")
+        plain = f"resnet{backbone.depth}" if backbone.width == 64 else wide
+        assert name == (kind if backbone.groups > 1 else plain)
     assert backbone.name == "backbone"
     assert list(backbone.out_channels) == ["c2", "c3", "c4", "c5"]
 
