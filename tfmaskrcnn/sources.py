@@ -70,7 +70,7 @@ def open_source(folder: str, needs_data: bool = False, overrides: Sequence[str] 
     config = _run_config(folder, overrides)
     if needs_data and not (config.data.val_json and config.data.val_images):
         raise InputError(f"{folder} has no val split; give --json FILE and --images FOLDER.")
-    model = load_run(folder, overrides)
+    model = _with_weights(config, folder)
 
     def predict(images):
         return model.predict_images(images, batch_size=len(images))
@@ -89,7 +89,11 @@ def open_source(folder: str, needs_data: bool = False, overrides: Sequence[str] 
 
 def load_run(folder: str, overrides: Sequence[str] = ()):
     """The `MaskRCNN` of a run folder, its configuration changed by `"key=value"` overrides."""
-    config = _run_config(folder, overrides)
+    return _with_weights(_run_config(folder, overrides), folder)
+
+
+def _with_weights(config, folder: str):
+    """The `MaskRCNN` of `config` with the weights of a run folder."""
     from tfmaskrcnn.model import MaskRCNN
     from tfmaskrcnn.train.run import Run
     from tfmaskrcnn.weights import load_weights

@@ -116,7 +116,9 @@ def test_detections_clipped_to_nothing_are_dropped_alike(tmp_path):
     rois = clipped_rois()
     expected = without_empty(*rois)
     assert 0 < np.count_nonzero(expected[0]) < 20
-    for ours, theirs in zip(tflite_of(without_empty, rois, str(tmp_path)), expected):
+    found = tflite_of(without_empty, rois, str(tmp_path))
+    assert len(found) == len(expected) == 3
+    for ours, theirs in zip(found, expected):
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 

@@ -16,7 +16,7 @@ class BatchNorm(keras.layers.BatchNormalization):
     It is synchronised under any strategy, `synchronized` or not: a replica of a detector sees few
     images, and the number of devices must not change what is learned. Keras 2 ignores a mask where
     it fuses, Keras 3 does not synchronise where there is a mask; hence the statistics of such
-    batches are computed here, in float32.
+    batches are computed here, in float32 and their sums over images in float64.
     """
 
     def call(self, x, training=None, valid: Optional[tf.Tensor] = None):
@@ -38,8 +38,7 @@ class BatchNorm(keras.layers.BatchNormalization):
         scale = tf.cast(tf.convert_to_tensor(self.gamma), tf.float64)
         scale *= tf.math.rsqrt(variance + self.epsilon)
         beta = tf.cast(tf.convert_to_tensor(self.beta), tf.float64)
-        images = tf.shape(x)[0]
-        mean, scale, beta = (_for_each(images, vector) for vector in (mean, scale, beta))
+        mean, scale, beta = (_for_each_image(x, vector) for vector in (mean, scale, beta))
         return tf.cast((inputs - mean) * scale + beta, x.dtype)
 
 
@@ -53,11 +52,11 @@ def _moments(x, valid):
     if valid is not None:
         rows *= tf.cast(tf.reshape(valid, [-1, 1, 1, 1]), tf.float32)
         x = tf.where(rows > 0, x, 0.0)  # not by a product: padding may hold anything
-    count = all_reduce_sum(tf.reduce_sum(tf.cast(rows, tf.float64)))
+    count = all_reduce_sum(_sum(rows))[0]
     divisor = tf.maximum(count, 1.0)
     mean = all_reduce_sum(_sum(x)) / divisor
     # In two passes: the mean of the squares less the square of the mean cancels in float32.
-    centred = rows * tf.square(x - _for_each(tf.shape(x)[0], mean))
+    centred = rows * tf.square(x - _for_each_image(x, mean))
     return count, mean, all_reduce_sum(_sum(centred)) / divisor
 
 
@@ -66,9 +65,12 @@ def _sum(x):
     return tf.reduce_sum(tf.cast(tf.reduce_sum(x, [1, 2]), tf.float64), 0)
 
 
-def _for_each(images, vector):
-    """[C] float64 -> [B, 1, 1, C] float32, a row an image: their gradients add up in float64."""
-    rows = tf.broadcast_to(vector, [images, 1, 1, vector.shape[0]])
+def _for_each_image(x, vector):
+    """[C] float64 -> [B, 1, 1, C] float32, a row an image of `x` [B, h, w, C].
+
+    So the gradients of images add up in float64 as well.
+    """
+    rows = tf.broadcast_to(vector, [tf.shape(x)[0], 1, 1, vector.shape[0]])
     return tf.cast(rows, tf.float32)
 
 
