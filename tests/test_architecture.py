@@ -14,7 +14,7 @@ SOURCES = sorted([*(ROOT / PACKAGE).rglob("*.py"), *(ROOT / "export").rglob("*.p
 RANKS = {
     **dict.fromkeys(["config", "model_config", "config_files", "structures", "compat"], 0),
     **dict.fromkeys(["section", "head_config", "keypoint_config", "person_keypoints"], 0),
-    **dict.fromkeys(["errors", "files", "quiet", "tables", "versions"], 0),
+    **dict.fromkeys(["errors", "files", "quiet", "reproducible", "tables", "versions"], 0),
     "ops": 1,
     **dict.fromkeys(["layers", "losses", "instances", "prediction", "weights", "gradients"], 2),
     **dict.fromkeys(["proposals", "detections", "served", "ema"], 2),

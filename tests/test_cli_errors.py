@@ -241,8 +241,10 @@ def test_a_folder_that_holds_a_run(given, train, no_model, tmp_path):
     assert re.search("empty holds no run to resume", error)
     (tmp_path / "imported").mkdir()
     shutil.copy(given / "run" / "weights.npz", tmp_path / "imported")
-    error = train(out=tmp_path / "imported")
-    assert re.search("imported holds weights.npz, which the run would replace; choose", error)
+    shutil.copy(given / "run" / "config.json", tmp_path / "imported")
+    for options in ([], ["--resume"]):
+        error = train(out=tmp_path / "imported", options=options)
+        assert re.search("imported holds weights.npz, which the run would replace; choose", error)
 
 
 def test_a_file_to_write_that_is_a_folder(given, refused, no_model):
@@ -369,6 +371,13 @@ def test_settings_for_a_saved_model(given, refused, saved_model, tmp_path):
     for command in (["evaluate", saved_model], predict):
         error = refused(*command, "--set", "box_head.nms_iou=0.3")
         assert re.search("is a SavedModel, whose settings were fixed .*; --set is for run", error)
+
+
+def test_settings_of_training_where_nothing_trains(given, refused, no_model, tmp_path):
+    predict = ["predict", given / "run", given / "val" / "images", "--out", tmp_path / "out"]
+    for command in (["evaluate", given / "run"], predict):
+        error = refused(*command, "--set", "train.batch_size=2")
+        assert re.search("--set train.batch_size=2: this command does not train", error)
 
 
 def test_a_damaged_saved_model(given, refused, saved_model, tmp_path):

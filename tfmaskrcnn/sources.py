@@ -112,6 +112,9 @@ def _run_config(folder: str, overrides: Sequence[str] = ()):
         raise InputError(
             f"{folder} is neither a run (no config.json) nor a SavedModel (no saved_model.pb)."
         )
+    for override in overrides:
+        if override.partition("=")[0].split(".")[0].strip() == "train":
+            raise InputError(f"--set {override}: this command does not train.")
     return load_config(folder, overrides)
 
 

@@ -11,6 +11,7 @@ from tfmaskrcnn.ema import WeightAverage
 from tfmaskrcnn.errors import InputError, assert_finite, explained
 from tfmaskrcnn.gradients import all_reduce_sum, apply_gradients, rate_factors, rules_of
 from tfmaskrcnn.losses import LossTerm
+from tfmaskrcnn.reproducible import sums_in_order
 from tfmaskrcnn.weights import named_weights
 
 
@@ -136,7 +137,8 @@ class TrainableModel(keras.Model):
     def fit(self, x=None, **kwargs):
         """`keras.Model.fit`; bad data and a non-finite loss end in one sentence that names them."""
         try:
-            return super().fit(x, **kwargs)
+            with sums_in_order():
+                return super().fit(x, **kwargs)
         except tf.errors.OpError as error:
             raise explained(error, getattr(x, "image_names", {})) from None
 

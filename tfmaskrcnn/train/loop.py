@@ -158,15 +158,17 @@ def _finish_epoch(model, batches: Batches, callbacks, keeper: StateKeeper) -> No
 
 
 def _check_folder(run: Run, resume: bool) -> None:
-    if states_in(run.states) and not resume:
+    states = states_in(run.states)
+    if states and not resume:
         raise InputError(
             f"{run.folder} already holds a run; go on with it (--resume) or choose another folder."
         )
-    if not resume and os.path.exists(run.weights):  # imported, perhaps
+    if not states and os.path.exists(run.weights):  # imported, perhaps
         raise InputError(
-            f"{run.folder} holds weights.npz, which the run would replace; choose another folder."
+            f"{run.folder} holds weights.npz, which the run would replace; choose another folder "
+            f"(and train.weights={run.folder} to start from these weights)."
         )
-    if resume and not states_in(run.states):
+    if resume and not states:
         if not os.path.exists(run.config):
             raise InputError(f"{run.folder} holds no run to resume.")
         _LOG.info("%s: stopped before its first state was saved; it begins anew.", run.folder)
