@@ -36,7 +36,7 @@ def parse_config(
 ) -> Config:
     """Check nested dictionaries against `Config`; errors name `source`, the key and the value."""
     for text in overrides:
-        key, value = _split_override(text)
+        key, value = split_override(text)
         raw = _merged(raw, _nested(key, value))
     try:
         return Config.model_validate(raw)
@@ -88,7 +88,12 @@ def _merged(low: Dict[str, Any], high: Dict[str, Any]) -> Dict[str, Any]:
     return out
 
 
-def _split_override(text: str) -> Tuple[List[str], Any]:
+def split_override(text: str) -> Tuple[List[str], Any]:
+    """`"input.min_side=512"` -> (["model", "input", "min_side"], 512).
+
+    Raises:
+        InputError: `text` has no "=" with a key before it, or its value is no YAML.
+    """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise InputError(f"{text!r} is no setting; write key=value, such as train.batch_size=4.")

@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 import numpy as np
 from PIL import Image
 
-from tfmaskrcnn.config_files import load_config
+from tfmaskrcnn.config_files import load_config, split_override
 from tfmaskrcnn.data.reading import read_image
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation.run import (
@@ -113,7 +113,7 @@ def _run_config(folder: str, overrides: Sequence[str] = ()):
             f"{folder} is neither a run (no config.json) nor a SavedModel (no saved_model.pb)."
         )
     for override in overrides:
-        if override.partition("=")[0].split(".")[0].strip() == "train":
+        if split_override(override)[0][0] == "train":
             raise InputError(f"--set {override}: this command does not train.")
     return load_config(folder, overrides)
 

@@ -190,6 +190,24 @@ def test_a_run_stopped_before_its_first_state_begins_anew(sets, tmp_path, monkey
     assert os.path.exists(Run(folder).weights)
 
 
+def test_so_does_one_stopped_between_its_first_weights_and_its_first_state(
+    sets, tmp_path, monkeypatch
+):
+    config, folder = config_for(sets, "train.epochs=1", "data.val_json=null"), tmp_path / "run"
+
+    def killed(*args, **kwargs):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StateKeeper, "save", killed)
+        with pytest.raises(Killed):
+            train(config, str(folder))
+    run = Run(str(folder))
+    assert os.path.exists(run.weights) and not states_in(run.states)
+    train(config, run.folder, resume=True)
+    assert states_in(run.states)
+
+
 def test_a_run_says_once_what_its_settings_make_of_the_data(sets, tmp_path, monkeypatch, caplog):
     def killed(*args, **kwargs):
         raise Killed

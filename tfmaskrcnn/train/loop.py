@@ -163,7 +163,8 @@ def _check_folder(run: Run, resume: bool) -> None:
         raise InputError(
             f"{run.folder} already holds a run; go on with it (--resume) or choose another folder."
         )
-    if not states and os.path.exists(run.weights):  # imported, perhaps
+    begun = resume and os.path.exists(run.history)  # which a run writes before its weights
+    if not states and not begun and os.path.exists(run.weights):  # imported, perhaps
         raise InputError(
             f"{run.folder} holds weights.npz, which the run would replace; choose another folder "
             f"(and train.weights={run.folder} to start from these weights)."
