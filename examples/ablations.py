@@ -138,7 +138,7 @@ class Runner:
 
     def run(self, options, name: str, seed: int) -> Dict[str, float]:
         """Train one variant and evaluate it."""
-        from tfmaskrcnn.config_files import load_config
+        from tfmaskrcnn.config.yaml_files import load_config
         from tfmaskrcnn.data import from_coco
         from tfmaskrcnn.evaluation import evaluate
 
@@ -163,9 +163,9 @@ class Runner:
 
         from tfmaskrcnn import compat
         from tfmaskrcnn.checkpoints import load_backbone
-        from tfmaskrcnn.model import MaskRCNN
+        from tfmaskrcnn.model.mask_rcnn import MaskRCNN
+        from tfmaskrcnn.model.weights import load_weights, named_weights
         from tfmaskrcnn.train import make_optimizer
-        from tfmaskrcnn.weights import load_weights, named_weights
 
         keras.utils.set_random_seed(config.train.seed)
         model = MaskRCNN(config.model)
@@ -202,7 +202,7 @@ def _report(options) -> int:
 
 
 def _write(path: str, text: str) -> None:
-    from tfmaskrcnn.files import replaced
+    from tfmaskrcnn.support.files import replaced
 
     with replaced(path, "w") as file:
         file.write(text)
@@ -263,9 +263,9 @@ def _timing(options) -> int:
     """Mask R-CNN and Faster R-CNN with the same weights, alternately: the ratio of medians."""
     import tensorflow as tf
 
-    from tfmaskrcnn.config_files import load_config
-    from tfmaskrcnn.model import MaskRCNN
-    from tfmaskrcnn.weights import load_weights, named_weights
+    from tfmaskrcnn.config.yaml_files import load_config
+    from tfmaskrcnn.model.mask_rcnn import MaskRCNN
+    from tfmaskrcnn.model.weights import load_weights, named_weights
 
     size = [side + -side % 32 for side in options.size]
     models = {}

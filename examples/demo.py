@@ -23,7 +23,7 @@ FOUND = os.path.join(RUN, "found")
 # A module that is None in sys.modules cannot be imported: proof that the SavedModel needs no Keras.
 WITHOUT_KERAS = (
     "import sys; sys.modules['keras'] = None; "
-    "from tfmaskrcnn.cli import main; sys.exit(main(sys.argv[1:]))"
+    "from tfmaskrcnn.cli.main import main; sys.exit(main(sys.argv[1:]))"
 )
 
 

@@ -52,7 +52,7 @@ def main() -> None:
 
 def configuration(options):
     """The paper's network on three classes, with its usual augmentation, the flip."""
-    from tfmaskrcnn.config_files import load_config
+    from tfmaskrcnn.config.yaml_files import load_config
 
     return load_config(
         None,

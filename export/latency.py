@@ -1,11 +1,11 @@
 """Latency, throughput and memory of exported models, alternated with torchvision's in one run.
 
-`python export/latency.py exported/1 model.onnx --against torchvision --size 800x1216 --threads 2`
+`tfmaskrcnn benchmark exported/1 model.onnx --against torchvision --size 800x1216 --threads 2`
 
-Each artefact runs in a process of its own, one at a time, in turns, so that whatever else the
-machine does falls on all alike. Copy this file, `latency_worker.py`, `latency_stages.py` and
-`tfmaskrcnn/ops/paste.py` to the machine that is to be measured: they need TensorFlow and NumPy
-alone (ONNX, TFLite and torchvision their own runtimes, if asked for).
+or, without this package, `python latency.py` and the same. Each artefact runs in a process of its
+own, one at a time, in turns, so that whatever else the machine does falls on all alike. Copy
+`latency*.py` and `tfmaskrcnn/ops/paste.py` to the machine that is to be measured: they need
+TensorFlow and NumPy alone (ONNX, TFLite and torchvision their own runtimes, if asked for).
 """
 
 import argparse
@@ -20,6 +20,7 @@ import numpy as np
 
 sys.path.append(os.path.dirname(os.path.abspath(__file__)))
 
+from latency_arguments import add_arguments  # noqa: E402
 from latency_stages import AROUND  # noqa: E402
 from latency_worker import HERE, Refused  # noqa: E402
 
@@ -29,20 +30,7 @@ COLUMNS = ("batch", "median", "p90", "p99", "images/s", "peak MB", "found", "rat
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(prog="latency.py", description=__doc__.splitlines()[0])
-    p.add_argument("paths", nargs="+", metavar="ARTEFACT", help="SavedModel folder, .onnx, .tflite")
-    p.add_argument("--against", choices=["torchvision"], help="time this program's model too")
-    p.add_argument("--weights", metavar="NPZ", help="torchvision's state dict, from drawn_model.py")
-    p.add_argument("--python", default=sys.executable, help="Python that has torchvision")
-    p.add_argument("--size", default="800x1216", metavar="HxW", help="of the images (800x1216)")
-    p.add_argument("--batch", default="1", metavar="N[,N...]", help="images a call (1)")
-    p.add_argument("--repeats", type=int, default=5, help="timed calls of each (5)")
-    p.add_argument("--warmup", type=int, default=2, help="calls before these (2)")
-    p.add_argument("--threads", type=int, default=0, help="of the CPU; 0 lets each choose")
-    p.add_argument("--masks", choices=["pasted", "raw"], default="pasted")
-    p.add_argument("--score-threshold", type=float, default=0.05, help="of torchvision (0.05)")
-    p.add_argument("--bfloat16", action="store_true", help="SavedModels in bfloat16 as well")
-    p.add_argument("--profile", action="store_true", help="where a SavedModel's time goes")
-    p.add_argument("--json", metavar="FILE", help="write all numbers here")
+    add_arguments(p)
     return p
 
 
@@ -248,18 +236,22 @@ def _verdict(single: float, half: float) -> str:
     )
 
 
-def main(argv: Optional[List[str]] = None) -> int:
-    """Run the command line; 2 for something wrong with what was given."""
-    args = parser().parse_args(argv)
-    try:
-        result = measure(args)
-    except Refused as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+def report(args) -> None:
+    """Measure, print the table and write the numbers; `Refused` if something given is wrong."""
+    result = measure(args)
     print(table(result))
     if args.json:
         with open(args.json, "w", encoding="utf-8") as file:
             json.dump(result, file, indent=2)
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Run the command line; 2 for something wrong with what was given."""
+    try:
+        report(parser().parse_args(argv))
+    except Refused as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -4,7 +4,8 @@ import collections
 import re
 from typing import Any, Dict
 
-# Parts of operations' names, as `tfmaskrcnn/model.py` and `serving` give them, the first that fits.
+# Parts of operations' names, as `tfmaskrcnn/model/mask_rcnn.py` and `tfmaskrcnn/export` give them,
+# the first that fits.
 STAGES = (
     ("roi_align", "RoIAlign"),
     ("nms", "NMS"),
@@ -23,17 +24,18 @@ _CALLS = ("PartitionedCall", "StatefulPartitionedCall", "While", "StatelessWhile
 RUNS = 5
 
 
-def stage_seconds(subject) -> Dict[str, Any]:
+def stage_seconds(subject, image, split) -> Dict[str, Any]:
     """Seconds of one image by stage, of the fastest of five traced runs.
 
     Args:
         subject: a `latency_worker.Subject` of a SavedModel.
+        image: [height, width, 3] uint8.
+        split: from the served outputs and (height, width) to each image's boxes and masks.
 
     Returns:
         {"stages": {name: seconds}, "operations": {kind: seconds} of the ten slowest kinds}.
     """
     import tensorflow as tf
-    from latency_worker import picture, split
 
     size, v1 = subject.spec["size"], tf.compat.v1
     threads = subject.spec["threads"]
@@ -46,7 +48,7 @@ def stage_seconds(subject) -> Dict[str, Any]:
     with v1.Session(config=config, graph=tf.Graph()) as session:
         loaded = v1.saved_model.load(session, ["serve"], subject.spec["path"])
         signature = loaded.signature_def["serving_default"]
-        feeds = {signature.inputs["images"].name: picture(*size)[None]}
+        feeds = {signature.inputs["images"].name: image[None]}
         fetches = {name: info.name for name, info in signature.outputs.items()}
         outputs = session.run(fetches, feeds)
         for _ in range(RUNS):

@@ -40,7 +40,9 @@ def picture(height: int, width: int, index: int = 0) -> np.ndarray:
 
 def paste_function() -> Callable:
     """`paste_masks` of `tfmaskrcnn/ops/paste.py`, which needs NumPy alone."""
-    places = (HERE, os.path.join(os.path.dirname(HERE), "tfmaskrcnn", "ops"))
+    above = os.path.dirname(HERE)  # of a clone's export/, or of an installed shipped/export/
+    installed = os.path.join(os.path.dirname(above), "ops")
+    places = (HERE, os.path.join(above, "tfmaskrcnn", "ops"), installed)
     for path in (os.path.join(place, "paste.py") for place in places):
         if os.path.exists(path):
             spec = importlib.util.spec_from_file_location("paste", path)
@@ -245,7 +247,8 @@ def answer(subject: Subject, request: Dict[str, Any]) -> Dict[str, Any]:
         return subject.timed(request["batch"])
     if request["do"] == "profile":
         sys.path.insert(0, HERE)
-        return importlib.import_module("latency_stages").stage_seconds(subject)
+        stages = importlib.import_module("latency_stages")
+        return stages.stage_seconds(subject, picture(*subject.spec["size"]), split)
     if request["do"] == "convolutions":
         return convolution_times(subject.spec["threads"])
     return subject.summary()

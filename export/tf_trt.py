@@ -2,9 +2,10 @@
 
     python tf_trt.py SAVED_MODEL OUT --precision fp16 --shape 1x832x1344 --build
 
-Needs only TensorFlow (with TensorRT, so 2.17 at most) and NumPy; copy `tf_trt*.py` to the target.
-Each shape becomes a SavedModel of its own, OUT/1x832x1344; OUT/report.json says what lies in
-engines and why the rest does not, OUT/tf_trt.log is what TensorFlow logged.
+`tfmaskrcnn export RUN OUT --format tf-trt` runs it where the package is installed. It needs only
+TensorFlow (with TensorRT, so 2.17 at most) and NumPy; copy `tf_trt*.py` to the target. Each shape
+becomes a SavedModel of its own, OUT/1x832x1344; OUT/report.json says what lies in engines and why
+the rest does not, OUT/tf_trt.log is what TensorFlow logged.
 """
 
 import argparse

@@ -21,7 +21,7 @@ def preflight(offline: bool) -> str:
         if version > LAST_TF_TRT:
             raise Refusal(
                 f"TensorFlow {tf.__version__} has no TF-TRT, 2.17 was the last with it; convert "
-                "with TensorFlow 2.14 to 2.17, where the SavedModel loads, or take export/onnx.py."
+                "with TensorFlow 2.14 to 2.17, where the SavedModel loads, or export --format onnx."
             )
         raise Refusal(
             f"This TensorFlow {tf.__version__} was built without TensorRT, as all for macOS, "

@@ -1,44 +1,37 @@
 """The rules of layout that a reader relies on: who imports whom, and how long things are."""
 
 import ast
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from helpers.paths import ROOT
+
 PACKAGE = "tfmaskrcnn"
 SOURCES = sorted([*(ROOT / PACKAGE).rglob("*.py"), *(ROOT / "export").rglob("*.py")])
 
-# Ranks by the first part of the name below the package; `export` is the folder beside it.
-RANKS = {
-    **dict.fromkeys(["config", "model_config", "config_files", "structures", "compat"], 0),
-    **dict.fromkeys(["section", "head_config", "keypoint_config", "person_keypoints"], 0),
-    **dict.fromkeys(["errors", "files", "quiet", "reproducible", "tables", "versions"], 0),
-    "ops": 1,
-    **dict.fromkeys(["layers", "losses", "instances", "prediction", "weights", "gradients"], 2),
-    **dict.fromkeys(["proposals", "detections", "served", "ema"], 2),
-    **dict.fromkeys(["training", "model"], 3),
-    **dict.fromkeys(["data", "evaluation", "strokes", "drawing"], 4),
-    **dict.fromkeys(["visualize", "visualize_batch"], 4),
-    **dict.fromkeys(["train", "checkpoints", "serving", "portable"], 5),
-    **dict.fromkeys(["cli", "cli_arguments", "cli_check", "cli_data", "cli_export"], 6),
-    **dict.fromkeys(["cli_portable", "cli_rate", "cli_show", "command"], 6),
-    **dict.fromkeys(["__main__", "sources", "export"], 6),
-}
-# What reads data or judges results knows nothing of the model.
-APART_FROM_THE_MODEL = {
-    "data": {"instances"},
-    "evaluation": {"instances", "served", "data"},
-    "strokes": set(),
-    "drawing": {"strokes"},
-    "visualize": {"instances", "data", "drawing"},
-    "visualize_batch": {"drawing", "visualize"},
-}
+# Imports go down this list only: the package's folders and root files, then the folder beside it.
+RANKS = (
+    *("errors", "compat", "support", "config", "ops", "instances", "model"),
+    *("data", "drawing", "inference", "evaluation"),
+    *("checkpoints", "train", "export", "serving", "cli", "__main__"),
+)
+# These take any model, so they must not know how ours is made.
+APART_FROM_THE_MODEL = ("data", "drawing", "evaluation")
+# Rooms within a folder, in the order in which they may import each other.
+ROOMS = {"data": ("coco", "augment", "batches", "importers", "tfrecord", "checking")}
+MAX_ROOT_FILES = 6
 # These are copied to the machine that measures, alone.
 STANDALONE = ["tf_trt.py", "tf_trt_graph.py", "tf_trt_preflight.py"]
-STANDALONE += ["latency.py", "latency_worker.py", "latency_stages.py"]
+STANDALONE += ["latency.py", "latency_arguments.py", "latency_worker.py", "latency_stages.py"]
 MAX_FILE, MAX_FUNCTION = 300, 60
+
+
+def module_of(path):
+    """`tfmaskrcnn/ops/boxes.py` -> "tfmaskrcnn.ops.boxes", of a folder's `__init__` the folder."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).replace(".__init__", "")
 
 
 def package_of(path):
@@ -46,11 +39,9 @@ def package_of(path):
     return list(path.relative_to(ROOT).parts[:-1])
 
 
-def part_of(path):
-    """What the ranks call a file: "ops", "model", "export"; "" for `tfmaskrcnn/__init__.py`."""
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    part = parts[1] if parts[0] == PACKAGE else parts[0]
-    return "" if part == "__init__" else part
+def part_of(module):
+    """What the ranks call a module: "ops", "model"; "" for `tfmaskrcnn` itself."""
+    return ".".join(module.split(".")[1:2])
 
 
 def imported_names(tree, package):
@@ -65,21 +56,53 @@ def imported_names(tree, package):
             yield from (".".join([*base, alias.name]) for alias in node.names)
 
 
-def import_faults(source, own, package):
-    """Imports of a file of part `own` that the ranks forbid, as sentences."""
+def import_faults(source, module):
+    """Imports of the file `module` ("tfmaskrcnn.ops.boxes") that the ranks forbid, as sentences."""
+    own, package = part_of(module), module.split(".")[:-1]
     for name in imported_names(ast.parse(source), package):
-        first, _, rest = name.partition(".")
-        if first not in (PACKAGE, "export") or RANKS[own] == 6:
-            continue
-        part = rest.split(".")[0] if first == PACKAGE else first
-        if part == own:
-            continue
-        if part not in RANKS:
-            yield f"{own} imports {name}, which has no rank"
-        elif RANKS[part] > RANKS[own]:
-            yield f"{own} (rank {RANKS[own]}) imports {part} (rank {RANKS[part]})"
-        elif RANKS[part] >= 2 and part not in APART_FROM_THE_MODEL.get(own, [part]):
-            yield f"{own} must know nothing of {part}"
+        part = part_of(name)
+        if name.split(".")[0] != PACKAGE or part == own:
+            yield from _room_faults(name, module)
+        elif part not in RANKS:
+            # The command line alone may use the package as its users do.
+            if RANKS.index(own) < RANKS.index("cli"):
+                yield f"{own} imports {name}, which has no rank"
+        elif RANKS.index(part) > RANKS.index(own):
+            yield f"{own} imports {name}, which stands below it"
+        elif part == "model" and own in APART_FROM_THE_MODEL:
+            yield f"{own} must know nothing of the model"
+
+
+def _room_faults(name, module):
+    """Imports between the rooms of one folder, from a later one."""
+    rooms = ROOMS.get(part_of(module), ())
+    own, other = (dotted.split(".")[2:3] for dotted in (module, name))
+    known = name.startswith(PACKAGE) and own and other and {*own, *other} <= set(rooms)
+    if known and rooms.index(other[0]) > rooms.index(own[0]):
+        yield f"{own[0]} imports {name}, which stands below it"
+
+
+def importers_of(modules):
+    """module -> the modules of the package that it imports, of {module: path}."""
+    graph = {}
+    for module, path in modules.items():
+        names = imported_names(ast.parse(path.read_text(encoding="utf-8")), package_of(path))
+        # "tfmaskrcnn.ops.boxes.iou" is of the module "tfmaskrcnn.ops.boxes".
+        found = {name if name in modules else name.rpartition(".")[0] for name in names}
+        graph[module] = {name for name in found if name in modules} - {module}
+    return graph
+
+
+def circles(graph):
+    """Each module that imports itself by way of others, with those that it can reach."""
+    for start in graph:
+        reached, open_ends = set(), [start]
+        while open_ends:
+            for name in graph[open_ends.pop()] - reached:
+                reached.add(name)
+                open_ends.append(name)
+        if start in reached:
+            yield start, sorted(name for name in reached if start in graph[name])
 
 
 def length_faults(source):
@@ -119,11 +142,49 @@ def path(request):
 
 
 def test_imports_only_go_down(path):
-    own = part_of(path)
-    if not own:
-        pytest.skip("tfmaskrcnn/__init__.py re-exports")
-    assert own in RANKS, f"give {own!r} a rank in this test"
-    assert not list(import_faults(path.read_text(encoding="utf-8"), own, package_of(path)))
+    module = module_of(path)
+    if not part_of(module) or path.parent == ROOT / "export":
+        pytest.skip(
+            "tfmaskrcnn/__init__.py re-exports; the scripts of export/ import nothing of it"
+        )
+    assert part_of(module) in RANKS, f"give {part_of(module)!r} a rank in this test"
+    assert not list(import_faults(path.read_text(encoding="utf-8"), module))
+
+
+def test_no_two_files_import_each_other():
+    modules = {module_of(path): path for path in (ROOT / PACKAGE).rglob("*.py")}
+    modules.pop(PACKAGE)  # its names are loaded on use
+    assert not list(circles(importers_of(modules)))
+    scripts = {path.stem: path for path in (ROOT / "export").glob("*.py")}
+    assert not list(circles(importers_of(scripts)))
+
+
+def test_a_circle_is_found():
+    assert list(circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}))
+    assert not list(circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}))
+
+
+def test_no_two_modules_have_one_name():
+    # A command's file has the command's name, whatever else is called so.
+    paths = (ROOT / PACKAGE).rglob("*.py")
+    stems = [path.stem for path in paths if path.parent.name != "cli"]
+    twice = {stem for stem in stems if stems.count(stem) > 1} - {"__init__"}
+    assert not twice
+
+
+def test_the_root_of_the_package_is_nearly_empty():
+    assert len(list((ROOT / PACKAGE).glob("*.py"))) <= MAX_ROOT_FILES
+    folders = [path for path in (ROOT / PACKAGE).rglob("*") if list(path.glob("*.py"))]
+    for folder in folders:
+        text = (folder / "__init__.py").read_text(encoding="utf-8")
+        assert ast.get_docstring(ast.parse(text)), f"{folder}: what lives here?"
+
+
+def test_contributing_prints_the_ranks():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`[^|]*) \|", text.split("## Where things are")[1], re.MULTILINE)
+    printed = [name for row in rows for name in re.findall(r"`([\w.]+?)(?:/|\.py)?`", row)]
+    assert printed == [*RANKS, "export"]
 
 
 def test_files_and_functions_are_short(path):
@@ -131,7 +192,7 @@ def test_files_and_functions_are_short(path):
 
 
 def test_keras_is_imported_as_keras(path):
-    if part_of(path) == "compat":
+    if module_of(path) == f"{PACKAGE}.compat":
         pytest.skip("compat.py compares the two")
     assert not list(keras_faults(path.read_text(encoding="utf-8"), package_of(path)))
 
@@ -146,39 +207,42 @@ def test_deployment_scripts_need_only_tensorflow(name):
 
 
 @pytest.mark.parametrize(
-    "own, source",
+    "module, source",
     [
-        ("ops", "from tfmaskrcnn.model import MaskRCNN"),
-        ("ops", "from tfmaskrcnn import layers"),
-        ("ops", "def f():\n    import tfmaskrcnn.layers.fpn"),
-        ("ops", "from ..layers import fpn"),
-        ("structures", "from tfmaskrcnn.ops.boxes import iou"),
-        ("model", "from tfmaskrcnn.checkpoints import reading"),
-        ("model", "from tfmaskrcnn import load"),
-        ("model", "import tfmaskrcnn"),
-        ("data", "from tfmaskrcnn.model import MaskRCNN"),
-        ("data", "from tfmaskrcnn.evaluation import coco"),
-        ("evaluation", "from tfmaskrcnn.layers.fpn import Fpn"),
-        ("evaluation", "from tfmaskrcnn.losses import mask_loss"),
-        ("train", "from export import parity"),
+        ("ops.boxes", "from tfmaskrcnn.model.mask_rcnn import MaskRCNN"),
+        ("ops.boxes", "from tfmaskrcnn import model"),
+        ("ops.boxes", "def f():\n    import tfmaskrcnn.model.layers.fpn"),
+        ("ops.boxes", "from ..model.layers import fpn"),
+        ("config.run", "from tfmaskrcnn.ops.boxes import iou"),
+        ("model.fit", "from tfmaskrcnn.checkpoints import torch_reader"),
+        ("model.fit", "from tfmaskrcnn import load"),
+        ("model.fit", "import tfmaskrcnn"),
+        ("data.shapes", "from tfmaskrcnn.model.mask_rcnn import MaskRCNN"),
+        ("data.shapes", "from tfmaskrcnn.evaluation import kaggle"),
+        ("data.coco.records", "from tfmaskrcnn.data.batches.pipeline import from_coco"),
+        ("data.coco.records", "from ..batches import pipeline"),
+        ("evaluation.oks", "from tfmaskrcnn.model.layers.fpn import Fpn"),
+        ("evaluation.oks", "from tfmaskrcnn.model.losses import mask_loss"),
+        ("train.loop", "from tfmaskrcnn.export import parity"),
     ],
 )
-def test_a_forbidden_import_is_found(own, source):
-    assert list(import_faults(source, own, [PACKAGE, own]))
+def test_a_forbidden_import_is_found(module, source):
+    assert list(import_faults(source, f"{PACKAGE}.{module}"))
 
 
 @pytest.mark.parametrize(
-    "own, source",
+    "module, source",
     [
-        ("model", "from tfmaskrcnn.layers.fpn import Fpn\nimport tensorflow as tf"),
-        ("evaluation", "from tfmaskrcnn.data.coco import read\nfrom tfmaskrcnn.ops import boxes"),
-        ("evaluation", "from tfmaskrcnn.instances import Instances\nfrom . import coco"),
-        ("ops", "from .boxes import iou\nfrom ..structures import GroundTruth"),
-        ("cli", "import tfmaskrcnn as mr"),
+        ("model.fit", "from tfmaskrcnn.model.layers.fpn import Fpn\nimport tensorflow as tf"),
+        ("evaluation.oks", "from tfmaskrcnn.data.coco import file\nfrom ..ops import boxes"),
+        ("evaluation.oks", "from tfmaskrcnn.instances import Instances\nfrom . import kaggle"),
+        ("data.batches.pipeline", "from tfmaskrcnn.data.coco.records import Record"),
+        ("ops.nms", "from .boxes import iou\nfrom .structures import GroundTruth"),
+        ("cli.train", "import tfmaskrcnn as mr"),
     ],
 )
-def test_an_allowed_import_passes(own, source):
-    assert not list(import_faults(source, own, [PACKAGE, own]))
+def test_an_allowed_import_passes(module, source):
+    assert not list(import_faults(source, f"{PACKAGE}.{module}"))
 
 
 @pytest.mark.parametrize(

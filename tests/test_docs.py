@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tfmaskrcnn.cli import _parser
-from tfmaskrcnn.config_files import load_config
+from helpers.paths import ROOT
+from tfmaskrcnn.cli.main import _parser
+from tfmaskrcnn.config.yaml_files import load_config
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGES = ["README.md", "CONTRIBUTING.md", "docs/*.md", "export/README.md", "examples/**/*.md"]
 PAGES = sorted(str(path.relative_to(ROOT)) for page in PAGES for path in ROOT.glob(page))
 # A command at the beginning of a line, behind "$ " or settings of the environment.

@@ -6,37 +6,77 @@ Names are loaded on first use, so that predicting with an exported model needs n
 """
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # what editors complete and type checkers follow; `_PUBLIC` says the same
+    from tfmaskrcnn import checkpoints, data, evaluation, export, inference, serving, train
+    from tfmaskrcnn.checkpoints.importing import from_checkpoint
+    from tfmaskrcnn.config.model import ModelConfig
+    from tfmaskrcnn.config.run import Config
+    from tfmaskrcnn.config.yaml_files import load_config
+    from tfmaskrcnn.drawing import overlays as visualize
+    from tfmaskrcnn.errors import InputError
+    from tfmaskrcnn.export import ExportOptions, export_saved_model
+    from tfmaskrcnn.inference.opening import load
+    from tfmaskrcnn.instances import Instances
+    from tfmaskrcnn.model import weights
+    from tfmaskrcnn.model.mask_rcnn import MaskRCNN
 
 __version__ = "0.1.0"
 
-# Public name -> the module that defines it; None: the module itself.
+# Public name -> the module that defines it, and its name there; no name: the module itself.
 _PUBLIC = {
-    "Config": "config",
-    "ModelConfig": "config",
-    "load_config": "config_files",
-    "InputError": "errors",
-    "Instances": "instances",
-    "MaskRCNN": "model",
-    "load": "train.loop",
-    "from_checkpoint": "checkpoints.importing",
-    "export_saved_model": "serving",
-    "ExportOptions": "serving",
-    "checkpoints": None,
-    "data": None,
-    "evaluation": None,
-    "train": None,
-    "visualize": None,
-    "weights": None,
+    "Config": ("config.run", "Config"),
+    "ModelConfig": ("config.model", "ModelConfig"),
+    "load_config": ("config.yaml_files", "load_config"),
+    "InputError": ("errors", "InputError"),
+    "Instances": ("instances", "Instances"),
+    "MaskRCNN": ("model.mask_rcnn", "MaskRCNN"),
+    "load": ("inference.opening", "load"),
+    "from_checkpoint": ("checkpoints.importing", "from_checkpoint"),
+    "export_saved_model": ("export", "export_saved_model"),
+    "ExportOptions": ("export", "ExportOptions"),
+    "checkpoints": ("checkpoints", ""),
+    "data": ("data", ""),
+    "evaluation": ("evaluation", ""),
+    "export": ("export", ""),
+    "inference": ("inference", ""),
+    "serving": ("serving", ""),
+    "train": ("train", ""),
+    "visualize": ("drawing.overlays", ""),
+    "weights": ("model.weights", ""),
 }
 
-__all__ = [*_PUBLIC, "__version__"]
+__all__ = [  # spelled out, because type checkers read it; a test compares it with the above
+    "Config",
+    "ExportOptions",
+    "InputError",
+    "Instances",
+    "MaskRCNN",
+    "ModelConfig",
+    "__version__",
+    "checkpoints",
+    "data",
+    "evaluation",
+    "export",
+    "export_saved_model",
+    "from_checkpoint",
+    "inference",
+    "load",
+    "load_config",
+    "serving",
+    "train",
+    "visualize",
+    "weights",
+]
 
 
 def __getattr__(name: str):
     if name not in _PUBLIC:
         raise AttributeError(f"module 'tfmaskrcnn' has no attribute {name!r}")
-    module = importlib.import_module(f"tfmaskrcnn.{_PUBLIC[name] or name}")
-    return module if _PUBLIC[name] is None else getattr(module, name)
+    place, own_name = _PUBLIC[name]
+    module = importlib.import_module(f"tfmaskrcnn.{place}")
+    return getattr(module, own_name) if own_name else module
 
 
 def __dir__():

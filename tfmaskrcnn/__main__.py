@@ -2,6 +2,6 @@
 
 import sys
 
-from tfmaskrcnn.cli import main
+from tfmaskrcnn.cli.main import main
 
 sys.exit(main())

@@ -1,20 +1,19 @@
 """Weights from Detectron2, compared stage by stage with what Detectron2 computes from them."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from golden.relative_rms import relative_rms
-from golden.weights_by_name import image, weight
 
 import tfmaskrcnn as mr
+from golden.relative_rms import relative_rms
+from golden.weights_by_name import image, weight
+from helpers.paths import GOLDEN
 from tfmaskrcnn.ops.images import normalize
 from tfmaskrcnn.ops.roi_align import build_atlas
-from tfmaskrcnn.structures import PYRAMID_LEVELS
+from tfmaskrcnn.ops.structures import PYRAMID_LEVELS
 
-FOLDER = Path(__file__).parent.parent / "golden"
 YXYX = [1, 0, 3, 2]  # of Detectron2's xyxy, and (dy, dx, dh, dw) of its (dx, dy, dw, dh)
 # Every so many pixels of each level and every so many channels, see make_detectron2_*_golden.py.
 STEPS, CHANNEL_STEP = (8, 4, 2, 2, 2), 32
@@ -32,7 +31,7 @@ def case(request):
 
 @pytest.fixture(scope="module")
 def golden(case):
-    return np.load(FOLDER / f"{case}_maskrcnn.npz")
+    return np.load(GOLDEN / f"{case}_maskrcnn.npz")
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +42,7 @@ def size(case):
 @pytest.fixture(scope="module")
 def state_dict(case, golden):
     tensors = {name: weight(name, shape) for name, shape in json.loads(str(golden["manifest"]))}
-    for path in FOLDER.glob(f"{case}_running_*.npz"):
+    for path in GOLDEN.glob(f"{case}_running_*.npz"):
         tensors.update(np.load(path))
     return tensors
 

@@ -6,14 +6,14 @@ No golden file has these, so the heads are compared with their definition writte
 import numpy as np
 import pytest
 import tensorflow as tf
-from golden.weights_by_name import weight
 
 import tfmaskrcnn as mr
+from golden.weights_by_name import weight
 from tfmaskrcnn.checkpoints.detectron2 import architecture_of, weights_only
-from tfmaskrcnn.checkpoints.resnet import Backbone, backbone_table
-from tfmaskrcnn.layers.backbones import make_backbone
-from tfmaskrcnn.model_config import BackboneConfig
-from tfmaskrcnn.weights import named_weights
+from tfmaskrcnn.checkpoints.resnet_names import Backbone, backbone_table
+from tfmaskrcnn.config.model import BackboneConfig
+from tfmaskrcnn.model.layers.backbones import make_backbone
+from tfmaskrcnn.model.weights import named_weights
 
 C, K = 32, 3  # channels of the pyramid and of the heads, foreground classes
 ROI = 7

@@ -5,17 +5,17 @@ import re
 
 import numpy as np
 import pytest
-from golden.weights_by_name import weight
 
 import tfmaskrcnn as mr
+from golden.weights_by_name import weight
 from tfmaskrcnn.checkpoints import load_backbone
 from tfmaskrcnn.checkpoints.imagenet import read_backbone
-from tfmaskrcnn.checkpoints.resnet import Backbone, backbone_table, torchvision_name
-from tfmaskrcnn.cli import main
-from tfmaskrcnn.layers.backbones import make_backbone
-from tfmaskrcnn.layers.resnet import RESNETS
-from tfmaskrcnn.model_config import BackboneConfig, InputConfig
-from tfmaskrcnn.weights import named_weights
+from tfmaskrcnn.checkpoints.resnet_names import Backbone, backbone_table, torchvision_name
+from tfmaskrcnn.cli.main import main
+from tfmaskrcnn.config.model import BackboneConfig, InputConfig
+from tfmaskrcnn.model.layers.backbones import make_backbone
+from tfmaskrcnn.model.layers.resnet import RESNETS
+from tfmaskrcnn.model.weights import named_weights
 
 VECTORS = {"weight": "s", "bias": "b", "running_mean": "rm", "running_var": "riv"}
 BRANCHES = {"shortcut": "branch1", "conv1": "branch2a", "conv2": "branch2b", "conv3": "branch2c"}

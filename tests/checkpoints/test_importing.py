@@ -3,18 +3,19 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-from golden.weights_by_name import weight
-from torch_files import whole, write_zip
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "torchvision_maskrcnn.npz"
+from golden.weights_by_name import weight
+from helpers.paths import GOLDEN
+from helpers.torch_files import whole, write_zip
+
+FILE = GOLDEN / "torchvision_maskrcnn.npz"
 # Peak memory is read from the system: what `resource` says may be the parent's.
 MEASURED = """
 import re, sys, time
-from tfmaskrcnn.cli import main
+from tfmaskrcnn.cli.main import main
 code = main(["import-weights", "torchvision", *sys.argv[1:]])
 with open("/proc/self/status") as file:
     print("peak", int(re.search(r"VmHWM:\\s+(\\d+) kB", file.read()).group(1)) / 1e6)
@@ -26,7 +27,7 @@ sys.exit(code)
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_a_file_of_178_mb_takes_seconds_and_less_than_2_gb(tmp_path):
-    manifest = json.loads(str(np.load(GOLDEN)["manifest"]))
+    manifest = json.loads(str(np.load(FILE)["manifest"]))
     path = tmp_path / "maskrcnn_resnet50_fpn.pth"
     write_zip(path, {n: whole(weight(n, shape), str(i)) for i, (n, shape) in enumerate(manifest)})
     assert path.stat().st_size > 170e6

@@ -3,22 +3,21 @@
 import json
 import pickle
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from golden.relative_rms import relative_rms
-from golden.weights_by_name import image, weight, with_statistics
 
 import tfmaskrcnn as mr
+from golden.relative_rms import relative_rms
+from golden.weights_by_name import image, weight, with_statistics
+from helpers.paths import GOLDEN
 from tfmaskrcnn.checkpoints.torchvision import weights_only
-from tfmaskrcnn.cli import main
+from tfmaskrcnn.cli.main import main
 from tfmaskrcnn.ops.images import normalize, pad_to, preprocess
 from tfmaskrcnn.ops.roi_align import build_atlas
-from tfmaskrcnn.structures import PYRAMID_LEVELS
+from tfmaskrcnn.ops.structures import PYRAMID_LEVELS
 
-FOLDER = Path(__file__).parent.parent / "golden"
 YXYX = [1, 0, 3, 2]  # of their xyxy, and (dy, dx, dh, dw) of their (dx, dy, dw, dh)
 # Every so many pixels of each level and every so many channels, see make_*_keypointrcnn_golden.py.
 STEPS, CHANNEL_STEP = (8, 4, 2, 2, 2), 32
@@ -30,7 +29,7 @@ class Case:
 
     def __init__(self, source):
         self.source = source
-        self.golden = np.load(FOLDER / f"{source}_keypointrcnn.npz")
+        self.golden = np.load(GOLDEN / f"{source}_keypointrcnn.npz")
         shapes = json.loads(str(self.golden["manifest"]))
         self.tensors = {name: weight(name, shape) for name, shape in shapes}
         if source == "torchvision":
@@ -42,7 +41,7 @@ class Case:
             self.batch = tf.stack([pad_to(i, 256, 256, self.model.config.input) for i in ready])
         else:
             for kind in ("mean", "var"):
-                self.tensors.update(np.load(FOLDER / f"{source}_keypointrcnn_{kind}.npz"))
+                self.tensors.update(np.load(GOLDEN / f"{source}_keypointrcnn_{kind}.npz"))
             self.images = [image(192, 256, 0)]
             self.model = mr.from_checkpoint(self.tensors, source, overrides=SMALL)
             self.batch = normalize(self.images[0][None], self.model.config.input)
@@ -155,7 +154,7 @@ def test_a_missing_weight_of_the_keypoint_head_is_named(case):
 
 
 def test_names_of_older_torchvisions_are_read_too():
-    names = json.loads(str(np.load(FOLDER / "torchvision_keypointrcnn.npz")["manifest"]))
+    names = json.loads(str(np.load(GOLDEN / "torchvision_keypointrcnn.npz")["manifest"]))
     tensors = {name: np.zeros(1) for name, _ in names if "num_batches" not in name}
     blocks = r"(backbone\.fpn\.\w+_blocks\.\d)\.0\."
     old = {re.sub(blocks, r"\1.", n.replace("conv.0.0.", "conv.")): t for n, t in tensors.items()}

@@ -1,28 +1,27 @@
 """Weights from Matterport's Mask R-CNN, compared stage by stage with what it computes from them."""
 
 import json
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
-from golden.relative_rms import relative_rms
-from golden.weights_by_name import image, keras_weight
 
 import tfmaskrcnn as mr
+from golden.relative_rms import relative_rms
+from golden.weights_by_name import image, keras_weight
+from helpers.paths import GOLDEN
 from tfmaskrcnn.checkpoints import matterport
 from tfmaskrcnn.checkpoints.presets import MATTERPORT
-from tfmaskrcnn.checkpoints.table import converted
-from tfmaskrcnn.cli import main
-from tfmaskrcnn.config_files import parse_config
-from tfmaskrcnn.evaluation.run import saved_model_predictor
+from tfmaskrcnn.checkpoints.weight_table import converted
+from tfmaskrcnn.cli.main import main
+from tfmaskrcnn.config.yaml_files import parse_config
+from tfmaskrcnn.inference.exported import saved_model_predictor
 from tfmaskrcnn.ops.images import pad_to, preprocess, target_size
 from tfmaskrcnn.ops.placement import clip_sizes
 from tfmaskrcnn.ops.roi_align import build_atlas
-from tfmaskrcnn.structures import PYRAMID_LEVELS
+from tfmaskrcnn.ops.structures import PYRAMID_LEVELS
 
-FOLDER = Path(__file__).parent.parent / "golden"
 SQUARE = 320
 SPAN = SQUARE - 1  # of Matterport's normalised boxes, in pixels
 LAST = [0, 0, 1, 1]
@@ -33,12 +32,12 @@ EPSILON = 1e-3
 
 @pytest.fixture(scope="module")
 def golden():
-    return np.load(FOLDER / "matterport_maskrcnn.npz")
+    return np.load(GOLDEN / "matterport_maskrcnn.npz")
 
 
 def manifest():
     """[name, shape] of ResNet-101's weights with 81 classes."""
-    return json.loads(str(np.load(FOLDER / "matterport_maskrcnn.npz")["manifest"]))
+    return json.loads(str(np.load(GOLDEN / "matterport_maskrcnn.npz")["manifest"]))
 
 
 def small_manifest(classes):

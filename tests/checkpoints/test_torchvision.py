@@ -3,23 +3,23 @@
 import json
 import pickle
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from golden.relative_rms import relative_rms
-from golden.weights_by_name import image, weight, with_statistics
 
 import tfmaskrcnn as mr
+from golden.relative_rms import relative_rms
+from golden.weights_by_name import image, weight, with_statistics
+from helpers.paths import GOLDEN
 from tfmaskrcnn.checkpoints.torchvision import weights_only
-from tfmaskrcnn.cli import main
+from tfmaskrcnn.cli.main import main
+from tfmaskrcnn.model.weights import CLASS_LAYERS, named_weights
 from tfmaskrcnn.ops.images import pad_to, preprocess
 from tfmaskrcnn.ops.roi_align import build_atlas
-from tfmaskrcnn.structures import PYRAMID_LEVELS
-from tfmaskrcnn.weights import CLASS_LAYERS, named_weights
+from tfmaskrcnn.ops.structures import PYRAMID_LEVELS
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "torchvision_maskrcnn.npz"
+FILE = GOLDEN / "torchvision_maskrcnn.npz"
 SMALL = ("input.min_side=256", "input.max_side=320")
 YXYX = [1, 0, 3, 2]  # of torchvision's xyxy, and (dy, dx, dh, dw) of its (dx, dy, dw, dh)
 # Every so many pixels of each level and every so many channels, see make_torchvision_*_golden.py.
@@ -28,7 +28,7 @@ STEPS, CHANNEL_STEP = (8, 4, 2, 2, 2), 32
 
 @pytest.fixture(scope="module")
 def golden():
-    return np.load(GOLDEN)
+    return np.load(FILE)
 
 
 @pytest.fixture(scope="module")

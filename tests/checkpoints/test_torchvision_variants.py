@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from golden.relative_rms import relative_rms
-from golden.weights_by_name import image, torchvision_state
 
 import tfmaskrcnn as mr
+from golden.relative_rms import relative_rms
+from golden.weights_by_name import image, torchvision_state
+from helpers.paths import GOLDEN
 from tfmaskrcnn.ops.images import preprocess
 from tfmaskrcnn.ops.paste import paste_masks
 from tfmaskrcnn.ops.roi_align import build_atlas
-from tfmaskrcnn.structures import PYRAMID_LEVELS
+from tfmaskrcnn.ops.structures import PYRAMID_LEVELS
 
-FOLDER = Path(__file__).parent.parent / "golden"
 SMALL = ("input.min_side=256", "input.max_side=320")
 YXYX = [1, 0, 3, 2]
 STEPS, CHANNEL_STEP = (8, 4, 2, 2, 2), 32
@@ -33,7 +33,7 @@ FILES += [path for path in os.environ.get("GOLDEN_VARIANTS", "").split(":") if p
 
 @pytest.fixture(scope="module", params=FILES, ids=lambda path: Path(path).stem)
 def golden(request):
-    return np.load(FOLDER / request.param)
+    return np.load(GOLDEN / request.param)
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from tfmaskrcnn.data import load_coco, make_shapes, write_shapes
-from tfmaskrcnn.data.annotations import checked_segmentation
-from tfmaskrcnn.data.segmentation import decode
+from tfmaskrcnn.data.coco.annotations import checked_segmentation
+from tfmaskrcnn.data.coco.segmentation import decode
 from tfmaskrcnn.data.shapes import SHAPES
 from tfmaskrcnn.errors import InputError
 

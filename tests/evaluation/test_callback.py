@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import tfmaskrcnn.evaluation
-from tfmaskrcnn.config_files import parse_config
+from tfmaskrcnn.config.yaml_files import parse_config
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation.callback import CocoCallback
-from tfmaskrcnn.evaluation.coco import CocoEvaluator
+from tfmaskrcnn.evaluation.coco_evaluator import CocoEvaluator
 from tfmaskrcnn.instances import Instances
 
 KEYS = [f"val_{kind}_{name}" for kind in ("mask", "box") for name in ("ap", "ap50", "ap75")]

@@ -2,12 +2,13 @@
 
 import importlib.util
 import json
-import pathlib
 import sys
 
 import pytest
 
-PATH = pathlib.Path(__file__).parents[2] / "examples" / "ablations.py"
+from helpers.paths import EXAMPLES
+
+PATH = EXAMPLES / "ablations.py"
 
 
 @pytest.fixture

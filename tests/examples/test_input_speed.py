@@ -2,12 +2,13 @@
 
 import importlib.util
 import json
-import pathlib
 import types
 
 import pytest
 
-PATH = pathlib.Path(__file__).parents[2] / "examples" / "input_speed.py"
+from helpers.paths import EXAMPLES
+
+PATH = EXAMPLES / "input_speed.py"
 
 
 @pytest.fixture

@@ -1,33 +1,16 @@
-"""A tiny model with something to find, its SavedModel, and the scripts as modules."""
-
-import importlib.util
-from pathlib import Path
+"""A tiny model with something to find, its SavedModel, and images."""
 
 import keras
 import numpy as np
 import pytest
 from PIL import Image
-from tiny import tiny_config
 
 import tfmaskrcnn as mr
-from tfmaskrcnn.weights import named_weights
+from helpers.tiny import tiny_config
+from tfmaskrcnn.model.weights import named_weights
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 # Of the last layers: random ones start so small that all scores and masks are alike.
 GAINS = {"box_head/class_logits": 60.0, "box_head/box_deltas": 60.0, "mask_head/logits": 900.0}
-
-
-@pytest.fixture(scope="session")
-def script():
-    """A function from a name to the module `export/NAME.py`, under a name of its own."""
-
-    def load(name):
-        spec = importlib.util.spec_from_file_location(f"export_{name}", ROOT / f"export/{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-
-    return load
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tiny import tiny_config
 
-import export.latency as latency
-import export.latency_stages as stages
 import tfmaskrcnn as mr
+from helpers.tiny import tiny_config
+from tfmaskrcnn.support.shipped import script
 
+latency, stages = script("latency"), script("latency_stages")
 EXPORT = Path(latency.__file__).parent
 
 
@@ -55,11 +55,11 @@ def test_every_artefact_has_a_row_for_every_batch(exported, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_three_files_and_paste_are_all_that_a_target_machine_needs(exported, tmp_path):
+def test_these_files_and_paste_are_all_that_a_target_machine_needs(exported, tmp_path):
     import subprocess
     import sys
 
-    files = [EXPORT / f"latency{part}.py" for part in ("", "_worker", "_stages")]
+    files = [EXPORT / f"latency{part}.py" for part in ("", "_arguments", "_worker", "_stages")]
     for file in [*files, EXPORT.parent / "tfmaskrcnn" / "ops" / "paste.py"]:
         shutil.copy(file, tmp_path)
     small = ("--size", "64x64", "--repeats", "1", "--warmup", "0")

@@ -1,8 +1,7 @@
-"""The script that a user runs, on a tiny model, and each ONNX form of an operation by itself."""
+"""What a user types, on a tiny model, and each ONNX form of an operation by itself."""
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -10,15 +9,16 @@ import onnxruntime
 import pytest
 import tensorflow as tf
 import tf2onnx
-from clipped import clipped_rois, without_empty
 
 import tfmaskrcnn as mr
-from tfmaskrcnn.portable import onnx as portable
-from tfmaskrcnn.portable.check import differences, preprocessed, saved_network
-from tfmaskrcnn.portable.frozen import FrozenNetwork
-from tfmaskrcnn.sources import find_images
+from helpers.clipped import clipped_rois, without_empty
+from helpers.paths import ROOT
+from tfmaskrcnn.cli.main import main
+from tfmaskrcnn.export import onnx as portable
+from tfmaskrcnn.export.check import differences, preprocessed, saved_network
+from tfmaskrcnn.export.frozen import FrozenNetwork
+from tfmaskrcnn.inference.prediction_files import find_images
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 SIZE = (96, 128)
 
 
@@ -51,8 +51,8 @@ def test_it_holds_standard_operations_and_no_loop(file):
 
 
 @pytest.mark.slow
-def test_the_predictor_of_the_script_has_the_signatures_names(script, file):
-    run = script("onnx").predictor(file)
+def test_the_predictor_has_the_signatures_names(file):
+    run = portable.predictor(file)
     outputs = run(np.zeros([2, *SIZE, 3], np.float32), np.full([2, 2], 96, np.float32))
     assert {name: value.shape for name, value in outputs.items()} == {
         "detection_boxes": (2, 20, 4),
@@ -66,10 +66,20 @@ def test_the_predictor_of_the_script_has_the_signatures_names(script, file):
 
 
 @pytest.mark.slow
-def test_the_script_as_typed_is_not_taken_for_the_package(saved_model, image_folder, tmp_path):
+def test_the_command_as_typed_writes_compares_and_keeps_quiet(saved_model, image_folder, tmp_path):
     out = tmp_path / "model.onnx"
-    command = [sys.executable, "export/onnx.py", saved_model, str(out)]
-    command += ["--size", "96", "128", "--images", image_folder, "--limit", "2"]
+    command = [sys.executable, "-m", "tfmaskrcnn", "export", saved_model, str(out)]
+    command += [
+        "--format",
+        "onnx",
+        "--fixed-size",
+        "96",
+        "128",
+        "--images",
+        image_folder,
+        "--limit",
+        "2",
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
@@ -142,7 +152,7 @@ def test_detections_clipped_to_nothing_are_dropped_alike(tmp_path):
 def test_a_file_that_is_no_model_is_refused(tmp_path, content):
     path = tmp_path / "wrong.onnx"
     path.write_bytes(content)
-    with pytest.raises(mr.InputError, match="ONNX Runtime can load|no model of export"):
+    with pytest.raises(mr.InputError, match="ONNX Runtime can load|no ONNX model of"):
         portable.predictor(str(path))
     with pytest.raises(mr.InputError, match="no file"):
         portable.predictor(str(tmp_path / "missing.onnx"))
@@ -150,21 +160,20 @@ def test_a_file_that_is_no_model_is_refused(tmp_path, content):
 
 def test_another_model_of_onnx_is_refused(tmp_path):
     onnx_of(lambda x: tf.sqrt(x), [np.float32([1, 4])], tmp_path)
-    with pytest.raises(mr.InputError, match="no model of export/onnx.py"):
+    with pytest.raises(mr.InputError, match="no ONNX model of this package"):
         portable.predictor(str(tmp_path / "function.onnx"))
 
 
-def test_a_missing_package_is_named_with_the_remedy(
-    script, saved_model, tmp_path, monkeypatch, capsys
-):
+def test_a_missing_package_is_named_with_the_remedy(saved_model, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
-    arguments = [saved_model, str(tmp_path / "x.onnx"), "--size", "96", "128"]
-    assert script("onnx").main(arguments) == 2
+    arguments = [saved_model, str(tmp_path / "x.onnx"), "--fixed-size", "96", "128"]
+    assert main(["export", *arguments, "--format", "onnx"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("tfmaskrcnn: Cannot import tf2onnx") and '".[onnx]"' in error
 
 
-def test_a_wrong_folder_ends_in_one_sentence_and_exit_code_2(script, tmp_path, capsys):
-    assert script("onnx").main([str(tmp_path / "no"), str(tmp_path / "x.onnx")]) == 2
+def test_a_wrong_folder_ends_in_one_sentence_and_exit_code_2(tmp_path, capsys):
+    arguments = [str(tmp_path), str(tmp_path / "x.onnx"), "--format", "onnx"]
+    assert main(["export", *arguments]) == 2
     assert "no saved_model.pb" in capsys.readouterr().err
     assert not (tmp_path / "x.onnx").exists()

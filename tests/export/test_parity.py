@@ -1,4 +1,4 @@
-"""`export/parity.py`: what is matched, what is counted, and what it says about wrong input."""
+"""`tfmaskrcnn compare`: what is matched, what is counted, and what it says about wrong input."""
 
 import dataclasses
 import json
@@ -9,13 +9,14 @@ import types
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny import tiny_config, tiny_data
 
-import export.parity as parity
 import tfmaskrcnn as mr
-from tfmaskrcnn.config_files import save_config
+from helpers.tiny import tiny_config, tiny_data
+from tfmaskrcnn.cli.main import main
+from tfmaskrcnn.config.yaml_files import save_config
+from tfmaskrcnn.export import parity
 from tfmaskrcnn.instances import Instances
-from tfmaskrcnn.weights import save_weights
+from tfmaskrcnn.model.weights import save_weights
 
 
 def instances(boxes, classes=None, scores=None, mask=1.0):
@@ -91,8 +92,8 @@ def test_each_detection_is_matched_once_and_within_its_class():
 def test_keras_and_saved_model_agree_and_the_numbers_are_written(artefacts, tmp_path, capsys):
     run, exported, json_path, images = artefacts
     out = tmp_path / "parity.json"
-    arguments = [run, exported, "--json", json_path, "--images", images, "--out", str(out)]
-    assert parity.main(arguments) == 0
+    arguments = [run, exported, "--json", json_path, "--images", images, "--results", str(out)]
+    assert main(["compare", *arguments]) == 0
     printed = capsys.readouterr().out
     assert "mask AP" in printed and exported in printed
     result = json.loads(out.read_text())
@@ -103,7 +104,7 @@ def test_keras_and_saved_model_agree_and_the_numbers_are_written(artefacts, tmp_
     assert first["box_ap"] == pytest.approx(second["box_ap"], abs=1e-6)
 
 
-def test_files_get_preprocessed_images_and_give_pixels(artefacts, monkeypatch, capsys):
+def test_files_get_preprocessed_images_and_give_pixels(artefacts, monkeypatch, tmp_path):
     # A reader as the one of ONNX, answered by the SavedModel's own network.
     run, exported, _, images = artefacts
     loaded = tf.saved_model.load(exported)
@@ -120,8 +121,9 @@ def test_files_get_preprocessed_images_and_give_pixels(artefacts, monkeypatch, c
 
     module = types.SimpleNamespace(predictor=predictor)
     monkeypatch.setitem(sys.modules, parity.READERS[".onnx"], module)
-    args = parity.parser().parse_args([run, "model.onnx", "--images", images, "--limit", "2"])
-    first, second = parity.measure(args)["rows"]
+    file = tmp_path / "model.onnx"
+    file.write_bytes(b"")
+    first, second = parity.measure([run, str(file)], images, limit=2)["rows"]
     assert second["matched"] == first["found"] > 0 and second["box"] < 1e-2
     assert "box_ap" not in first
 
@@ -138,6 +140,6 @@ def test_files_get_preprocessed_images_and_give_pixels(artefacts, monkeypatch, c
 def test_what_is_wrong_is_said_in_a_sentence(artefacts, capsys, arguments, message):
     run, _, _, images = artefacts
     command = [a.format(run=run) for a in arguments]
-    assert parity.main([*command, "--images", images, "--limit", "1"]) == 2
+    assert main(["compare", *command, "--images", images, "--limit", "1"]) == 2
     captured = capsys.readouterr()
     assert message in captured.err and not captured.out

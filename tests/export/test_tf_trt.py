@@ -3,17 +3,16 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny import tiny_config
 
 import tfmaskrcnn as mr
+from helpers.paths import ROOT
+from helpers.tiny import tiny_config
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.append(str(ROOT / "export"))  # behind: onnx.py there is not the package
+sys.path.append(str(ROOT / "export"))
 import tf_trt  # noqa: E402
 import tf_trt_graph  # noqa: E402
 import tf_trt_preflight  # noqa: E402

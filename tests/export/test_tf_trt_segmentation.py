@@ -10,15 +10,15 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.append(str(ROOT / "export"))  # behind: onnx.py there is not the package
+from helpers.paths import ROOT
+
+sys.path.append(str(ROOT / "export"))
 import tf_trt  # noqa: E402
 import tf_trt_graph  # noqa: E402
 from tf_trt_preflight import Refusal, preflight  # noqa: E402
@@ -32,7 +32,7 @@ PYTHONS = {
 EXPORT = """
 import sys
 import tfmaskrcnn as mr
-from tfmaskrcnn.config_files import load_config
+from tfmaskrcnn.config.yaml_files import load_config
 mr.export_saved_model(mr.MaskRCNN(load_config(None, sys.argv[2:]).model), sys.argv[1])
 """
 # The paper's network (ResNet-50, FPN, 80 classes, 1000 proposals) with random weights, which find

@@ -1,24 +1,24 @@
-"""The script that a user runs, on a tiny model; `slow` because a conversion takes many seconds."""
+"""What a user types, on a tiny model; `slow` because a conversion takes many seconds."""
 
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from clipped import clipped_rois, without_empty
 
 import tfmaskrcnn as mr
+from helpers.clipped import clipped_rois, without_empty
+from helpers.paths import ROOT
+from tfmaskrcnn.cli.main import main
+from tfmaskrcnn.export import tflite
+from tfmaskrcnn.export.check import differences, preprocessed, saved_network
+from tfmaskrcnn.export.frozen import FrozenNetwork
+from tfmaskrcnn.export.tflite_ops import rebuild
+from tfmaskrcnn.inference.prediction_files import find_images
 from tfmaskrcnn.ops.nms import class_aware_nms
-from tfmaskrcnn.portable import tflite
-from tfmaskrcnn.portable.check import differences, preprocessed, saved_network
-from tfmaskrcnn.portable.frozen import FrozenNetwork
-from tfmaskrcnn.portable.tflite_ops import rebuild
-from tfmaskrcnn.sources import find_images
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 SIZE = (96, 128)
 
 
@@ -76,8 +76,8 @@ def test_the_plain_runtime_is_enough_and_weights_are_small(files):
 
 
 @pytest.mark.slow
-def test_the_predictor_of_the_script_has_the_signatures_names(script, files):
-    run = script("tflite").predictor(files("float32"))
+def test_the_predictor_has_the_signatures_names(files):
+    run = tflite.predictor(files("float32"))
     outputs = run(np.zeros([2, *SIZE, 3], np.float32), np.full([2, 2], 96, np.float32))
     assert {name: value.shape for name, value in outputs.items()} == {
         "detection_boxes": (2, 20, 4),
@@ -150,33 +150,42 @@ def test_another_model_of_tflite_is_refused(tmp_path):
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
     path = tmp_path / "other.tflite"
     path.write_bytes(converter.convert())
-    with pytest.raises(mr.InputError, match="no model of export/tflite.py"):
+    with pytest.raises(mr.InputError, match="no TFLite model of this package"):
         tflite.predictor(str(path))
 
 
 def test_wrong_arguments_end_in_one_sentence_and_exit_code_2(
-    script, saved_model, image_folder, tmp_path, capsys
+    saved_model, image_folder, tmp_path, capsys
 ):
-    main, out = script("tflite").main, str(tmp_path / "x.tflite")
+    out = str(tmp_path / "x.tflite")
     for arguments, message in (
-        ([str(tmp_path / "no"), out], "no saved_model.pb"),
-        ([saved_model, out], "give --size"),
-        ([saved_model, out, "--size", "96", "100"], "multiples of 32"),
-        ([saved_model, out, "--size", "96", "128", "--batch", "0"], "at least 1"),
+        ([str(tmp_path), out], "no saved_model.pb"),
+        ([saved_model, out], "give --fixed-size"),
+        ([saved_model, out, "--fixed-size", "96", "100"], "multiples of 32"),
         ([saved_model, str(tmp_path)], "is a folder"),
         ([saved_model, out, "--images", str(tmp_path / "none")], "matches no file"),
     ):
-        assert main(arguments) == 2
+        assert main(["export", *arguments, "--format", "tflite"]) == 2
         error = capsys.readouterr().err.strip().splitlines()[-1]
         assert error.startswith("tfmaskrcnn: ") and message in error
     assert not (tmp_path / "x.tflite").exists()
 
 
 @pytest.mark.slow
-def test_the_script_as_typed_writes_compares_and_keeps_quiet(saved_model, image_folder, tmp_path):
+def test_the_command_as_typed_writes_compares_and_keeps_quiet(saved_model, image_folder, tmp_path):
     out = tmp_path / "new" / "model.tflite"
-    command = [sys.executable, "export/tflite.py", saved_model, str(out)]
-    command += ["--size", "96", "128", "--images", image_folder, "--limit", "2"]
+    command = [sys.executable, "-m", "tfmaskrcnn", "export", saved_model, str(out)]
+    command += [
+        "--format",
+        "tflite",
+        "--fixed-size",
+        "96",
+        "128",
+        "--images",
+        image_folder,
+        "--limit",
+        "2",
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfmaskrcnn.model_config import AnchorConfig
+from tfmaskrcnn.config.model import AnchorConfig
 from tfmaskrcnn.ops.anchors import cell_anchors, level_anchors, level_stride, pyramid_anchors
-from tfmaskrcnn.structures import PYRAMID_LEVELS
+from tfmaskrcnn.ops.structures import PYRAMID_LEVELS
 
 RATIOS = (0.5, 1.0, 2.0)
 

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from tfmaskrcnn.ops.atlas import build_atlas, level_places
-from tfmaskrcnn.structures import ROI_LEVELS
+from tfmaskrcnn.ops.structures import ROI_LEVELS
 
 
 @pytest.mark.parametrize("inference", [True, False])

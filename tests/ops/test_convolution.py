@@ -60,7 +60,7 @@ def test_both_ways_have_the_same_gradient(monkeypatch):
 
 WITHOUT_ONEDNN = """
 import numpy as np, tensorflow as tf
-from tfmaskrcnn.layers.resnet import Bottleneck
+from tfmaskrcnn.model.layers.resnet import Bottleneck
 block = Bottleneck(64, groups=32, width=4)
 block.build((None, None, None, 8))
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfmaskrcnn.model_config import RoiConfig
+from tfmaskrcnn.config.model import RoiConfig
 from tfmaskrcnn.ops.crop import pyramid_crop
 from tfmaskrcnn.ops.roi_align import build_atlas
-from tfmaskrcnn.structures import ROI_LEVELS
+from tfmaskrcnn.ops.structures import ROI_LEVELS
 
 CONFIG = RoiConfig(level_rounding="round", canonical_size=60.0)
 SIDE = 128

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tfmaskrcnn.data.reading import read_image
+from tfmaskrcnn.data.coco.image_files import read_image
 from tfmaskrcnn.ops.decoding import attempted, decode_image
 
 RNG = np.random.default_rng(0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfmaskrcnn.model_config import InputConfig
+from tfmaskrcnn.config.model import InputConfig
 from tfmaskrcnn.ops import images
 from tfmaskrcnn.ops.resize import resize
 

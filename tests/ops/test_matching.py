@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from tfmaskrcnn.ops.matching import match_boxes
-from tfmaskrcnn.structures import GroundTruth
+from tfmaskrcnn.ops.structures import GroundTruth
 
 
 def ground_truth(boxes, valid=None, crowd=None):

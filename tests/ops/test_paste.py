@@ -1,12 +1,12 @@
 """`ops/paste.py` against plain loops in float64 that follow each rule's own wording."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
+from helpers.paths import GOLDEN
 from tfmaskrcnn.ops.paste import (
     masks_to_rle,
     paste_masks,
@@ -208,7 +208,7 @@ def test_wrong_arguments_are_refused_by_name(change, message):
 
 
 def test_matterports_rule_is_skimages_resize_to_the_rounded_box():
-    golden = np.load(Path(__file__).parent.parent / "golden" / "skimage.npz")
+    golden = np.load(GOLDEN / "skimage.npz")
     boxes, masks = golden["boxes"], golden["masks"]
     expected = np.unpackbits(golden["pasted"])[: len(boxes) * 60 * 80].astype(bool)
     found = paste_masks(masks, boxes, 60, 80, rule="matterport")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfmaskrcnn.config_files import parse_config
+from tfmaskrcnn.config.yaml_files import parse_config
 from tfmaskrcnn.ops.placement import (
     clip_sizes,
     image_offset,

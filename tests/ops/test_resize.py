@@ -1,18 +1,17 @@
 """`ops/resize.py` against Pillow and against hand cases."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
+from helpers.paths import GOLDEN
 from tfmaskrcnn.ops.resize import resize
 
 SEEDS = range(20)
 
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "skimage.npz"
+FILE = GOLDEN / "skimage.npz"
 
 
 def noise(seed, height, width, channels=3):
@@ -78,7 +77,7 @@ def test_the_rule_pillow_is_the_same_in_a_graph_and_rounds_floats():
 
 
 def test_the_rule_skimage_is_matterports_resize():
-    golden = np.load(GOLDEN)
+    golden = np.load(FILE)
     for i in range(5):
         expected = golden[f"resized_{i}"].astype(int)
         found = resize(golden[f"image_{i}"], expected.shape[:2], "skimage").numpy()

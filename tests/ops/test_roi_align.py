@@ -1,18 +1,17 @@
 """`ops/roi_align.py` against torchvision's outputs and against its definition in float64."""
 
-import os
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from helpers.paths import GOLDEN
 from tfmaskrcnn.ops import roi_align as roi_align_module
 from tfmaskrcnn.ops.roi_align import build_atlas, pyramid_roi_align, roi_align
-from tfmaskrcnn.structures import ROI_LEVELS
+from tfmaskrcnn.ops.structures import ROI_LEVELS
 
 # float32 coordinates are normalised and multiplied back: 3e-5 px, on noise of unit variance.
 TOLERANCE = 3e-4
-GOLDEN = os.path.join(os.path.dirname(__file__), os.pardir, "golden", "roi_align.npz")
+FILE = GOLDEN / "roi_align.npz"
 
 forms = pytest.mark.parametrize(
     "aligned, ratio", [(a, r) for a in (True, False) for r in (1, 2, 3)]
@@ -117,7 +116,7 @@ def pyramid_reference(pyramid, boxes, side, ratio, aligned):
 
 @forms
 def test_pooled_features_equal_torchvisions(aligned, ratio):
-    golden = np.load(GOLDEN)
+    golden = np.load(FILE)
     atlas = build_atlas({p: golden[p] for p in ROI_LEVELS})
     found = pyramid_roi_align(atlas, golden["boxes"], 5, ratio, aligned, canonical_size=56.0)
     expected = golden[f"aligned{int(aligned)}_ratio{ratio}"]
@@ -127,7 +126,7 @@ def test_pooled_features_equal_torchvisions(aligned, ratio):
 
 @pytest.mark.parametrize("aligned", [True, False])
 def test_gradient_equals_torchvisions(aligned):
-    golden = np.load(GOLDEN)
+    golden = np.load(FILE)
     pyramid = {p: tf.constant(golden[p].astype(np.float32)) for p in ROI_LEVELS}
     with tf.GradientTape() as tape:
         tape.watch(pyramid)

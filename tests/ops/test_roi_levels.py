@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from tfmaskrcnn.checkpoints.presets import TORCHVISION
-from tfmaskrcnn.config_files import parse_config
+from tfmaskrcnn.config.yaml_files import parse_config
 from tfmaskrcnn.ops.roi_levels import roi_levels
 
 

@@ -1,17 +1,16 @@
 """`ops/roi_pool.py` against torchvision's outputs and against its definition, pixel by pixel."""
 
-import os
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from helpers.paths import GOLDEN
 from tfmaskrcnn.ops.atlas import build_atlas
 from tfmaskrcnn.ops.roi_align import pyramid_roi_align
 from tfmaskrcnn.ops.roi_pool import CHUNK, bin_edges, pyramid_roi_pool, roi_pool
-from tfmaskrcnn.structures import ROI_LEVELS
+from tfmaskrcnn.ops.structures import ROI_LEVELS
 
-GOLDEN = os.path.join(os.path.dirname(__file__), os.pardir, "golden", "roi_pool.npz")
+FILE = GOLDEN / "roi_pool.npz"
 
 
 def axis_edges(low, high, pixels, side):
@@ -51,7 +50,7 @@ def random_boxes(rng, count, height, width):
 @pytest.mark.parametrize("wrap", [tf.function, lambda f: f], ids=["graph", "eager"])
 @pytest.mark.parametrize("side", [1, 3, 7])
 def test_features_and_gradients_equal_torchvisions_to_the_bit(side, wrap):
-    golden = np.load(GOLDEN)
+    golden = np.load(FILE)
     pyramid = {p: tf.constant(golden[p]) for p in ROI_LEVELS}
     pool = wrap(lambda p, b: pyramid_roi_pool(build_atlas(p), b, side, canonical_size=56.0))
     with tf.GradientTape() as tape:

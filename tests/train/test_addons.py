@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 
 from tfmaskrcnn import compat
-from tfmaskrcnn.config import ScheduleConfig, TrainConfig
+from tfmaskrcnn.config.run import ScheduleConfig, TrainConfig
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.gradients import apply_gradients
+from tfmaskrcnn.model.gradients import apply_gradients
 from tfmaskrcnn.train import make_optimizer
 from tfmaskrcnn.train.addons import ADDONS
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-import several
 import tensorflow as tf
 import yaml
-from tiny import tiny_config, tiny_data
 
+from helpers import several
+from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn import compat
 from tfmaskrcnn.errors import InputError, explained
-from tfmaskrcnn.train import Run
+from tfmaskrcnn.support.run_folder import Run
 from tfmaskrcnn.train.distribution import Workers, make_strategy
 from tfmaskrcnn.train.saving import states_in
 

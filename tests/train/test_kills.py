@@ -8,14 +8,14 @@ import subprocess
 import sys
 import textwrap
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
-from tiny import tiny_config, tiny_data
 
-from tfmaskrcnn.train import Run
+from helpers.paths import ROOT
+from helpers.tiny import tiny_config, tiny_data
+from tfmaskrcnn.support.run_folder import Run
 from tfmaskrcnn.train.saving import states_in
 
 KILLS = 10
@@ -26,20 +26,19 @@ SETTINGS = (
     "backbone.freeze_at=5",
     "fpn.norm=bn",
 )
-ROOT = Path(__file__).resolve().parent.parent.parent
 # Imports once and forks for each run; TensorFlow's threads start with its first operation. Eagerly,
 # because a graph takes longer to build than a run goes on between two kills.
 FORKING = """
     import os, sys
     import matplotlib.backends.backend_agg, tensorflow as tf
-    import tfmaskrcnn.cli, tfmaskrcnn.train.loop
+    import tfmaskrcnn.cli.main, tfmaskrcnn.train.loop
     config, folder = sys.argv[1:]
     for line in sys.stdin:
         child = os.fork()
         if not child:
             sys.stdin.close()
             tf.config.run_functions_eagerly(True)
-            sys.exit(tfmaskrcnn.cli.main(["train", config, "--out", folder, *line.split()]))
+            sys.exit(tfmaskrcnn.cli.main.main(["train", config, "--out", folder, *line.split()]))
         print(child, flush=True)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)

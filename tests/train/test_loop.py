@@ -5,15 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import tiny_config, tiny_data
 
 import tfmaskrcnn as mr
-from tfmaskrcnn.files import DiskFull
-from tfmaskrcnn.train import Run, loop, recorder, train
+from helpers.tiny import tiny_config, tiny_data
+from tfmaskrcnn.model.weights import named_weights
+from tfmaskrcnn.support.files import DiskFull
+from tfmaskrcnn.support.run_folder import Run
+from tfmaskrcnn.train import loop, recorder, train
 from tfmaskrcnn.train.loop import start_weights
 from tfmaskrcnn.train.saving import StateKeeper, states_in
 from tfmaskrcnn.train.tensorboard import events_in
-from tfmaskrcnn.weights import named_weights
 
 AUGMENTED = (
     "data.augment={scale: [0.8, 1.2], quarter_turns: true, rotation: 20, copy_paste: 0.5}",

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from tfmaskrcnn import compat
-from tfmaskrcnn.config import ScheduleConfig, TrainConfig
-from tfmaskrcnn.gradients import GradientRules, apply_gradients, rules_of
+from tfmaskrcnn.config.run import ScheduleConfig, TrainConfig
+from tfmaskrcnn.model.gradients import GradientRules, apply_gradients, rules_of
 from tfmaskrcnn.train import make_optimizer
 from tfmaskrcnn.train.schedule import WarmupSchedule
 

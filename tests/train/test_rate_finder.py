@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 import yaml
 from PIL import Image
-from tiny import tiny_config, tiny_data
 
-from tfmaskrcnn.cli import main
+from helpers.tiny import tiny_config, tiny_data
+from tfmaskrcnn.cli.main import main
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.train.rate_finder import rate_curve, suggestion
 

@@ -5,9 +5,10 @@ import csv
 import types
 
 import pytest
-from tiny import tiny_config
 
-from tfmaskrcnn.train import Run, recorder
+from helpers.tiny import tiny_config
+from tfmaskrcnn.support.run_folder import Run
+from tfmaskrcnn.train import recorder
 from tfmaskrcnn.train.recorder import RunRecorder
 
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfmaskrcnn.config_files import load_config
+from tfmaskrcnn.config.yaml_files import load_config
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.train import make_optimizer
 from tfmaskrcnn.train.saving import StateKeeper, states_in

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfmaskrcnn.config import ScheduleConfig
+from tfmaskrcnn.config.run import ScheduleConfig
 from tfmaskrcnn.train.schedule import WarmupSchedule, make_schedule
 
 

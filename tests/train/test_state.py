@@ -7,14 +7,14 @@ import pytest
 import tensorflow as tf
 
 from tfmaskrcnn import compat
-from tfmaskrcnn.config import Config
-from tfmaskrcnn.config_files import load_config
-from tfmaskrcnn.ema import WeightAverage
+from tfmaskrcnn.config.run import Config
+from tfmaskrcnn.config.yaml_files import load_config
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.gradients import apply_gradients
+from tfmaskrcnn.model.ema import WeightAverage
+from tfmaskrcnn.model.gradients import apply_gradients
+from tfmaskrcnn.model.weights import named_weights, save_weights
 from tfmaskrcnn.train import make_optimizer, state
 from tfmaskrcnn.train.state import load_state, save_state
-from tfmaskrcnn.weights import named_weights, save_weights
 
 OVERRIDES = ["train.schedule={warmup_steps: 3, kind: cosine}", "train.clip_norm=1.0"]
 CONFIG = load_config(None, OVERRIDES)

@@ -3,15 +3,15 @@
 import os
 from typing import Optional
 
-from tfmaskrcnn.checkpoints.efficientnet_lite import load_imagenet
+from tfmaskrcnn.checkpoints.applications import load_keras_application
 from tfmaskrcnn.checkpoints.imagenet import load_resnet
-from tfmaskrcnn.checkpoints.keras_applications import load_keras_application
+from tfmaskrcnn.checkpoints.lite_packages import load_imagenet
+from tfmaskrcnn.config.model import BackboneConfig, InputConfig
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.layers.efficientnet_lite import EfficientNetLite
-from tfmaskrcnn.layers.keras_applications import KerasApplication
-from tfmaskrcnn.layers.resnet import ResNet
-from tfmaskrcnn.model_config import BackboneConfig, InputConfig
-from tfmaskrcnn.weights import load_weights
+from tfmaskrcnn.model.layers.efficientnet_lite import EfficientNetLite
+from tfmaskrcnn.model.layers.keras_applications import KerasApplication
+from tfmaskrcnn.model.layers.resnet import ResNet
+from tfmaskrcnn.model.weights import load_weights
 
 
 def load_backbone(

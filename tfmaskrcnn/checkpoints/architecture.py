@@ -4,7 +4,7 @@ from typing import List, Mapping, NamedTuple, Tuple
 
 import numpy as np
 
-from tfmaskrcnn.checkpoints.resnet import Backbone
+from tfmaskrcnn.checkpoints.resnet_names import Backbone
 
 
 class Architecture(NamedTuple):

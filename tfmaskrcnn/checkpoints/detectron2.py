@@ -10,8 +10,8 @@ import numpy as np
 
 from tfmaskrcnn.checkpoints.architecture import Architecture, channels_of, side_of
 from tfmaskrcnn.checkpoints.presets import DETECTRON2_GN, DETECTRON2_RESNEXT
-from tfmaskrcnn.checkpoints.resnet import Backbone, backbone_of, backbone_table
-from tfmaskrcnn.checkpoints.table import (
+from tfmaskrcnn.checkpoints.resnet_names import Backbone, backbone_of, backbone_table
+from tfmaskrcnn.checkpoints.weight_table import (
     COUNTER,
     Weight,
     biased,

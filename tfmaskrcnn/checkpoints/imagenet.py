@@ -11,13 +11,18 @@ from typing import Dict, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from tfmaskrcnn.checkpoints.reading import read_torch
-from tfmaskrcnn.checkpoints.resnet import Backbone, backbone_of, backbone_table, torchvision_name
-from tfmaskrcnn.checkpoints.table import converted, with_channels
+from tfmaskrcnn.checkpoints.resnet_names import (
+    Backbone,
+    backbone_of,
+    backbone_table,
+    torchvision_name,
+)
+from tfmaskrcnn.checkpoints.torch_reader import read_torch
+from tfmaskrcnn.checkpoints.weight_table import converted, with_channels
+from tfmaskrcnn.config.model import BackboneConfig, InputConfig
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.layers.resnet import ResNet
-from tfmaskrcnn.model_config import BackboneConfig, InputConfig
-from tfmaskrcnn.weights import load_weights
+from tfmaskrcnn.model.layers.resnet import ResNet
+from tfmaskrcnn.model.weights import load_weights
 
 _LOG = logging.getLogger(__name__)
 _IMAGENET = InputConfig()  # torchvision's mean and standard deviation are the defaults

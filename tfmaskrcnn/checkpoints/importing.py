@@ -6,7 +6,6 @@ from typing import Dict, List, Mapping, Optional, Sequence, Union
 
 import numpy as np
 
-from tfmaskrcnn import person_keypoints
 from tfmaskrcnn.checkpoints import detectron2, imagenet, matterport, torchvision
 from tfmaskrcnn.checkpoints.coco_classes import coco_labels
 from tfmaskrcnn.checkpoints.keras_h5 import read_keras_h5
@@ -17,15 +16,16 @@ from tfmaskrcnn.checkpoints.presets import (
     TORCHVISION,
     TRAINED_BN,
 )
-from tfmaskrcnn.checkpoints.reading import read_torch
-from tfmaskrcnn.checkpoints.table import converted, with_channels
-from tfmaskrcnn.config import Config
-from tfmaskrcnn.config_files import parse_config, save_config
+from tfmaskrcnn.checkpoints.torch_reader import read_torch
+from tfmaskrcnn.checkpoints.weight_table import converted, with_channels
+from tfmaskrcnn.config import person_keypoints
+from tfmaskrcnn.config.model import ModelConfig
+from tfmaskrcnn.config.run import Config
+from tfmaskrcnn.config.yaml_files import parse_config, save_config
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.files import writable_folder
-from tfmaskrcnn.model import MaskRCNN
-from tfmaskrcnn.model_config import ModelConfig
-from tfmaskrcnn.weights import CLASS_LAYERS, load_weights, named_weights, save_weights
+from tfmaskrcnn.model.mask_rcnn import MaskRCNN
+from tfmaskrcnn.model.weights import CLASS_LAYERS, load_weights, named_weights, save_weights
+from tfmaskrcnn.support.files import writable_folder
 
 _LOG = logging.getLogger(__name__)
 # Each source's table, dialect and reader of files.

@@ -10,8 +10,8 @@ from typing import Callable, Dict, Iterator, Mapping, Tuple
 import numpy as np
 
 from tfmaskrcnn.checkpoints.architecture import Architecture
-from tfmaskrcnn.checkpoints.resnet import DEPTHS, Backbone, block_layers
-from tfmaskrcnn.checkpoints.table import Weight, count
+from tfmaskrcnn.checkpoints.resnet_names import DEPTHS, Backbone, block_layers
+from tfmaskrcnn.checkpoints.weight_table import Weight, count
 from tfmaskrcnn.errors import InputError
 
 _EPSILON = 1e-3  # of all its norms, Keras's default

@@ -15,8 +15,8 @@ from typing import Dict, Iterator, Mapping, Tuple
 import numpy as np
 
 from tfmaskrcnn.checkpoints.architecture import Architecture, channels_of, side_of
-from tfmaskrcnn.checkpoints.resnet import backbone_of, backbone_table, torchvision_name
-from tfmaskrcnn.checkpoints.table import (
+from tfmaskrcnn.checkpoints.resnet_names import backbone_of, backbone_table, torchvision_name
+from tfmaskrcnn.checkpoints.weight_table import (
     COUNTER,
     Weight,
     biased,

@@ -1,16 +1,14 @@
 """COCO evaluation; nothing here but `CocoCallback` needs Keras, which is imported on its use."""
 
-from tfmaskrcnn.evaluation.coco import CocoEvaluator
-from tfmaskrcnn.evaluation.result import CocoResult
-from tfmaskrcnn.evaluation.run import evaluate, progress_bar, saved_model_predictor
+from tfmaskrcnn.evaluation.coco_evaluator import CocoEvaluator
+from tfmaskrcnn.evaluation.coco_result import CocoResult
+from tfmaskrcnn.evaluation.runner import evaluate
 
 __all__ = [
     "CocoCallback",
     "CocoEvaluator",
     "CocoResult",
     "evaluate",
-    "progress_bar",
-    "saved_model_predictor",
 ]
 
 

@@ -8,11 +8,12 @@ from typing import Dict, Optional
 
 import keras
 
-from tfmaskrcnn.config import Config
-from tfmaskrcnn.data.coco import limited, load_coco
-from tfmaskrcnn.evaluation.coco import CocoEvaluator
-from tfmaskrcnn.evaluation.result import CocoResult
-from tfmaskrcnn.evaluation.run import Predictor, Progress, add_predictions, as_predictor
+from tfmaskrcnn.config.run import Config
+from tfmaskrcnn.data.coco.records import limited, load_coco
+from tfmaskrcnn.evaluation.coco_evaluator import CocoEvaluator
+from tfmaskrcnn.evaluation.coco_result import CocoResult
+from tfmaskrcnn.evaluation.runner import Predictor, add_predictions, as_predictor
+from tfmaskrcnn.support.progress_bar import Progress
 
 _LOG = logging.getLogger(__name__)
 _LOGGED = ("ap", "ap50", "ap75")  # more would drown the loss on Keras' line

@@ -13,7 +13,7 @@ from typing import Dict, List, NamedTuple, Sequence
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from tfmaskrcnn.evaluation.annotations import GroundTruthFile
+from tfmaskrcnn.evaluation.ground_truth import GroundTruthFile
 
 THRESHOLDS = np.arange(10) * 0.05 + 0.5
 

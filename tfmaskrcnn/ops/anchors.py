@@ -5,8 +5,8 @@ from typing import Dict, Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfmaskrcnn.ops.structures import PYRAMID_LEVELS
 from tfmaskrcnn.ops.tensors import side
-from tfmaskrcnn.structures import PYRAMID_LEVELS
 
 
 def level_stride(level: str) -> int:

@@ -8,9 +8,9 @@ from typing import Dict, NamedTuple, Sequence, Tuple
 import tensorflow as tf
 
 from tfmaskrcnn.ops.anchors import level_stride
+from tfmaskrcnn.ops.structures import ROI_LEVELS
 from tfmaskrcnn.ops.tensors import one_hot
 from tfmaskrcnn.ops.tensors import side as length
-from tfmaskrcnn.structures import ROI_LEVELS
 
 # Zero pixels around each level's padded edge, so that a coordinate rounded over the canvas's border
 # is interpolated with a weight of 1e-5 and does not become an extrapolated zero.

@@ -5,7 +5,7 @@ One bilinear sample a bin; the first and the last lie on the RoI's border, and n
 
 import tensorflow as tf
 
-from tfmaskrcnn.model_config import RoiConfig
+from tfmaskrcnn.config.model import RoiConfig
 from tfmaskrcnn.ops.atlas import Atlas, level_places
 from tfmaskrcnn.ops.roi_align import pool_samples
 from tfmaskrcnn.ops.roi_levels import roi_levels

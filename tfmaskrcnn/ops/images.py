@@ -8,7 +8,7 @@ from typing import Tuple
 
 import tensorflow as tf
 
-from tfmaskrcnn.model_config import InputConfig
+from tfmaskrcnn.config.model import InputConfig
 from tfmaskrcnn.ops.resize import resize
 
 # Shares of an image's values that `stretch_contrast` sends to 0 and to 255: a few dead or hot

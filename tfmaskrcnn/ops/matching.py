@@ -5,7 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfmaskrcnn.ops.boxes import covered_share, iou
-from tfmaskrcnn.structures import GroundTruth
+from tfmaskrcnn.ops.structures import GroundTruth
 
 # A background candidate with more than this share of its area in a crowd region is not used.
 CROWD_SHARE = 0.5

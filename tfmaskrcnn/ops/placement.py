@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfmaskrcnn.model_config import InputConfig, ModelConfig
+from tfmaskrcnn.config.model import InputConfig, ModelConfig
 from tfmaskrcnn.ops.tensors import side
 
 # From the index of the last pixel to the box's end.

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from tfmaskrcnn.ops.boxes import area
-from tfmaskrcnn.structures import ROI_LEVELS
+from tfmaskrcnn.ops.structures import ROI_LEVELS
 
 
 def roi_levels(

@@ -8,7 +8,7 @@ from typing import Callable
 
 import tensorflow as tf
 
-from tfmaskrcnn.config import TrainConfig
+from tfmaskrcnn.config.run import TrainConfig
 from tfmaskrcnn.errors import InputError
 
 ADDONS = ("lamb", "novograd", "sgdw")

@@ -15,9 +15,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfmaskrcnn import compat
-from tfmaskrcnn.data.sharding import Share, share_of
+from tfmaskrcnn.data.batches.sharding import Share, share_of
 from tfmaskrcnn.errors import InputError, explained
-from tfmaskrcnn.files import writable_folder
+from tfmaskrcnn.support.files import writable_folder
 from tfmaskrcnn.train.replicated import ReplicaPredictor
 
 _LOG = logging.getLogger(__name__)

@@ -1,9 +1,9 @@
 """What a configuration leaves to the data set: classes and keypoints, with their names."""
 
-from tfmaskrcnn.config import Config
-from tfmaskrcnn.data.coco import CocoData
-from tfmaskrcnn.keypoint_config import KeypointHeadConfig
-from tfmaskrcnn.person_keypoints import OTHER_SIGMA, mirror_pairs
+from tfmaskrcnn.config.keypoints import KeypointHeadConfig
+from tfmaskrcnn.config.person_keypoints import OTHER_SIGMA, mirror_pairs
+from tfmaskrcnn.config.run import Config
+from tfmaskrcnn.data.coco.records import CocoData
 
 
 def with_classes_of(data: CocoData, config: Config) -> Config:

@@ -8,25 +8,25 @@ import keras
 import tensorflow as tf
 
 from tfmaskrcnn.checkpoints import load_backbone
-from tfmaskrcnn.config import Config
-from tfmaskrcnn.config_files import load_config, save_config
+from tfmaskrcnn.config.run import Config
+from tfmaskrcnn.config.yaml_files import load_config, save_config
 from tfmaskrcnn.data import from_records
-from tfmaskrcnn.data.coco import CocoData
-from tfmaskrcnn.data.sampler import steps_per_epoch
+from tfmaskrcnn.data.batches.sampler import steps_per_epoch
+from tfmaskrcnn.data.coco.records import CocoData
 from tfmaskrcnn.errors import InputError, explained
 from tfmaskrcnn.evaluation import CocoCallback
-from tfmaskrcnn.model import MaskRCNN
-from tfmaskrcnn.train.batches import Batches, check_same
+from tfmaskrcnn.model.mask_rcnn import MaskRCNN
+from tfmaskrcnn.model.weights import CLASS_LAYERS, load_weights
+from tfmaskrcnn.support.run_folder import Run
 from tfmaskrcnn.train.distribution import Workers, make_strategy
+from tfmaskrcnn.train.epoch_batches import Batches, check_same
 from tfmaskrcnn.train.labels import with_classes_of
 from tfmaskrcnn.train.optimizers import make_optimizer
 from tfmaskrcnn.train.progress import Speed, progress_display
 from tfmaskrcnn.train.recorder import RunRecorder, draw_first_batch
-from tfmaskrcnn.train.run import Run
 from tfmaskrcnn.train.saving import StateKeeper, states_in
 from tfmaskrcnn.train.splits import given, training_data
 from tfmaskrcnn.train.tensorboard import BoardWriter
-from tfmaskrcnn.weights import CLASS_LAYERS, load_weights
 
 _LOG = logging.getLogger(__name__)
 
@@ -217,17 +217,3 @@ def start_weights(model: MaskRCNN, config: Config) -> None:
     load_weights(model, source, skip)
     if skip:
         _LOG.info("%s has other classes: %s start at random.", source, ", ".join(skip))
-
-
-def load(folder: str) -> MaskRCNN:
-    """The model of a run folder: `config.json` and `weights.npz`.
-
-    Raises:
-        InputError: one of the two is missing, damaged, or does not fit the other.
-    """
-    run = Run(os.fspath(folder))
-    if not os.path.isdir(run.folder):
-        raise InputError(f"There is no run folder {run.folder}.")
-    model = MaskRCNN(load_config(run.config).model)
-    load_weights(model, run.weights)
-    return model

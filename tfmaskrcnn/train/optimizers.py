@@ -6,8 +6,8 @@ from typing import Optional
 import keras
 
 from tfmaskrcnn import compat
-from tfmaskrcnn.config import TrainConfig
-from tfmaskrcnn.gradients import GradientRules, set_rules
+from tfmaskrcnn.config.run import TrainConfig
+from tfmaskrcnn.model.gradients import GradientRules, set_rules
 from tfmaskrcnn.train.addons import ADDONS, make_addon
 from tfmaskrcnn.train.schedule import make_schedule
 

@@ -12,7 +12,7 @@ from rich import progress as parts
 from rich.console import Console
 from rich.text import Text
 
-from tfmaskrcnn.losses import LOSS_NAMES
+from tfmaskrcnn.model.losses import LOSS_NAMES
 from tfmaskrcnn.train.recorder import RunRecorder
 from tfmaskrcnn.train.saving import StateKeeper
 

@@ -10,11 +10,11 @@ from typing import BinaryIO, List, NamedTuple, Optional
 import keras
 import numpy as np
 
-from tfmaskrcnn.config import Config, ScheduleConfig
+from tfmaskrcnn.config.run import Config, ScheduleConfig
 from tfmaskrcnn.data import from_records
 from tfmaskrcnn.errors import InputError, NotFinite
-from tfmaskrcnn.evaluation.run import Progress
-from tfmaskrcnn.files import replaced, writable_folder
+from tfmaskrcnn.support.files import replaced, writable_folder
+from tfmaskrcnn.support.progress_bar import Progress
 from tfmaskrcnn.train.labels import with_classes_of
 from tfmaskrcnn.train.loop import compiled_model, start_weights
 from tfmaskrcnn.train.splits import training_data

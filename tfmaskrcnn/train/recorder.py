@@ -10,14 +10,14 @@ import tensorflow as tf
 from PIL import Image
 
 from tfmaskrcnn import compat
-from tfmaskrcnn.config import Config
+from tfmaskrcnn.config.run import Config
+from tfmaskrcnn.drawing.batch import contact_sheet, draw_batch
+from tfmaskrcnn.drawing.overlays import plot_curves
 from tfmaskrcnn.errors import explained
 from tfmaskrcnn.evaluation import CocoCallback
-from tfmaskrcnn.files import not_vital, replaced
+from tfmaskrcnn.model.weights import save_weights
+from tfmaskrcnn.support.files import not_vital, replaced
 from tfmaskrcnn.train.saving import StateKeeper
-from tfmaskrcnn.visualize import plot_curves
-from tfmaskrcnn.visualize_batch import contact_sheet, draw_batch
-from tfmaskrcnn.weights import save_weights
 
 _LOG = logging.getLogger(__name__)
 _MOST_PICTURES = 9  # of a batch

@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfmaskrcnn.instances import Instances
-from tfmaskrcnn.prediction import Predictor
-from tfmaskrcnn.structures import Detections
+from tfmaskrcnn.model.predictor import Predictor
+from tfmaskrcnn.ops.structures import Detections
 
 
 class ReplicaPredictor(Predictor):

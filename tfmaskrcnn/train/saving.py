@@ -10,9 +10,9 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 import keras
 import numpy as np
 
-from tfmaskrcnn.config import Config
+from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.files import remove_leftovers
+from tfmaskrcnn.support.files import remove_leftovers
 from tfmaskrcnn.train.distribution import Workers
 from tfmaskrcnn.train.state import DamagedState, load_state, read_state, save_state
 

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfmaskrcnn import compat
-from tfmaskrcnn.config import ScheduleConfig
+from tfmaskrcnn.config.run import ScheduleConfig
 
 
 @compat.register

@@ -2,10 +2,10 @@
 
 from typing import Optional
 
-from tfmaskrcnn.config import Config
+from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.data import load_coco, load_tfrecord
-from tfmaskrcnn.data.coco import CocoData, limited
-from tfmaskrcnn.data.sampler import announce
+from tfmaskrcnn.data.batches.sampler import announce
+from tfmaskrcnn.data.coco.records import CocoData, limited
 from tfmaskrcnn.errors import InputError
 
 

@@ -7,10 +7,10 @@ from typing import Any, Dict, Optional, Tuple
 import numpy as np
 
 from tfmaskrcnn import compat
-from tfmaskrcnn.config import Config
+from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.files import save_arrays
-from tfmaskrcnn.weights import load_weights, named_weights, read_weights
+from tfmaskrcnn.model.weights import load_weights, named_weights, read_weights
+from tfmaskrcnn.support.files import save_arrays
 
 
 class DamagedState(InputError):

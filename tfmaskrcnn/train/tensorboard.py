@@ -17,14 +17,14 @@ import tensorflow as tf
 from PIL import Image
 
 from tfmaskrcnn import compat
-from tfmaskrcnn.config import Config
-from tfmaskrcnn.data.coco import Record
-from tfmaskrcnn.data.reading import read_image
+from tfmaskrcnn.config.run import Config
+from tfmaskrcnn.data.coco.image_files import read_image
+from tfmaskrcnn.data.coco.records import Record
+from tfmaskrcnn.drawing.overlays import draw, draw_ground_truth, first_channels, side_by_side
 from tfmaskrcnn.evaluation import CocoCallback
-from tfmaskrcnn.files import not_vital, writable_folder
+from tfmaskrcnn.support.files import not_vital, writable_folder
 from tfmaskrcnn.train.progress import Speed
 from tfmaskrcnn.train.saving import StateKeeper
-from tfmaskrcnn.visualize import draw, draw_ground_truth, first_channels, side_by_side
 
 _LOG = logging.getLogger(__name__)
 _STEPS_BETWEEN_POINTS = 20  # of the curves of losses; an epoch's last step is always one

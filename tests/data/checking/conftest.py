@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from tiny import tiny_config
 
+from helpers.tiny import tiny_config
 from tfmaskrcnn.data.checking import check
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfmaskrcnn.config.model import AnchorConfig, InputConfig
 from tfmaskrcnn.data.checking.coverage import Objects, best_iou, resized
-from tfmaskrcnn.model_config import AnchorConfig, InputConfig
 from tfmaskrcnn.ops.anchors import pyramid_anchors
 from tfmaskrcnn.ops.boxes import iou
 

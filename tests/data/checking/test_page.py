@@ -8,8 +8,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from PIL import Image
-from spoilt import ANNOTATIONS
 
+from helpers.spoilt import ANNOTATIONS
 from tfmaskrcnn.data.checking import write_page, write_repaired
 from tfmaskrcnn.data.checking.charts import bars, histogram
 from tfmaskrcnn.data.checking.page import page

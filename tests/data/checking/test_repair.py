@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from spoilt import ANNOTATIONS, rle
 
+from helpers.spoilt import ANNOTATIONS, rle
 from tfmaskrcnn.data.checking import write_repaired
-from tfmaskrcnn.data.coco import load_coco
+from tfmaskrcnn.data.coco.records import load_coco
 from tfmaskrcnn.errors import InputError
 
 MENDED = ("annotation-id", "unknown-image", "box", "box-area", "box-outside", "box-xyxy")

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 import tfmaskrcnn as mr
-from tfmaskrcnn.cli import main
-from tfmaskrcnn.cli_data import _SOURCES
+from tfmaskrcnn.cli.import_data import _SOURCES
+from tfmaskrcnn.cli.main import main
 from tfmaskrcnn.data import importers
 
 

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from tfmaskrcnn.data import load_coco
+from tfmaskrcnn.data.coco.segmentation import decode
 from tfmaskrcnn.data.importers import from_labelme
-from tfmaskrcnn.data.segmentation import decode
 from tfmaskrcnn.errors import InputError
 
 TRIANGLE = [[10.5, 5], [20, 5], [20, 15.25]]

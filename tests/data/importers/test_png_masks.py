@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfmaskrcnn.data.coco.segmentation import decode
 from tfmaskrcnn.data.importers import from_png_masks
-from tfmaskrcnn.data.segmentation import decode
 from tfmaskrcnn.errors import InputError
 
 

@@ -8,8 +8,8 @@ import tensorflow as tf
 from PIL import Image
 
 from tfmaskrcnn.data import load_coco
+from tfmaskrcnn.data.coco.segmentation import decode
 from tfmaskrcnn.data.importers import from_tfds
-from tfmaskrcnn.data.segmentation import decode
 from tfmaskrcnn.errors import InputError
 
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from tfmaskrcnn.data import load_coco
+from tfmaskrcnn.data.coco.segmentation import decode
 from tfmaskrcnn.data.importers import from_via
-from tfmaskrcnn.data.segmentation import decode
 from tfmaskrcnn.errors import InputError
 
 HEIGHT, WIDTH = 60, 80

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfmaskrcnn.data.coco.segmentation import decode
 from tfmaskrcnn.data.importers import from_voc
 from tfmaskrcnn.data.importers.voc import palette
-from tfmaskrcnn.data.segmentation import decode
 from tfmaskrcnn.errors import InputError
 
 

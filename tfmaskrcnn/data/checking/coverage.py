@@ -5,12 +5,12 @@ from typing import NamedTuple, Tuple
 import numpy as np
 import tensorflow as tf
 
-from tfmaskrcnn.data.coco import CocoData
-from tfmaskrcnn.model_config import AnchorConfig, InputConfig
+from tfmaskrcnn.config.model import AnchorConfig, InputConfig
+from tfmaskrcnn.data.coco.records import CocoData
 from tfmaskrcnn.ops.anchors import cell_anchors, level_stride
 from tfmaskrcnn.ops.images import padded_size, target_size
 from tfmaskrcnn.ops.placement import image_offset
-from tfmaskrcnn.structures import PYRAMID_LEVELS
+from tfmaskrcnn.ops.structures import PYRAMID_LEVELS
 
 
 class Objects(NamedTuple):

@@ -8,13 +8,13 @@ from typing import Dict, List, Sequence
 import numpy as np
 
 from tfmaskrcnn.data.checking.charts import bars, histogram
+from tfmaskrcnn.data.checking.check_result import CheckResult
+from tfmaskrcnn.data.checking.page_style import STYLE
 from tfmaskrcnn.data.checking.pictures import picture
-from tfmaskrcnn.data.checking.proposals import shown
 from tfmaskrcnn.data.checking.repair import Change
-from tfmaskrcnn.data.checking.result import CheckResult
 from tfmaskrcnn.data.checking.rules import NOTE, RULES, Finding
-from tfmaskrcnn.data.checking.style import STYLE
-from tfmaskrcnn.files import replaced
+from tfmaskrcnn.data.checking.suggestions import shown
+from tfmaskrcnn.support.files import replaced
 
 PICTURES = 4  # a rule
 OVERVIEW = 6  # whole images

@@ -8,11 +8,11 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tfmaskrcnn.data.annotations import Fault, checked_segmentation
-from tfmaskrcnn.data.checking.objects import is_number
-from tfmaskrcnn.data.coco import Record
-from tfmaskrcnn.data.reading import read_image
-from tfmaskrcnn.data.segmentation import decode
+from tfmaskrcnn.data.checking.object_checks import is_number
+from tfmaskrcnn.data.coco.annotations import Fault, checked_segmentation
+from tfmaskrcnn.data.coco.image_files import read_image
+from tfmaskrcnn.data.coco.records import Record
+from tfmaskrcnn.data.coco.segmentation import decode
 from tfmaskrcnn.errors import InputError
 
 SIDE = 240  # of a picture, pixels

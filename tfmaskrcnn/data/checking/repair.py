@@ -6,8 +6,8 @@ from typing import Any, Dict, List, NamedTuple, Optional
 
 from pycocotools import mask as coco_mask
 
-from tfmaskrcnn.data.annotations import Fault, checked_box, checked_segmentation, polygon_area
-from tfmaskrcnn.data.checking.objects import (
+from tfmaskrcnn.data.checking.check_result import CheckResult
+from tfmaskrcnn.data.checking.object_checks import (
     EDGE_TOLERANCE,
     area_fault,
     box_fits,
@@ -16,10 +16,10 @@ from tfmaskrcnn.data.checking.objects import (
     mask_box,
     mask_rle,
 )
-from tfmaskrcnn.data.checking.result import CheckResult
-from tfmaskrcnn.data.segmentation import MIN_AREA
+from tfmaskrcnn.data.coco.annotations import Fault, checked_box, checked_segmentation, polygon_area
+from tfmaskrcnn.data.coco.segmentation import MIN_AREA
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.files import replaced
+from tfmaskrcnn.support.files import replaced
 
 # EXIF's orientations that change height and width; which of the two the annotations mean is open.
 _SWAPPING = (5, 6, 7, 8)

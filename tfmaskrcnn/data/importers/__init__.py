@@ -12,14 +12,14 @@ from typing import Optional, Sequence
 from tfmaskrcnn.data.importers.building import Imported, Progress
 from tfmaskrcnn.data.importers.cvat import from_cvat
 from tfmaskrcnn.data.importers.labelme import from_labelme
-from tfmaskrcnn.data.importers.matterport import from_matterport
+from tfmaskrcnn.data.importers.matterport_dataset import from_matterport
 from tfmaskrcnn.data.importers.png_masks import from_png_masks
 from tfmaskrcnn.data.importers.tfds import from_tfds
 from tfmaskrcnn.data.importers.via import from_via
 from tfmaskrcnn.data.importers.voc import from_voc
 from tfmaskrcnn.data.importers.yolo import from_yolo
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.files import writable_file
+from tfmaskrcnn.support.files import writable_file
 
 # What the command line reads. The other two take Python objects.
 SOURCES = {

@@ -6,10 +6,10 @@ import os
 from collections import Counter
 from typing import Any, Callable, Dict, Hashable, List, NamedTuple, Optional, Sequence, Tuple
 
-from tfmaskrcnn.data.importers.objects import FoundObject, Shape, annotation, is_box, packed
-from tfmaskrcnn.data.importers.reading import image_size
+from tfmaskrcnn.data.importers.found_objects import FoundObject, Shape, annotation, is_box, packed
+from tfmaskrcnn.data.importers.source_files import image_size
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.files import replaced
+from tfmaskrcnn.support.files import replaced
 
 _LOG = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]  # images done, images in all

@@ -8,9 +8,9 @@ from xml.parsers import expat
 import numpy as np
 
 from tfmaskrcnn.data.importers.building import CocoBuilder, Imported, Progress
-from tfmaskrcnn.data.importers.objects import Shape
+from tfmaskrcnn.data.importers.found_objects import Shape
 from tfmaskrcnn.data.importers.outlines import ellipse, rectangle
-from tfmaskrcnn.data.importers.reading import existing_folder, located
+from tfmaskrcnn.data.importers.source_files import existing_folder, located
 from tfmaskrcnn.errors import InputError
 
 _NO_AREA = ("polyline", "points", "skeleton", "cuboid")

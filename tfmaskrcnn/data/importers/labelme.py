@@ -9,11 +9,11 @@ import numpy as np
 from PIL import Image
 
 from tfmaskrcnn.data.importers.building import CocoBuilder, Imported, Progress
-from tfmaskrcnn.data.importers.objects import Shape
+from tfmaskrcnn.data.importers.found_objects import Shape
 from tfmaskrcnn.data.importers.outlines import ellipse, rectangle
-from tfmaskrcnn.data.importers.reading import existing_folder, files_below, located
+from tfmaskrcnn.data.importers.source_files import existing_folder, files_below, located
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.files import read_json
+from tfmaskrcnn.support.files import read_json
 
 _NO_AREA = ("point", "points", "line", "linestrip")
 

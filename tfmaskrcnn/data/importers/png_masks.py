@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from tfmaskrcnn.data.importers.building import CocoBuilder, Imported, Progress
-from tfmaskrcnn.data.importers.reading import (
+from tfmaskrcnn.data.importers.source_files import (
     IMAGE_SUFFIXES,
     by_stem,
     existing_folder,

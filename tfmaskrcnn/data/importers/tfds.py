@@ -6,7 +6,7 @@ from typing import Any, Dict, Iterable, List, Optional, Sequence
 import numpy as np
 
 from tfmaskrcnn.data.importers.building import CocoBuilder, Imported, Progress
-from tfmaskrcnn.data.importers.pictures import written_image
+from tfmaskrcnn.data.importers.image_writing import written_image
 from tfmaskrcnn.errors import InputError
 
 

@@ -5,9 +5,9 @@ from typing import Any, Dict, List, Optional, Sequence
 
 from tfmaskrcnn.data.importers.building import CocoBuilder, Imported, Progress
 from tfmaskrcnn.data.importers.outlines import ellipse, rectangle
-from tfmaskrcnn.data.importers.reading import existing_folder, located
+from tfmaskrcnn.data.importers.source_files import existing_folder, located
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.files import read_json
+from tfmaskrcnn.support.files import read_json
 
 
 def from_via(

@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image
 
 from tfmaskrcnn.data.importers.building import CocoBuilder, Imported, Progress
-from tfmaskrcnn.data.importers.reading import by_stem, existing_folder, files_below
+from tfmaskrcnn.data.importers.source_files import by_stem, existing_folder, files_below
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.files import read_text
+from tfmaskrcnn.support.files import read_text
 
 NAMES = "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike"
 NAMES = (*NAMES.split(), "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor")

@@ -7,9 +7,9 @@ import yaml
 
 from tfmaskrcnn.data.importers.building import CocoBuilder, Imported, Progress
 from tfmaskrcnn.data.importers.outlines import rectangle
-from tfmaskrcnn.data.importers.reading import IMAGE_SUFFIXES, files_below
+from tfmaskrcnn.data.importers.source_files import IMAGE_SUFFIXES, files_below
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.files import read_text
+from tfmaskrcnn.support.files import read_text
 
 _SPLITS = ("train", "val", "test")
 

@@ -1,0 +1,165 @@
+"""`sources.py` with a source that needs no model."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfmaskrcnn import InputError, Instances
+from tfmaskrcnn.inference.opening import Source
+from tfmaskrcnn.inference.prediction_files import find_images, predict_files
+
+
+def picture(path, size=(20, 30), value=90):
+    """Write a grey RGB image of (height, width); returns its path as text."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    Image.fromarray(np.full((*size, 3), value, np.uint8)).save(path)
+    return str(path)
+
+
+def found_in(image, classes=(1,)):
+    """An object of each class, all with the box y 2..10, x 5..15, score 0.9 and less."""
+    count = len(classes)
+    return Instances(
+        boxes=np.tile(np.float32([2, 5, 10, 15]), (count, 1)),
+        scores=np.linspace(0.9, 0.3, count, dtype=np.float32),
+        classes=np.array(classes, np.int32),
+        size=image.shape[:2],
+        mask_probabilities=np.ones((count, 28, 28), np.float32),
+    )
+
+
+def source_of(classes=(1,), category_ids=(), batches=None):
+    def predict(images):
+        if batches is not None:
+            batches.append([image.shape[:2] for image in images])
+        return (found_in(image, classes) for image in images)  # any iterable will do
+
+    return Source(predict, (), category_ids)
+
+
+def results_of(path):
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def pngs(folder):
+    return sorted(name for name in os.listdir(folder) if name.endswith(".png"))
+
+
+def test_folders_files_and_patterns_are_found_in_order_and_once(tmp_path):
+    b, a = picture(tmp_path / "in" / "b.png"), picture(tmp_path / "in" / "A.JPG")
+    deep = picture(tmp_path / "in" / "deep" / "er" / "c.TIFF")
+    (tmp_path / "in" / "notes.txt").write_text("no image")
+    folder = str(tmp_path / "in")
+    assert find_images([folder]) == [a, b]
+    assert find_images([b, folder, b]) == [b, a]
+    assert find_images([f"{folder}/**/*.TIFF"]) == [deep]
+    assert find_images([f"{folder}/*/*/*", f"{folder}/?.png"]) == [deep, b]
+    assert find_images([f"{folder}/[bc].png"]) == [b]
+
+
+def test_another_spelling_of_a_path_is_no_other_image(tmp_path, monkeypatch):
+    picture(tmp_path / "in" / "a.png")
+    monkeypatch.chdir(tmp_path)
+    spellings = ["in/a.png", "./in/a.png", "in/../in/a.png", str(tmp_path / "in"), "in/*.png"]
+    assert find_images(spellings) == ["in/a.png"]
+
+
+def test_a_file_that_is_named_is_taken_whatever_its_ending(tmp_path):
+    odd = tmp_path / "in" / "scan.dat"
+    odd.parent.mkdir()
+    odd.write_bytes(b"")
+    assert find_images([str(odd)]) == [str(odd)]
+
+
+def test_a_path_with_brackets_is_a_file_before_it_is_a_pattern(tmp_path):
+    path = picture(tmp_path / "in[1]" / "a[2].png")
+    assert find_images([path]) == find_images([os.path.dirname(path)]) == [path]
+
+
+def test_hidden_files_and_folders_with_an_image_s_name_are_left_out(tmp_path):
+    a = picture(tmp_path / "a.png")
+    (tmp_path / "._a.png").write_bytes(b"a resource fork")
+    (tmp_path / "album.jpg").mkdir()
+    assert find_images([str(tmp_path)]) == find_images([f"{tmp_path}/*"]) == [a]
+
+
+def test_what_stands_for_nothing_is_named(tmp_path):
+    a = picture(tmp_path / "a.png")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"empty holds no image\.$"):
+        find_images([a, str(tmp_path / "empty")])
+    for text in ("b.png", "*.gif", "none/**"):
+        with pytest.raises(InputError, match="matches no file"):
+            find_images([a, str(tmp_path / text)])
+
+
+def test_equal_names_of_different_folders_get_pictures_of_their_own(tmp_path):
+    paths = [
+        picture(tmp_path / name, value=v)
+        for v, name in enumerate(["x/a.png", "y/a.jpg", "z/A.png", "z/a_2.png", "x/b.c.png"])
+    ]
+    predict_files(source_of(), paths, str(tmp_path / "out"), 0.5)
+    assert pngs(tmp_path / "out") == ["A_3.png", "a.png", "a_2.png", "a_2_2.png", "b.c.png"]
+    results = results_of(tmp_path / "out" / "results.json")
+    assert [(r["image_id"], r["file_name"]) for r in results] == list(enumerate(paths, start=1))
+
+
+def test_results_hold_the_category_ids_and_coco_s_boxes(tmp_path):
+    path = picture(tmp_path / "a.png")
+    source = source_of(classes=(3, 1, 2), category_ids=(1, 5, 9))
+    results = results_of(predict_files(source, [path], str(tmp_path / "out"), 0.5))
+    assert [r["category_id"] for r in results] == [9, 1, 5]
+    assert [r["score"] for r in results] == pytest.approx([0.9, 0.6, 0.3])
+    assert all(r["bbox"] == [5, 2, 10, 8] for r in results)  # x, y, width, height
+    assert all(r["segmentation"]["size"] == [20, 30] for r in results)
+
+
+def test_without_category_ids_classes_are_their_own_ids(tmp_path):
+    path = picture(tmp_path / "a.png")
+    results = results_of(predict_files(source_of((3, 1)), [path], str(tmp_path / "out"), 0.5))
+    assert [r["category_id"] for r in results] == [3, 1]
+
+
+def test_nothing_found_is_an_empty_list_and_a_picture(tmp_path):
+    path = picture(tmp_path / "a.png")
+    assert results_of(predict_files(source_of(()), [path], str(tmp_path / "out"), 0.5)) == []
+    assert pngs(tmp_path / "out") == ["a.png"]
+
+
+def test_the_threshold_decides_what_is_drawn_and_not_what_is_written(tmp_path):
+    path = picture(tmp_path / "a.png")
+    drawn = {}
+    for threshold in (0.2, 0.95):
+        out = str(tmp_path / str(threshold))
+        assert len(results_of(predict_files(source_of((1, 2)), [path], out, threshold))) == 2
+        drawn[threshold] = np.unique(np.asarray(Image.open(os.path.join(out, "a.png"))))
+    assert list(drawn[0.95]) == [90] and len(drawn[0.2]) > 1
+
+
+def test_images_go_through_in_batches(tmp_path):
+    sizes = [(20, 30), (8, 9), (30, 20)]
+    paths = [picture(tmp_path / f"{i}.png", size) for i, size in enumerate(sizes)]
+    batches = []
+    path = predict_files(source_of(batches=batches), paths, str(tmp_path / "out"), 0.5, 2)
+    assert batches == [sizes[:2], sizes[2:]]
+    assert [r["image_id"] for r in results_of(path)] == [1, 2, 3]
+    assert pngs(tmp_path / "out") == ["0.png", "1.png", "2.png"]
+
+
+def test_an_input_is_never_replaced_by_its_picture(tmp_path):
+    path = picture(tmp_path / "in" / "a.png")
+    before = Path(path).read_bytes()
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    for out in ("in", "link"):
+        with pytest.raises(InputError, match="would replace an input"):
+            predict_files(source_of(), [path], str(tmp_path / out), 0.5)
+    assert Path(path).read_bytes() == before
+    # A JPEG's picture has another name.
+    jpeg = picture(tmp_path / "jpegs" / "a.jpg")
+    predict_files(source_of(), [jpeg], str(tmp_path / "jpegs"), 0.5)
+    assert sorted(os.listdir(tmp_path / "jpegs")) == ["a.jpg", "a.png", "results.json"]

@@ -1,0 +1,88 @@
+import io
+import os
+import re
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from tfmaskrcnn import InputError
+from tfmaskrcnn.serving import publish
+
+
+@pytest.fixture
+def picture(tmp_path):
+    Image.fromarray(np.full((40, 50, 3), 90, np.uint8)).save(tmp_path / "photo.jpg")
+    return str(tmp_path / "photo.jpg")
+
+
+def test_versions_count_up_and_nothing_unfinished_stays(exported, tmp_path):
+    folder = str(tmp_path / "models" / "maskrcnn")
+    assert publish.publish(exported, folder) == os.path.join(folder, "1")
+    os.makedirs(os.path.join(folder, "7"))
+    os.makedirs(os.path.join(folder, "notes"))
+    assert publish.publish(exported, folder) == os.path.join(folder, "8")
+    assert sorted(os.listdir(folder)) == ["1", "7", "8", "notes"]
+    assert "image_bytes" in tf.saved_model.load(os.path.join(folder, "8")).signatures
+
+
+def test_warm_up_requests_are_records_that_the_model_answers(exported, tmp_path, picture):
+    pytest.importorskip("tensorflow_serving", reason="the extra 'serving' is not installed")
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    target = publish.publish(exported, str(tmp_path / "maskrcnn"), [picture, picture])
+    path = os.path.join(target, "assets.extra", "tf_serving_warmup_requests")
+    records = list(tf.data.TFRecordDataset(path).as_numpy_iterator())
+    assert len(records) == 2
+    log = prediction_log_pb2.PredictionLog.FromString(records[0])
+    request = log.predict_log.request
+    assert request.model_spec.name == "maskrcnn"
+    signature = tf.saved_model.load(target).signatures[request.model_spec.signature_name]
+    data = tf.make_ndarray(request.inputs["image_bytes"])
+    with open(picture, "rb") as file:
+        assert data.tolist() == [file.read()]
+    assert signature(image_bytes=tf.constant(data))["num_detections"].shape == [1]
+
+
+def test_a_warm_up_image_that_would_keep_the_server_from_loading_is_refused(
+    exported, exported_rle, tmp_path, picture
+):
+    pytest.importorskip("tensorflow_serving", reason="the extra 'serving' is not installed")
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(io.BytesIO(b"no image").getvalue())
+    for saved in (exported, exported_rle):  # one fails, the other reports
+        with pytest.raises(InputError, match="bad.jpg: .*is no JPEG, PNG, BMP or GIF file"):
+            publish.publish(saved, str(tmp_path / "maskrcnn"), [picture, str(bad)])
+    with pytest.raises(InputError, match="Cannot read the warm-up image"):
+        publish.publish(exported, str(tmp_path / "maskrcnn"), [str(tmp_path / "none.jpg")])
+    assert os.listdir(tmp_path / "maskrcnn") == []
+
+
+def test_without_the_messages_the_extra_is_named(exported, tmp_path, picture, monkeypatch, capsys):
+    monkeypatch.setitem(__import__("sys").modules, "tensorflow_serving.apis", None)
+    arguments = [exported, str(tmp_path / "maskrcnn"), "--warmup", picture]
+    assert publish.main(arguments) == 2
+    assert "install the extra 'serving'" in capsys.readouterr().err
+
+
+def test_what_is_no_saved_model_is_refused(tmp_path):
+    with pytest.raises(InputError, match="is no SavedModel"):
+        publish.publish(str(tmp_path), str(tmp_path / "maskrcnn"))
+    assert publish.main([str(tmp_path), str(tmp_path / "maskrcnn")]) == 2
+
+
+def test_the_server_s_files_name_what_exists():
+    import yaml
+
+    folder = os.path.join("export", "serving")
+    with open(os.path.join(folder, "compose.yaml"), encoding="utf-8") as file:
+        service = yaml.safe_load(file)["services"]["maskrcnn"]
+    for mount in service["volumes"]:
+        source = mount.rsplit(":", 2)[0]
+        assert source.endswith("models}") or os.path.exists(os.path.join(folder, source))
+    with open(os.path.join(folder, "batching.config"), encoding="utf-8") as file:
+        lines = [line.strip() for line in file if line.strip() and not line.startswith("#")]
+    # The fields of TF Serving's BatchingParameters.
+    known = {"max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads"}
+    assert {re.fullmatch(r"(\w+) \{ value: \d+ \}", line).group(1) for line in lines} == known

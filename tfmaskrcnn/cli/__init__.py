@@ -1,0 +1,1 @@
+"""The command line: a file a command, thin shells over the package's public names."""

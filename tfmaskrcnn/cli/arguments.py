@@ -1,0 +1,48 @@
+"""Argument parsing that several commands of the command line share."""
+
+import argparse
+
+_SET_HELP = (
+    "change configuration values, such as train.batch_size=4 or box_head.score_threshold=0.3; "
+    "values are YAML"
+)
+CONFIG_HELP = "a name of `tfmaskrcnn configs`, a YAML file, or a run folder"
+MODEL_HELP = "run folder or SavedModel folder"
+# Of the commands that only use a model.
+USE_SET_HELP = (
+    "change settings of a run for this time, such as box_head.score_threshold=0.3 "
+    "box_head.nms_iou=0.6 input.min_side=640; what its weights do not fit is refused"
+)
+
+
+def command(commands, name: str, run, text: str) -> argparse.ArgumentParser:
+    """A parser for the command `name`, whose help begins with the first sentence of `text`."""
+    short = text[0].lower() + text[1:].split(".")[0]
+    parser = commands.add_parser(name, help=short, description=text)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_set(parser, text: str = _SET_HELP) -> None:
+    """The option --set; `text` is its help."""
+    parser.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help=text
+    )
+
+
+def count(text: str) -> int:
+    """A whole number above 0, as the `type` of an argument."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1, as the `type` of an argument."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
+    return value

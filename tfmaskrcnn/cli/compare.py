@@ -1,0 +1,46 @@
+"""The command `compare` of the command line."""
+
+# Nothing here may import TensorFlow before the command runs, see `main`.
+from tfmaskrcnn.cli.arguments import command, count
+
+
+def add_parser(commands) -> None:
+    """`tfmaskrcnn compare`."""
+    parser = command(
+        commands,
+        "compare",
+        _compare,
+        "Send the same images through several artefacts and tell how far their detections lie from "
+        "the first one's. ARTEFACT is a run folder, a SavedModel (of TF-TRT too), an ONNX or a "
+        "TFLite file; the first is a run folder or a SavedModel. With --json also the AP of each.",
+    )
+    parser.add_argument("artefacts", nargs="+", metavar="ARTEFACT", help="the first is the measure")
+    parser.add_argument("--images", required=True, metavar="IMAGES", help="folder, file or 'glob'")
+    parser.add_argument(
+        "--json", metavar="FILE", help="COCO instance annotations; --images is their folder"
+    )
+    parser.add_argument("--limit", type=count, metavar="N", help="only the first N images")
+    parser.add_argument("--size", metavar="HxW", help="of an ONNX or TFLite file's input")
+    parser.add_argument("--results", metavar="FILE", help="also write the numbers as JSON")
+
+
+def _compare(options) -> None:
+    import json
+
+    from tfmaskrcnn.inference.opening import check_artefacts
+    from tfmaskrcnn.support.files import replaced, writable_file
+
+    check_artefacts(options.artefacts)  # before TensorFlow is imported
+    if options.results:
+        writable_file(options.results)
+
+    from tfmaskrcnn.export.parity import measure, table
+
+    result = measure(
+        *(options.artefacts, options.images, options.json, options.limit, options.size)
+    )
+    print(table(result))
+    if options.results:
+        with replaced(options.results, "w") as file:
+            json.dump(result, file, indent=2)
+        print(f"results     {options.results}")

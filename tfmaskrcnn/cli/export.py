@@ -1,0 +1,226 @@
+"""The command `export` of the command line."""
+
+import dataclasses
+
+# Nothing here may import TensorFlow before the command runs, see `main`.
+from tfmaskrcnn.cli.arguments import add_set, command, count, share
+
+_PRECISIONS = {  # of each format; the first one is the default
+    "saved_model": ("float32", "float16", "bfloat16"),
+    "onnx": ("float32", "float16"),
+    "tflite": ("float32", "float16", "int8"),
+    "tf-trt": ("float16", "float32", "int8"),
+}
+_FILES = ("onnx", "tflite")
+# Options that only some formats have.
+_COMPARING = ("images", "limit")
+_TF_TRT = ("shape", "calibration_images", "build", "offline", "box_arithmetic")
+_TF_TRT += ("minimum_segment_size",)
+# What a SavedModel that is there already can still be told.
+_OF_THE_NETWORK = ("fixed_size", "network_batch")
+
+
+def add_parser(commands) -> None:
+    """`tfmaskrcnn export`."""
+    parser = command(
+        commands,
+        "export",
+        _export,
+        "Write what is shipped: a run's best weights as a SavedModel that loads without Keras, as "
+        "an ONNX or a TFLite file, or cut up for TensorRT by TF-TRT. The latter three are made of "
+        "a SavedModel as well.",
+    )
+    parser.add_argument("model", metavar="MODEL", help="run folder, or SavedModel folder")
+    parser.add_argument(
+        "out", metavar="OUT", help="new folder, such as exported/1; for onnx and tflite a file"
+    )
+    parser.add_argument(
+        "--format", choices=_PRECISIONS, default="saved_model", help="(saved_model)"
+    )
+    _add_detection_options(parser.add_argument_group("what it finds"))
+    _add_graph_options(parser.add_argument_group("how it computes"))
+    _add_file_options(parser.add_argument_group("onnx and tflite: compare with the SavedModel"))
+    _add_tf_trt_options(parser.add_argument_group("tf-trt"))
+    add_set(parser)
+
+
+def _add_detection_options(parser) -> None:
+    parser.add_argument(
+        "--masks",
+        choices=("roi", "rle", "bitmaps"),
+        help="probabilities inside the boxes, COCO RLE strings, or full-size bitmaps (roi)",
+    )
+    parser.add_argument(
+        "--score-threshold", type=share, metavar="P", help="leave out scores up to this"
+    )
+    parser.add_argument("--max-detections", type=count, metavar="N", help="an image")
+    parser.add_argument(
+        "--classes",
+        nargs="+",
+        metavar="CLASS",
+        help="detect these only, by name or number; they are numbered anew from 1",
+    )
+    parser.add_argument(
+        "--names", nargs="+", metavar="NAME", help="labels of the exported classes, in order"
+    )
+
+
+def _add_graph_options(parser) -> None:
+    parser.add_argument(
+        "--fixed-size",
+        nargs=2,
+        type=count,
+        metavar=("HEIGHT", "WIDTH"),
+        help="fit images into this; gives a network of static shape, which other formats need",
+    )
+    parser.add_argument("--min-side", type=count, metavar="N", help="short side of resized images")
+    parser.add_argument("--max-side", type=count, metavar="N", help="their long side at most")
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "float16", "bfloat16", "int8"),
+        help="saved_model and onnx: of the arithmetic (float32, float16, bfloat16 in a SavedModel "
+        "alone); tflite: of the weights (float32, float16, int8); tf-trt: of the engines (float16, "
+        "float32, int8). The first is the default",
+    )
+    parser.add_argument(
+        "--network-batch",
+        type=count,
+        metavar="N",
+        help="fixed batch of the signature network; of an ONNX or TFLite file (1)",
+    )
+    parser.add_argument("--max-pixels", type=count, metavar="N", help="refuse larger images")
+    parser.add_argument(
+        "--on-error",
+        choices=("fail", "report"),
+        help="a bad image fails its request, or is reported in the output image_errors (fail)",
+    )
+    parser.add_argument(
+        "--webp",
+        action="store_true",
+        default=None,
+        help="take WebP too; needs a new TensorFlow here and in the server",
+    )
+
+
+def _add_file_options(parser) -> None:
+    parser.add_argument(
+        "--images", nargs="+", metavar="IMAGE", help="on these images, folders or 'globs'"
+    )
+    parser.add_argument("--limit", type=count, metavar="N", help="on the first N of them only")
+
+
+def _add_tf_trt_options(parser) -> None:
+    parser.add_argument(
+        "--shape",
+        action="append",
+        metavar="BxHxW",
+        help="batch, height and width of the network's input; may be given several times",
+    )
+    parser.add_argument(
+        "--calibration-images", metavar="FOLDER", help="images like those to come, for int8"
+    )
+    parser.add_argument(
+        "--build", action="store_true", default=None, help="build the engines now, for this GPU"
+    )
+    parser.add_argument(
+        "--offline", action="store_true", default=None, help="only cut the graph: needs no GPU"
+    )
+    parser.add_argument(
+        "--box-arithmetic",
+        choices=("inside", "outside"),
+        help="of the engines (inside in float32, else outside)",
+    )
+    parser.add_argument(
+        "--minimum-segment-size", type=count, metavar="N", help="nodes of the smallest engine"
+    )
+
+
+def _export(options) -> int:
+    from tfmaskrcnn.inference.opening import check_model, is_saved_model
+
+    _check_options(options, is_saved_model(options.model))
+    check_model(options.model, overrides=options.set)  # before TensorFlow is imported
+
+    from tfmaskrcnn.export import ExportOptions, export_saved_model
+    from tfmaskrcnn.export.formats import saved_model_of
+    from tfmaskrcnn.inference.opening import load
+
+    names = [field.name for field in dataclasses.fields(ExportOptions)]
+    given = {name: getattr(options, name) for name in names}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if options.format == "saved_model":
+        model = load(options.model, options.set)
+        print(f"SavedModel  {export_saved_model(model, options.out, ExportOptions(**chosen))}")
+        return 0
+    if options.format != "onnx":  # the others choose a precision of their own
+        chosen.pop("precision", None)
+    write = _write_file if options.format in _FILES else _write_tf_trt
+    return write(options, saved_model_of(options.model, ExportOptions(**chosen), options.set))
+
+
+def _check_options(options, is_saved_model: bool) -> None:
+    """Refuse what the format, or a SavedModel that is there already, has no use for."""
+    from tfmaskrcnn.errors import InputError
+
+    for names, formats in ((_COMPARING, _FILES), (_TF_TRT, ("tf-trt",))):
+        wrong = [name for name in names if getattr(options, name) is not None]
+        if wrong and options.format not in formats:
+            raise InputError(f"{_typed(wrong[0])} is for --format {' or '.join(formats)}.")
+    known = _PRECISIONS[options.format]
+    if options.precision and options.precision not in known:
+        raise InputError(
+            f"--precision {options.precision} is not for --format {options.format}; wanted one of "
+            f"{', '.join(known)}."
+        )
+    if not is_saved_model:
+        return
+    if options.format == "saved_model":
+        raise InputError(
+            f"{options.model} is a SavedModel; wanted the folder of a training run, or another "
+            "--format."
+        )
+    fixed = ["masks", "score_threshold", "max_detections", "classes", "names", "min_side"]
+    fixed += ["max_side", "max_pixels", "on_error", "webp"]
+    fixed += ["precision"] if options.format == "onnx" else []
+    wrong = [name for name in fixed if getattr(options, name) is not None]
+    if wrong:
+        raise InputError(
+            f"{options.model} is a SavedModel, whose settings were fixed when it was exported; "
+            f"{_typed(wrong[0])} is for run folders."
+        )
+
+
+def _typed(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _write_file(options, opened) -> int:
+    import importlib
+
+    from tfmaskrcnn.export.formats import write_file
+
+    runtime = importlib.import_module(f"tfmaskrcnn.export.{options.format}")
+    more = {"precision": options.precision or "float32"} if options.format == "tflite" else {}
+    size = tuple(options.fixed_size) if options.fixed_size else None
+    batch = options.network_batch or 1
+    with opened as folder:
+        written = write_file(
+            *(folder, options.out, runtime, size, batch, options.images or ()),
+            limit=options.limit,
+            **more,
+        )
+    print(written.text())
+    if options.format == "onnx":
+        print("For TensorRT 10, on the machine that will run it (not run here):")
+        print(f"  {runtime.trtexec_command(options.out)}")
+    return 0
+
+
+def _write_tf_trt(options, opened) -> int:
+    from tfmaskrcnn.export.formats import check_tf_trt, convert_tf_trt, tf_trt_arguments
+
+    check_tf_trt(bool(options.offline))
+    given = {name: getattr(options, name) for name in _TF_TRT if name != "shape"}
+    with opened as folder:
+        precision, shapes = options.precision or "float16", options.shape or ()
+        return convert_tf_trt(tf_trt_arguments(folder, options.out, precision, shapes, **given))

@@ -1,0 +1,35 @@
+"""The command `find-rate` of the command line."""
+
+# Nothing here may import TensorFlow before the command runs, see `main`.
+from tfmaskrcnn.cli.arguments import CONFIG_HELP, add_set, command, count
+
+
+def add_parser(commands) -> None:
+    """`tfmaskrcnn find-rate`."""
+    parser = command(
+        commands,
+        "find-rate",
+        _find_rate,
+        "Suggest a learning rate by a short run in which it rises. Writes rate.png and rate.csv; "
+        "the weights of that run are not kept.",
+    )
+    parser.add_argument("config", metavar="CONFIG", help=CONFIG_HELP)
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="where to write")
+    parser.add_argument("--steps", type=count, default=100, metavar="N", help="of the run (100)")
+    add_set(parser)
+
+
+def _find_rate(options) -> None:
+    from tfmaskrcnn.config.yaml_files import load_config
+    from tfmaskrcnn.support.files import writable_folder
+    from tfmaskrcnn.support.progress_bar import progress_bar
+
+    config, folder = load_config(options.config, options.set), writable_folder(options.out)
+
+    from tfmaskrcnn.train.rate_finder import find_rate, suggestion, write_curve
+
+    with progress_bar("finding a rate") as progress:
+        curve = find_rate(config, options.steps, progress)
+    picture = write_curve(curve, folder, config.train.learning_rate)
+    print(f"curve       {picture}")
+    print(f"suggested   train.learning_rate={suggestion(curve):g}")

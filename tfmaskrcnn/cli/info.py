@@ -1,0 +1,27 @@
+"""The command `info` of the command line."""
+
+# Nothing here may import TensorFlow before the command runs, see `main`.
+from tfmaskrcnn.cli.arguments import command
+
+
+def add_parser(commands) -> None:
+    """`tfmaskrcnn info`."""
+    parser = command(
+        commands, "info", _info, "What a run folder or SavedModel holds, and the versions in use."
+    )
+    parser.add_argument("model", metavar="MODEL", nargs="?", help="run or SavedModel folder")
+
+
+def _info(options) -> None:
+    import yaml
+
+    from tfmaskrcnn.inference.description import describe
+    from tfmaskrcnn.support.versions import versions
+
+    about = describe(options.model) if options.model else {}
+    about["versions"] = versions()
+    # Short lists on one line; the configuration can be pasted into a file.
+    text = yaml.safe_dump(
+        about, sort_keys=False, default_flow_style=None, width=100, allow_unicode=True
+    )
+    print(text, end="")

@@ -1,0 +1,38 @@
+"""The command `predict` of the command line."""
+
+# Nothing here may import TensorFlow before the command runs, see `main`.
+from tfmaskrcnn.cli.arguments import MODEL_HELP, USE_SET_HELP, add_set, command, count, share
+
+
+def add_parser(commands) -> None:
+    """`tfmaskrcnn predict`."""
+    parser = command(
+        commands,
+        "predict",
+        _predict,
+        "Find objects in images. Writes a picture for each image and results.json (COCO results "
+        "format, with each image's file name).",
+    )
+    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
+    parser.add_argument("inputs", metavar="INPUT", nargs="+", help="image, folder or 'glob'")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="where to write")
+    parser.add_argument(
+        "--threshold", type=share, default=0.5, metavar="P", help="lowest score drawn (0.5)"
+    )
+    parser.add_argument("--batch-size", type=count, default=1, metavar="N", help="images at a time")
+    add_set(parser, USE_SET_HELP)
+
+
+def _predict(options) -> None:
+    from tfmaskrcnn.inference.opening import check_model, open_source
+    from tfmaskrcnn.support.files import writable_folder
+
+    # First what takes no time.
+    check_model(options.model, overrides=options.set)
+
+    from tfmaskrcnn.inference.prediction_files import find_images, predict_files
+
+    paths, folder = find_images(options.inputs), writable_folder(options.out)
+    source = open_source(options.model, overrides=options.set)
+    results = predict_files(source, paths, folder, options.threshold, options.batch_size)
+    print(f"results     {results}")

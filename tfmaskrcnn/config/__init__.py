@@ -1,0 +1,1 @@
+"""The configuration: frozen pydantic models, and how they are read and written."""

@@ -1,0 +1,64 @@
+"""The configuration of the box head and the mask head."""
+
+from typing import Literal, Optional
+
+import pydantic
+from pydantic import Field
+
+from tfmaskrcnn.config.base import Count, FourFactors, Norm, NotNegative, Section, Share
+
+
+class BoxHeadConfig(Section):
+    """Box head, its training samples and its detections."""
+
+    roi_side: Count = 7
+    num_convs: int = Field(0, ge=0)  # 3x3 convolutions ...
+    conv_channels: Count = 256
+    norm: Norm = "none"  # ... with this norm,
+    num_fcs: int = Field(2, ge=1, le=2)  # and dense layers after them
+    hidden: Count = 1024
+    class_agnostic: bool = False  # one box a RoI instead of one a class
+    positive_iou: Share = 0.5
+    samples_per_image: Count = 512
+    positive_fraction: Share = 0.25
+    delta_weights: FourFactors = (10.0, 10.0, 5.0, 5.0)  # dy, dx, dh, dw
+    clamp_deltas: bool = True  # as in rpn
+    smooth_l1_beta: NotNegative = 0.0
+    score_threshold: Share = 0.05
+    nms_iou: Share = 0.5
+    # Boxes with a side up to this are left out before NMS, pixels; None keeps even empty ones.
+    min_side: Optional[NotNegative] = 0.0
+    # Leave empty boxes out when the best max_detections are chosen (Detectron2, min_side null).
+    drop_empty: bool = False
+    # A RoI may be found as several classes, or (argmax, Matterport) as its best class alone.
+    detection_rule: Literal["per_class", "argmax"] = "per_class"
+    whole_pixels: bool = False  # round boxes in the image as given (Matterport)
+    max_detections: Count = 100
+
+
+class MaskHeadConfig(Section):
+    """FCN mask head (Mask R-CNN, figure 4 right)."""
+
+    enabled: bool = True  # False leaves Faster R-CNN (the paper's table 3)
+    roi_side: Count = 14  # the mask has twice this side
+    channels: Count = 256
+    num_convs: Count = 4
+    # softmax: classes and background compete in each pixel, for comparison (table 2b).
+    loss: Literal["sigmoid", "softmax"] = "sigmoid"
+    class_agnostic: bool = False  # one mask whatever the class (section 4.2)
+    soft_targets: bool = False  # learn how much of a pixel is covered, not whether (torchvision)
+    norm: Norm = "none"  # of the convolutions
+    # How M x M probabilities become pixels, see `ops.paste`.
+    paste_rule: Literal["aligned", "torchvision", "matterport"] = "aligned"
+
+    @pydantic.model_validator(mode="after")
+    def _labels_are_hard(self):
+        if self.soft_targets and self.loss == "softmax":
+            raise ValueError("soft_targets needs loss sigmoid: softmax gives each pixel one label")
+        return self
+
+
+def mask_channels(config: MaskHeadConfig, num_classes: int) -> int:
+    """Channels of the mask head's logits: one a class or one for all; softmax has a background."""
+    masks = 1 if config.class_agnostic else num_classes
+    return masks + 1 if config.loss == "softmax" else masks

@@ -1,0 +1,51 @@
+"""The configurations that come with the package (`configs/*.yaml`), found by name."""
+
+import difflib
+import os
+from typing import Dict
+
+from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.support.shipped import shipped
+
+_ENDINGS = (".yaml", ".yml", ".json")
+
+
+def recipes() -> Dict[str, str]:
+    """Name -> path of each, sorted: "finetune", "maskrcnn_r50_fpn_1x_coco", ..."""
+    folder = shipped("configs")
+    names = sorted(name for name in os.listdir(folder) if name.endswith(".yaml"))
+    return {os.path.splitext(name)[0]: os.path.join(folder, name) for name in names}
+
+
+def summary(path: str) -> str:
+    """The line of comment that a YAML file begins with, which says what it is for."""
+    with open(path, encoding="utf-8-sig") as file:
+        return file.readline().lstrip("#").strip().rstrip(".")
+
+
+def find_config(text: str) -> str:
+    """The path that `text` stands for: a file, a run's folder, or a recipe's name.
+
+    What lies on the disk goes before a recipe of the same name, but for a folder that is no run.
+
+    Raises:
+        InputError: it is none of them; names the nearest recipe.
+    """
+    name = text[: -len(".yaml")] if text.endswith(".yaml") else text
+    if os.path.isfile(text) or os.path.exists(os.path.join(text, "config.json")):
+        return text
+    known = recipes()
+    if name in known:
+        return known[name]
+    if os.path.exists(text):
+        return text  # a folder; whoever reads it says what it lacks
+    stem = os.path.splitext(os.path.basename(text))[0]
+    if text != stem or text.endswith(_ENDINGS):  # meant as a path
+        hint = f" {stem!r} alone names the one that comes with the package." * (stem in known)
+        raise InputError(f"Cannot read the configuration {text}: No such file or directory.{hint}")
+    near = difflib.get_close_matches(stem, known, n=1, cutoff=0.5)
+    meant = f"; did you mean {near[0]!r}?" if near else "."
+    raise InputError(
+        f"There is no configuration {text!r}, neither a file nor a name{meant} Names: "
+        f"{', '.join(known)}; `tfmaskrcnn configs` tells what each is for."
+    )

@@ -1,0 +1,169 @@
+"""`check`: all that is wrong or odd in a data set, found in one pass."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+
+from tfmaskrcnn.config.run import Config
+from tfmaskrcnn.config.yaml_files import override
+from tfmaskrcnn.data.checking.check_result import CheckResult
+from tfmaskrcnn.data.checking.coverage import best_iou, objects_of, resized
+from tfmaskrcnn.data.checking.file_checks import FileReport, check_copies, check_file, check_names
+from tfmaskrcnn.data.checking.object_checks import check_objects
+from tfmaskrcnn.data.checking.rules import LEVELS, RULES, Finding
+from tfmaskrcnn.data.checking.set_checks import (
+    check_box_order,
+    check_classes,
+    check_counts,
+    check_sizes,
+    class_counts,
+)
+from tfmaskrcnn.data.checking.suggestions import propose
+from tfmaskrcnn.data.coco.annotations import Fault
+from tfmaskrcnn.data.coco.file import read_coco
+from tfmaskrcnn.data.coco.records import CocoData, Record, checked_coco
+
+Progress = Callable[[int, int], None]  # images done, images in all
+
+
+def check(
+    json_path: str,
+    image_dir: str,
+    config: Optional[Config] = None,
+    other_json: Optional[str] = None,
+    other_images: Optional[str] = None,
+    limit: Optional[int] = None,
+    progress: Optional[Progress] = None,
+) -> CheckResult:
+    """Read a whole COCO data set, images too, and collect what is wrong or odd.
+
+    Args:
+        json_path: COCO instance JSON.
+        image_dir: the folder that its file names start from.
+        config: what the set is to be trained with; None for the defaults.
+        other_json: another set, such as the val split, that should share no image with this one.
+        other_images: its folder; None for `image_dir`.
+        limit: check the first so many images only.
+        progress: called with (images done, images in all).
+
+    Raises:
+        InputError: a JSON cannot be read, or the set as a whole is none to train on.
+    """
+    config, json_path = config or Config(), os.fspath(json_path)
+    raw = _first_images(read_coco(json_path), limit)
+    data, findings = _collected(raw, json_path, image_dir, config)
+    entries = _entries(raw)
+    missing = {f.image_id for f in findings if f.rule == "image-missing"}
+    files = _each_image(data.records, missing, entries, config.model.input.channels, progress)
+    findings += [f for report in files.values() for f in report.findings]
+    others: List[Record] = []
+    if other_json:
+        other = read_coco(other_json)
+        others = _collected(other, other_json, other_images or image_dir, config)[0].records
+    findings += check_names(data.records, missing) + check_copies(data.records, others)
+    findings += check_classes(data) + check_counts(data, config) + check_box_order(data, entries)
+    objects = objects_of(data)
+    at_input = resized(objects, config.model.input)
+    iou = best_iou(at_input, config.model.anchors)[0]
+    findings += check_sizes(data, at_input, iou, config)
+    proposals = propose(data, objects, config)
+    changed = override(config, [p.setting() for p in proposals])
+    then = resized(objects, changed.model.input)
+    return CheckResult(
+        data=data,
+        raw=raw,
+        image_dir=os.fspath(image_dir),
+        config=config,
+        proposed=changed,
+        findings=_worst_first(findings),
+        proposals=proposals,
+        class_counts=class_counts(data),
+        facts={i: report.facts for i, report in files.items() if report.facts},
+        at_input=at_input,
+        iou=iou,
+        proposed_iou=best_iou(then, changed.model.anchors)[0],
+        proposed_scales=then.scales,
+        limit=limit,
+    )
+
+
+def _worst_first(findings: List[Finding]) -> List[Finding]:
+    rules = sorted(RULES, key=lambda rule: LEVELS.index(RULES[rule].level))
+    order = {rule: n for n, rule in enumerate(rules)}
+    return sorted(findings, key=lambda finding: order[finding.rule])
+
+
+def _first_images(raw: Dict[str, Any], limit: Optional[int]) -> Dict[str, Any]:
+    if limit is None:
+        return raw
+    images = raw["images"][:limit]
+    ids = {_id(image, "id") for image in images}
+    kept = [a for a in raw["annotations"] if _id(a, "image_id") in ids]
+    return {**raw, "images": images, "annotations": kept}
+
+
+def _collected(raw, json_path: str, image_dir: str, config) -> Tuple[CocoData, List[Finding]]:
+    """What `load_coco` would take, and one finding for each entry where it would stop."""
+    found: List[Finding] = []
+    names = {_id(image, "id"): image.get("file_name") for image in _dicts(raw["images"])}
+
+    def on_fault(part: str, index: int, fault: Fault) -> None:
+        entry = raw[part][index]
+        image_id = _id(entry, "image_id" if part == "annotations" else "id")
+        if fault.rule == "unknown-image" and image_id in names:
+            return  # its image is wrong, which has been said
+        annotation_id = _id(entry, "id") if part == "annotations" else None
+        place = ("", None, None)
+        if part != "categories":
+            place = (str(names.get(image_id) or ""), image_id, annotation_id)
+        message = str(fault)
+        message = message[len(json_path) + 2 :] if message.startswith(json_path) else message
+        found.append(Finding(fault.rule, message, *place))
+
+    head = config.model.keypoint_head
+    masks = config.model.mask_head.enabled
+    return checked_coco(raw, json_path, image_dir, on_fault, masks, head), found
+
+
+def _each_image(
+    records: List[Record],
+    missing: Set[int],
+    entries: Dict[int, Dict[str, Any]],
+    channels: int,
+    progress: Optional[Progress],
+) -> Dict[int, FileReport]:
+    """Image id -> what its file and its objects show."""
+
+    def look(record: Record) -> FileReport:
+        there = record.image_id not in missing
+        report = check_file(record, channels) if there else FileReport(None, [])
+        return FileReport(report.facts, report.findings + check_objects(record, entries))
+
+    reports = {}
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        # `map` keeps the order, and what waits are records and short reports, no pixels.
+        for n, (record, report) in enumerate(zip(records, pool.map(look, records)), start=1):
+            reports[record.image_id] = report
+            if progress:
+                progress(n, len(records))
+    return reports
+
+
+def _entries(raw: Dict[str, Any]) -> Dict[int, Dict[str, Any]]:
+    """Annotation id -> the first annotation of that id."""
+    entries: Dict[int, Dict[str, Any]] = {}
+    for entry in _dicts(raw["annotations"]):
+        annotation_id = _id(entry, "id")
+        if annotation_id is not None:
+            entries.setdefault(annotation_id, entry)
+    return entries
+
+
+def _dicts(entries: List[Any]) -> List[Dict[str, Any]]:
+    return [entry for entry in entries if isinstance(entry, dict)]
+
+
+def _id(entry: Any, key: str) -> Optional[int]:
+    """An id of a JSON entry, None if it is no integer."""
+    value = entry.get(key) if isinstance(entry, dict) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,1 @@
+"""Data sets as TFRecord shards with an index beside each."""

@@ -1,0 +1,236 @@
+"""A COCO instance set as TFRecord shards, written by several processes.
+
+Records have the keys of the TF Object Detection API and of the TF Model Garden, and each object's
+whole COCO annotation as JSON under a key of our own.
+"""
+
+import hashlib
+import io
+import itertools
+import json
+import multiprocessing
+import os
+import zlib
+from concurrent import futures
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from tfmaskrcnn.config.keypoints import KeypointHeadConfig
+from tfmaskrcnn.data.coco.image_files import check_size
+from tfmaskrcnn.data.coco.records import Record, load_coco
+from tfmaskrcnn.data.coco.segmentation import decode
+from tfmaskrcnn.data.importers.source_files import image_size
+from tfmaskrcnn.data.tfrecord.reading import ANNOTATION_KEY, FRAME_BYTES, INDEX_SUFFIX, VERSION
+from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.support.files import read_json, save_arrays, writable_folder
+
+Progress = Callable[[int, int], None]  # images done, images in all
+_Images = List[Tuple[Record, List[Dict[str, Any]]]]  # each with its annotations
+_POLL_SECONDS = 0.5
+_INTEGERS = ("image/height", "image/width", "image/object/class/label", "image/object/is_crowd")
+_counter = None  # of images done, in a worker; shared by all
+
+
+class Written(NamedTuple):
+    """What `write_tfrecord` made."""
+
+    paths: List[str]
+    images: int
+    objects: int
+    size: int  # bytes
+
+
+def write_tfrecord(
+    json_path: str,
+    image_dir: str,
+    out: str,
+    shards: int,
+    workers: Optional[int] = None,
+    skip_invalid: bool = False,
+    progress: Optional[Progress] = None,
+) -> Written:
+    """Write a COCO instance set as `OUT-00000-of-00008.tfrecord` and so on, each with its index.
+
+    Images keep their bytes and the JSON's order; shards hold consecutive parts of it.
+
+    Args:
+        json_path: the annotations; if none has a segmentation, objects are boxes alone.
+        image_dir: the folder that its file names start from.
+        out: folder and beginning of the shards' names.
+        shards: their number, at most that of the images.
+        workers: processes; None for one a core. More than one need a script to have
+            `if __name__ == "__main__":`.
+        skip_invalid: leave wrong annotations out, as `load_coco` does.
+        progress: called with (images done, images in all).
+
+    Raises:
+        InputError: annotations or images are wrong, or there is no place to write to.
+    """
+    raw = read_json(json_path)
+    entries, categories = (_dictionaries(raw, key) for key in ("annotations", "categories"))
+    masks = not entries or any(entry.get("segmentation") for entry in entries)
+    keypoints = KeypointHeadConfig(enabled=any(c.get("keypoints") for c in categories))
+    data = load_coco(json_path, image_dir, skip_invalid, masks, keypoints)
+    count = len(data.records)
+    if not 1 <= shards <= count:
+        raise InputError(f"{shards} shards of {count} images: wanted 1 to {count}.")
+    writable_folder(os.path.dirname(out) or ".")
+    about = {"version": VERSION, "shards": shards, "masks": masks}
+    about["set"] = hashlib.sha256(json.dumps([raw, shards]).encode()).hexdigest()
+    about["categories"] = sorted(categories, key=lambda category: category["id"])
+    names = {category["id"]: category["name"] for category in categories}
+    by_id = {(e.get("id"), e.get("image_id")): e for e in reversed(entries)}
+    edges = [count * k // shards for k in range(shards + 1)]
+    tasks = []
+    for k in range(shards):
+        records = data.records[edges[k] : edges[k + 1]]
+        images = [(r, [by_id[i, r.image_id] for i in r.annotation_ids]) for r in records]
+        path = f"{out}-{k:05d}-of-{shards:05d}.tfrecord"
+        tasks.append((path, images, names, {**about, "shard": k}))
+    workers = min(workers or os.cpu_count() or 1, shards)
+    sizes = _written(tasks, workers, count, progress or (lambda done, total: None))
+    objects = sum(len(record.classes) for record in data.records)
+    return Written([path for path, *_ in tasks], count, objects, sum(sizes))
+
+
+def _dictionaries(raw: Any, key: str) -> List[Dict[str, Any]]:
+    """What is a dictionary in a list of the JSON; `load_coco` complains of the rest."""
+    found = raw.get(key) if isinstance(raw, dict) else None
+    return [e for e in found if isinstance(e, dict)] if isinstance(found, list) else []
+
+
+def _written(tasks, workers: int, count: int, progress: Progress) -> List[int]:
+    """The bytes of each task's shard."""
+    if workers == 1:
+        done = itertools.count(1)
+        return [_write_shard(*task, lambda: progress(next(done), count)) for task in tasks]
+    # A fork would copy TensorFlow's threads half-way.
+    context = multiprocessing.get_context("spawn")
+    counter = context.Value("q", 0)
+    pool = futures.ProcessPoolExecutor(workers, context, _set_counter, (counter,))
+    try:
+        results = [pool.submit(_counted_shard, *task) for task in tasks]
+        waiting = set(results)
+        while waiting:
+            done, waiting = futures.wait(waiting, _POLL_SECONDS, futures.FIRST_EXCEPTION)
+            progress(counter.value, count)
+            for result in done:
+                result.result()  # raises what the worker raised
+        return [result.result() for result in results]
+    except futures.process.BrokenProcessPool:
+        raise InputError(
+            "A process that wrote shards died: out of memory, or a script without `if __name__ == "
+            '"__main__":`; --workers 1 writes without processes.'
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _set_counter(counter) -> None:
+    global _counter
+    _counter = counter
+
+
+def _counted_shard(*task) -> int:
+    def count():
+        with _counter.get_lock():
+            _counter.value += 1
+
+    return _write_shard(*task, count)
+
+
+def _write_shard(
+    path: str, images: _Images, names: Dict[int, str], about: Dict[str, Any], tick: Callable
+) -> int:
+    """Write one shard and its index; the shard's bytes."""
+    temporary, offset = f"{path}.{os.getpid()}.tmp", 0
+    offsets, lengths, checksums = [], [], []
+    try:
+        with tf.io.TFRecordWriter(temporary) as writer:
+            for record, entries in images:
+                content = _example(record, entries, names).SerializeToString(deterministic=True)
+                writer.write(content)
+                offsets.append(offset)
+                lengths.append(len(content))
+                checksums.append(zlib.crc32(content))
+                offset += len(content) + FRAME_BYTES
+                tick()
+        os.replace(temporary, path)
+    except (OSError, tf.errors.OpError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"Cannot write {path}: {reason}.") from None
+    finally:
+        if os.path.exists(temporary):
+            os.remove(temporary)
+    records = [record for record, _ in images]
+    about = {**about, "size": offset, "names": [record.file_name for record in records]}
+    index = {
+        "offsets": np.array(offsets, np.int64),
+        "lengths": np.array(lengths, np.int64),
+        "checksums": np.array(checksums, np.uint32),
+        "image_ids": np.array([record.image_id for record in records], np.int64),
+        "sizes": np.array([(record.height, record.width) for record in records], np.int32),
+        "counts": np.array([len(record.classes) for record in records], np.int64),
+        "boxes": np.concatenate([record.boxes for record in records]),
+        "classes": np.concatenate([record.classes for record in records]),
+        "crowd": np.concatenate([record.crowd for record in records]),
+        "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
+    }
+    save_arrays(path + INDEX_SUFFIX, index)
+    return offset
+
+
+def _example(
+    record: Record, entries: List[Dict[str, Any]], names: Dict[int, str]
+) -> tf.train.Example:
+    """One image with its objects; docs/data.md lists the keys."""
+    with open(record.path, "rb") as file:
+        content = file.read()
+    size = record.height, record.width
+    boxes = record.boxes.astype(np.float64) / (*size, *size)
+    labels = [entry["category_id"] for entry in entries]
+    values: Dict[str, List] = {
+        "image/encoded": [content],
+        "image/format": [_format(record, content)],
+        "image/filename": [record.file_name.encode()],
+        "image/source_id": [str(record.image_id).encode()],
+        "image/height": [record.height],
+        "image/width": [record.width],
+        "image/object/class/label": labels,
+        "image/object/class/text": [names[label].encode() for label in labels],
+        "image/object/is_crowd": record.crowd.astype(int).tolist(),
+        "image/object/area": [float(entry.get("area") or 0) for entry in entries],
+        ANNOTATION_KEY: [json.dumps(entry, separators=(",", ":")).encode() for entry in entries],
+    }
+    for i, side in enumerate(("ymin", "xmin", "ymax", "xmax")):
+        values[f"image/object/bbox/{side}"] = boxes[:, i].tolist()
+    if all(shape is not None for shape in record.segmentations):
+        values["image/object/mask"] = [_png(decode(s, *size)) for s in record.segmentations]
+    features = {key: _feature(key, value) for key, value in values.items()}
+    return tf.train.Example(features=tf.train.Features(feature=features))
+
+
+def _feature(key: str, values: List) -> tf.train.Feature:
+    if "bbox" in key or key.endswith("area"):
+        return tf.train.Feature(float_list=tf.train.FloatList(value=values))
+    if key in _INTEGERS:
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+
+
+def _format(record: Record, content: bytes) -> bytes:
+    """ "jpeg", "png", ...; the image's header is checked on the way."""
+    check_size(record.path, image_size(record.path)[:2], (record.height, record.width))
+    if record.path.endswith(".npy"):
+        return b"npy"
+    with Image.open(io.BytesIO(content)) as image:
+        return (image.format or "").lower().encode()
+
+
+def _png(mask: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(mask.astype(np.uint8)).save(buffer, "png")
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""Pictures for people: objects over images, what the network is fed, curves."""

@@ -1,0 +1,136 @@
+"""One way to every format: the model of a run or a SavedModel in, an artefact out."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.export.check import differences, preprocessed, saved_network, table
+from tfmaskrcnn.export.options import ExportOptions
+from tfmaskrcnn.export.saved_model import export_saved_model
+from tfmaskrcnn.inference.opening import is_saved_model, load
+from tfmaskrcnn.inference.prediction_files import find_images
+from tfmaskrcnn.support.files import writable_file
+from tfmaskrcnn.support.shipped import script, shipped
+
+# The names of precisions in `export/tf_trt.py`.
+_TRT_PRECISIONS = {"float32": "fp32", "float16": "fp16", "int8": "int8"}
+
+
+@contextlib.contextmanager
+def saved_model_of(
+    model: str, options: ExportOptions, overrides: Sequence[str] = ()
+) -> Iterator[str]:
+    """The folder of a SavedModel: `model` if it is one, else a temporary one of that run.
+
+    It is made as for a machine without a GPU: a graph with GPU kernels for non-maximum suppression
+    converts to no other format.
+    """
+    if is_saved_model(model):
+        yield model
+        return
+    import tensorflow as tf
+
+    with contextlib.suppress(RuntimeError):  # TensorFlow is in use already, with its GPUs
+        tf.config.set_visible_devices([], "GPU")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = os.path.join(temporary, "saved_model")
+        yield export_saved_model(load(model, overrides), folder, options)
+
+
+class Written(NamedTuple):
+    """A file for another runtime, and how it was compared with its SavedModel."""
+
+    path: str
+    seconds: float
+    shape: Tuple[int, int, int, int]  # (B, H, W, C) of its input `images`
+    differences: str  # a table; empty without images
+
+    def text(self) -> str:
+        """Lines for a terminal."""
+        batch, lines = self.shape[0], [f"inputs      images float32 {list(self.shape)}"]
+        lines[0] += f", sizes float32 [{batch}, 2]"
+        megabytes = os.path.getsize(self.path) / 1e6
+        lines.insert(0, f"written     {self.path} ({megabytes:.1f} MB, {self.seconds:.0f} s)")
+        return "\n".join([*lines, self.differences]).rstrip()
+
+
+def write_file(
+    folder: str,
+    path: str,
+    runtime,
+    size: Optional[Tuple[int, int]] = None,
+    batch: int = 1,
+    images: Sequence[str] = (),
+    limit: Optional[int] = None,
+    **options,
+) -> Written:
+    """Convert the signature `network` of a SavedModel for a runtime other than TensorFlow.
+
+    Args:
+        folder: of the SavedModel.
+        path: the file to write.
+        runtime: the module `export.onnx` or `export.tflite`.
+        size: (height, width) of the network's input; None takes what it was exported with.
+        batch: images at a time, fixed.
+        images: files, folders and patterns on which the file is compared with the SavedModel.
+        limit: of these use the first so many.
+        options: of the runtime's `convert`.
+
+    Raises:
+        InputError: the conversion or an image fails.
+    """
+    writable_file(path)  # first what takes no time
+    paths = find_images(images)[:limit] if images else []
+    began = time.time()
+    shape = runtime.convert(folder, path, batch, size, **options)
+    seconds, compared = time.time() - began, ""
+    if paths:
+        pair = saved_network(folder), runtime.predictor(path)
+        rows = differences(*pair, *preprocessed(folder, paths, shape[1:3]), batch)
+        compared = table([os.path.basename(each) for each in paths], rows)
+    return Written(path, seconds, shape, compared)
+
+
+def check_tf_trt(offline: bool) -> None:
+    """Raise `InputError` unless TF-TRT can work on this machine."""
+    preflight = script("tf_trt_preflight")
+    try:
+        preflight.preflight(offline)
+    except preflight.Refusal as refusal:
+        raise InputError(str(refusal)) from None
+
+
+def tf_trt_arguments(
+    folder: str,
+    out: str,
+    precision: str = "float16",
+    shapes: Sequence[str] = (),
+    calibration_images: Optional[str] = None,
+    **options,
+) -> List[str]:
+    """The command line of `export/tf_trt.py`, whose options these are."""
+    arguments = [folder, out, "--precision", _TRT_PRECISIONS[precision]]
+    for shape in shapes:
+        arguments += ["--shape", shape]
+    if calibration_images:
+        arguments += ["--calibration-images", calibration_images]
+    for name, value in options.items():
+        if value:
+            arguments.append(f"--{name.replace('_', '-')}")
+            arguments += [] if value is True else [str(value)]
+    return arguments
+
+
+def convert_tf_trt(arguments: Sequence[str]) -> int:
+    """Run `export/tf_trt.py` in a process of its own, because it reads TensorFlow's log.
+
+    Returns:
+        Its exit code.
+    """
+    path = os.path.join(shipped("export"), "tf_trt.py")
+    return subprocess.call([sys.executable, path, *arguments])

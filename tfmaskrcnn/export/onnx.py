@@ -1,0 +1,119 @@
+"""SavedModel -> ONNX, checked to hold standard operations only, and its runner on a CPU."""
+
+import importlib
+import logging
+import os
+from typing import Dict, Optional, Tuple
+
+import numpy as np
+
+from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.export.check import Network, ready_inputs
+from tfmaskrcnn.export.frozen import freeze
+from tfmaskrcnn.export.onnx_ops import handlers
+from tfmaskrcnn.inference.exported import OUTPUTS
+from tfmaskrcnn.support.files import replaced
+
+# RoiAlign has its half-pixel mode from 16 on; TensorRT 10 and ONNX Runtime read 17.
+OPSET = 17
+_NEEDED = 'install the extra: pip install -e ".[onnx]"'
+
+
+def convert(
+    folder: str, path: str, batch: int = 1, size: Optional[Tuple[int, int]] = None
+) -> Tuple[int, int, int, int]:
+    """Write the signature `network` of a SavedModel as an ONNX file.
+
+    Args:
+        folder: a SavedModel made by `export_saved_model`.
+        path: the file to write; inputs and outputs have the signature's names.
+        batch: B, fixed.
+        size: (height, width), see `frozen.freeze`.
+
+    Returns:
+        The shape (B, H, W, C) of its input `images`.
+
+    Raises:
+        InputError: tf2onnx is missing, `folder` cannot be converted, or `path` not be written.
+    """
+    tf2onnx, onnx = _import("tf2onnx"), _import("onnx")
+    network = freeze(folder, batch, size)
+    model = _converted(tf2onnx, network)
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{folder} holds something that ONNX has no form of: {reason}") from None
+    with replaced(path) as file:
+        file.write(model.SerializeToString())
+    return network.shape
+
+
+def _converted(tf2onnx, network):
+    """The ONNX model of a `FrozenNetwork`, its inputs and outputs named as the signature's."""
+    # It reports each rewriting that it tries.
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    names = {tensor: name for name, tensor in {**network.inputs, **network.outputs}.items()}
+    model, _ = tf2onnx.convert.from_graph_def(
+        network.graph_def,
+        name="network",
+        input_names=list(network.inputs.values()),
+        output_names=list(network.outputs.values()),
+        opset=OPSET,
+        custom_op_handlers=handlers(),
+        tensors_to_rename=names,
+    )
+    return model
+
+
+def predictor(path: str) -> Network:
+    """An ONNX file as a function, run by ONNX Runtime on the CPU; needs no TensorFlow.
+
+    Args:
+        path: as written by `convert`.
+
+    Returns:
+        A function from images [B, H, W, C] float32, preprocessed as the signature `network` wants
+        them, and sizes [B, 2] float32 to the arrays of that signature's outputs by name.
+
+    Raises:
+        InputError: ONNX Runtime is missing, or `path` is no such model.
+    """
+    path = os.fspath(path)
+    runtime = _import("onnxruntime")
+    if not os.path.isfile(path):
+        raise InputError(f"There is no file {path}.")
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its classes have no common base
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{path} is no model that ONNX Runtime can load: {reason}") from None
+    outputs = [value.name for value in session.get_outputs()]
+    shapes = {value.name: value.shape for value in session.get_inputs()}
+    if set(shapes) != {"images", "sizes"} or not set(OUTPUTS) <= set(outputs):
+        raise InputError(
+            f"{path} is no ONNX model of this package: its inputs are {sorted(shapes)}."
+        )
+
+    def run(images: np.ndarray, sizes: np.ndarray) -> Dict[str, np.ndarray]:
+        feed = ready_inputs(images, sizes, tuple(shapes["images"]), path)
+        return dict(zip(outputs, session.run(outputs, feed)))
+
+    return run
+
+
+def trtexec_command(path: str) -> str:
+    """The command that builds a TensorRT 10 engine of FP16 from the file at `path`.
+
+    It names no shapes: the file's are fixed, and trtexec refuses to hear them again.
+    """
+    return f"trtexec --onnx={path} --saveEngine={os.path.splitext(path)[0]}.plan --fp16"
+
+
+def _import(name: str):
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise InputError(f"Cannot import {name} ({error}); {_NEEDED}.") from None

@@ -1,0 +1,1 @@
+"""Trained models in use: run folders and exported models opened alike, images in, results out."""

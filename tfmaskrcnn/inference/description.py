@@ -1,0 +1,49 @@
+"""What `info` tells of a run folder or an exported model."""
+
+from typing import Any, Dict
+
+from tfmaskrcnn.inference.exported import exported_config, exported_json, load_saved_model
+from tfmaskrcnn.inference.opening import is_saved_model, run_config
+from tfmaskrcnn.support.run_folder import Run
+
+
+def describe(folder: str) -> Dict[str, Any]:
+    """What a run folder or SavedModel holds, of JSON's types."""
+    if is_saved_model(folder):
+        about = {"kind": "SavedModel"}
+        model, export = exported_config(folder), exported_json(folder, "export.json")
+        if model.get("class_names"):
+            about["classes"] = dict(enumerate(model["class_names"], start=1))
+        if export:  # of this program
+            about["exported_by"] = export.get("versions")
+            about["options"] = export.get("options")
+        return {**about, "signatures": _signatures(folder), "model": model}
+    config = run_config(folder)
+    from tfmaskrcnn.model.weights import read_weights
+
+    weights = read_weights(Run(folder).weights)
+    count = sum(array.size for array in weights.values())
+    return {
+        "kind": "run",
+        "weights": {"arrays": len(weights), "parameters": count},
+        "config": config.model_dump(mode="json"),
+    }
+
+
+def _signatures(folder: str) -> Dict[str, Any]:
+    return {
+        name: {
+            "inputs": _shapes(signature.structured_input_signature[1]),
+            "outputs": _shapes(signature.structured_outputs),
+        }
+        for name, signature in load_saved_model(folder).signatures.items()
+    }
+
+
+def _shapes(specs) -> Dict[str, str]:
+    """Name -> "float32[?,20,4]"."""
+    shapes = {}
+    for name, spec in sorted(specs.items()):
+        sides = ",".join("?" if side is None else str(side) for side in spec.shape)
+        shapes[name] = f"{spec.dtype.name}[{sides}]"
+    return shapes

@@ -1,0 +1,168 @@
+"""Opens what can predict: a run folder, or an exported SavedModel, which needs no Keras."""
+
+import dataclasses
+import os
+from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from tfmaskrcnn.config.run import Config
+from tfmaskrcnn.config.yaml_files import load_config, split_override
+from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.inference.exported import exported_config, saved_model_predictor
+from tfmaskrcnn.instances import Instances
+from tfmaskrcnn.support.run_folder import Run
+
+# What ONNX Runtime and TFLite read; the other kinds of models are folders.
+FILE_ENDINGS = (".onnx", ".tflite")
+
+
+class Source(NamedTuple):
+    """A model that is ready to predict, and what its configuration says."""
+
+    predict: Callable[[List[np.ndarray]], List[Instances]]
+    class_names: Tuple[str, ...]
+    category_ids: Tuple[int, ...]
+    val_json: Optional[str] = None
+    val_images: Optional[str] = None
+    max_detections: Tuple[int, ...] = (1, 10, 100)
+    channels: int = 3  # of the images that `predict` takes
+    keypoint_sigmas: Tuple[float, ...] = ()
+
+
+def is_saved_model(folder: str) -> bool:
+    """Whether `folder` is an exported model and not a run."""
+    return os.path.exists(os.path.join(folder, "saved_model.pb"))
+
+
+def check_artefacts(paths: Sequence[str]) -> None:
+    """Find without TensorFlow what is wrong with models that are to be compared.
+
+    Raises:
+        InputError: one is no run, SavedModel, .onnx or .tflite file, or the first is a file.
+    """
+    if paths[0].endswith(FILE_ENDINGS):
+        raise InputError(
+            f"{paths[0]} cannot be the measure; name a run folder or SavedModel first."
+        )
+    for path in paths:
+        if not path.endswith(FILE_ENDINGS):
+            check_model(path)
+        elif not os.path.isfile(path):
+            raise InputError(f"There is no file {path}.")
+
+
+def check_model(
+    folder: str, needs_data: bool = False, overrides: Sequence[str] = ()
+) -> Optional[Config]:
+    """The configuration of a run, None of a SavedModel; finds without TensorFlow what is wrong.
+
+    Args and Raises: see `open_source`.
+    """
+    if not is_saved_model(folder):
+        config = run_config(folder, overrides)
+        if needs_data and not (config.data.val_json and config.data.val_images):
+            raise InputError(f"{folder} has no val split; give --json FILE and --images FOLDER.")
+        return config
+    if overrides:
+        raise InputError(
+            f"{folder} is a SavedModel, whose settings were fixed when it was exported; --set is "
+            "for run folders."
+        )
+    if needs_data:
+        raise InputError(f"{folder} names no data; give --json FILE and --images FOLDER.")
+    return None
+
+
+def open_source(folder: str, needs_data: bool = False, overrides: Sequence[str] = ()) -> Source:
+    """The model in `folder`, by what lies there. A SavedModel is opened without Keras.
+
+    Args:
+        folder: a run or an exported SavedModel.
+        needs_data: its `val_json` and `val_images` will be used.
+        overrides: `"key=value"` changes of a run's configuration.
+
+    Raises:
+        InputError: `folder` is neither, is damaged, names no data though they are needed, or does
+            not fit the overrides.
+    """
+    config = check_model(folder, needs_data, overrides)
+    if config is None:
+        return _open_saved_model(folder)
+    model = _with_weights(config, folder)
+
+    def predict(images):
+        return model.predict_images(images, batch_size=len(images))
+
+    return Source(
+        predict,
+        config.model.class_names,
+        config.model.category_ids,
+        config.data.val_json,
+        config.data.val_images,
+        config.evaluation.max_detections,
+        config.model.input.channels,
+        config.model.keypoint_head.sigmas,
+    )
+
+
+def load(folder: str, overrides: Sequence[str] = ()):
+    """The `MaskRCNN` of a run folder, from its `config.json` and `weights.npz`.
+
+    Args:
+        folder: of a run, or of imported weights.
+        overrides: `"key=value"` changes of its configuration.
+
+    Raises:
+        InputError: one of the two files is missing, damaged, or does not fit the other or the
+            overrides.
+    """
+    folder = os.fspath(folder)
+    if not os.path.isdir(folder):
+        raise InputError(f"There is no run folder {folder}.")
+    return _with_weights(run_config(folder, overrides), folder)
+
+
+def _with_weights(config, folder: str):
+    """The `MaskRCNN` of `config` with the weights of a run folder."""
+    from tfmaskrcnn.model.mask_rcnn import MaskRCNN
+    from tfmaskrcnn.model.weights import load_weights
+
+    model = MaskRCNN(config.model)
+    load_weights(model, Run(folder).weights)
+    return model
+
+
+def run_config(folder: str, overrides: Sequence[str] = ()) -> Config:
+    """The configuration of a run folder, changed by `"key=value"` overrides.
+
+    Raises:
+        InputError: `folder` is no run, or an override is of training.
+    """
+    if not os.path.exists(folder):
+        raise InputError(f"There is no folder {folder}.")
+    if is_saved_model(folder):
+        raise InputError(f"{folder} is a SavedModel; wanted the folder of a training run.")
+    if not os.path.exists(os.path.join(folder, "config.json")):
+        raise InputError(
+            f"{folder} is neither a run (no config.json) nor a SavedModel (no saved_model.pb)."
+        )
+    for override in overrides:
+        if split_override(override)[0][0] == "train":
+            raise InputError(f"--set {override}: this command does not train.")
+    return load_config(folder, overrides)
+
+
+def _open_saved_model(folder: str) -> Source:
+    model, predict = exported_config(folder), saved_model_predictor(folder)
+    names, ids = tuple(model.get("class_names", ())), tuple(model.get("category_ids", ()))
+
+    head = model.get("keypoint_head", {})
+    labels = {"class_names": names, "skeleton": head.get("skeleton", ())}
+
+    def named(images):
+        return [dataclasses.replace(found, **labels) for found in predict(images)]
+
+    channels = model.get("input", {}).get("channels", 3)
+    sigmas = tuple(head.get("sigmas", ()))
+    return Source(named, names, ids, channels=channels, keypoint_sigmas=sigmas)

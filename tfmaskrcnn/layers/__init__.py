@@ -1,1 +1,0 @@
-"""Layers: what holds weights. The arithmetic between them is in `ops`."""

@@ -1,0 +1,195 @@
+"""What `compile` and `fit` do: one update of the weights from sums and counts of losses."""
+
+import contextlib
+from typing import Callable, Dict, List, Optional, Sequence
+
+import keras
+import tensorflow as tf
+
+from tfmaskrcnn import compat
+from tfmaskrcnn.errors import InputError, assert_finite, explained
+from tfmaskrcnn.model.ema import WeightAverage
+from tfmaskrcnn.model.gradients import apply_gradients, rate_factors, rules_of
+from tfmaskrcnn.model.losses import LossTerm
+from tfmaskrcnn.model.weights import named_weights
+from tfmaskrcnn.ops.replicas import all_reduce_sum
+from tfmaskrcnn.support.reproducible import sums_in_order
+
+
+class TrainableModel(keras.Model):
+    """A `keras.Model` whose loss is a dict of `LossTerm`, exact on one device and on many.
+
+    A subclass gives `loss_terms(batch, training)` and calls `track_losses` with their names.
+    """
+
+    def track_losses(self, names: Sequence[str]):
+        """Make a running mean for the sum of all losses and for each one."""
+        self.loss_means = {name: keras.metrics.Mean(name=name) for name in ("loss", *names)}
+
+    def loss_terms(self, batch: Dict[str, tf.Tensor], training: bool) -> Dict[str, LossTerm]:
+        """The losses of a batch, by the names given to `track_losses`."""
+        raise NotImplementedError
+
+    def compile(
+        self,
+        optimizer="sgd",
+        *,
+        accumulate: int = 1,
+        xla: bool = False,
+        ema: Optional[float] = None,
+        **kwargs,
+    ):
+        """`keras.Model.compile`; the optimizer's slots are made at once.
+
+        Args:
+            optimizer: any of Keras, perhaps with `gradient_rules` (see `train.make_optimizer`).
+            accumulate: go through a batch in so many parts, one after the other, and update the
+                weights once: the memory of a part and, where no batch normalisation is trained, the
+                update of the whole. Costs another forward pass of backbone and RPN, see `_counts`.
+            xla: compile what `part` is asked for. The rest has operations that XLA lacks.
+            ema: decay of a `WeightAverage`, kept in `average`.
+            kwargs: of Keras.
+        """
+        kwargs["jit_compile"] = False
+        super().compile(optimizer=optimizer, **kwargs)
+        variables = self.trainable_variables
+        compat.build_optimizer(self.optimizer, variables)
+        named = {id(v): name for name, v in named_weights(self).items()}
+        factors = rate_factors(list(named.values()), rules_of(self.optimizer).rates)
+        self._factors = tuple(factors.get(named[id(v)], 1.0) for v in variables)
+        self._accumulate = accumulate
+        self._xla = _Compiled() if xla else None
+        self.average = WeightAverage(self, ema) if ema else None
+
+    def part(self, name: str, function: Callable) -> Callable:
+        """`function` (a layer, a method), by XLA where `compile` was told so; `name` is its own."""
+        xla = getattr(self, "_xla", None)
+        return xla.of(name, function) if xla else function
+
+    def averaged(self):
+        """A context in which the weights are those of `average`, if there is one."""
+        average = getattr(self, "average", None)
+        return average.in_place() if average else contextlib.nullcontext()
+
+    def train_step(self, data):
+        """One update; returns the running means of all losses."""
+        parts = _parts(_as_batch(data), self._accumulate)
+        counts = self._counts(parts) if len(parts) > 1 else None
+        variables = self.trainable_variables
+        with _after(list((counts or {}).values())):
+            each, gradients = self._gradients(parts[0], counts, variables)
+        for part in parts[1:]:
+            with _after(gradients):
+                more, found = self._gradients(part, counts, variables)
+            gradients = [a + b for a, b in zip(gradients, found)]
+            each = {name: loss + more[name] for name, loss in each.items()}
+        apply_gradients(self.optimizer, gradients, variables, self._factors)
+        if self.average:
+            self.average.update()
+        return self._log(each)
+
+    def _counts(self, parts: List[Dict[str, tf.Tensor]]) -> Dict[str, tf.Tensor]:
+        """What each loss of the whole batch is divided by.
+
+        How many RoIs are sampled and positive is known only when all parts have been through the
+        RPN; a graph leaves out the rest of this pass. It runs in inference mode, so that statistics
+        of trained norms are updated once.
+        """
+        counts: Dict[str, tf.Tensor] = {}
+        for part in parts:
+            with _after(list(counts.values())):
+                terms = self.loss_terms(part, training=False)
+            for name, term in terms.items():
+                counts[name] = counts.get(name, 0.0) + tf.stop_gradient(term.count)
+        return {name: all_reduce_sum(count) for name, count in counts.items()}
+
+    def _gradients(self, batch, counts, variables):
+        """The shares of the losses, and the gradient of the scaled sum of them."""
+        with tf.GradientTape() as tape:
+            each = _divided(self.loss_terms(batch, training=True), counts)
+            total = tf.add_n(list(each.values()))
+            with tf.control_dependencies([assert_finite(total, batch["image_id"])]):
+                scaled = compat.scale_loss(self.optimizer, tf.identity(total))
+        return each, [tf.convert_to_tensor(g) for g in tape.gradient(scaled, variables)]
+
+    def test_step(self, data):
+        """The losses of a validation batch, without an update."""
+        return self._log(_divided(self.loss_terms(_as_batch(data), training=False)))
+
+    def _log(self, each: Dict[str, tf.Tensor]):
+        # A replica's losses are shares that sum to the global loss; a Mean averages over replicas.
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        for name, value in {"loss": tf.add_n(list(each.values())), **each}.items():
+            self.loss_means[name].update_state(value * replicas)
+        return {n: compat.step_result(mean.result()) for n, mean in self.loss_means.items()}
+
+    @property
+    def metrics(self):
+        """The loss means, reset by Keras at each epoch."""
+        return list(self.loss_means.values())
+
+    def _maybe_symbolic_build(self, *args, **kwargs):
+        """Nothing: all variables exist.
+
+        Keras 3 calls it under a strategy to make variables out of a batch, which it then fails to
+        reduce over workers because ours is a dict, and which is lost to training.
+        """
+
+    def fit(self, x=None, **kwargs):
+        """`keras.Model.fit`; bad data and a non-finite loss end in one sentence that names them."""
+        try:
+            with sums_in_order():
+                return super().fit(x, **kwargs)
+        except tf.errors.OpError as error:
+            raise explained(error, getattr(x, "image_names", {})) from None
+
+
+class _Compiled:
+    """Functions compiled with XLA; a plain object, so that Keras does not look into it."""
+
+    def __init__(self):
+        self._functions: Dict[str, Callable] = {}
+
+    def of(self, name: str, function: Callable) -> Callable:
+        if name not in self._functions:
+            self._functions[name] = tf.function(function, jit_compile=True)
+        return self._functions[name]
+
+
+def _as_batch(data) -> Dict[str, tf.Tensor]:
+    """The dict of a batch that Keras may have wrapped in a tuple, with a seed if it has none."""
+    batch = dict(data[0] if isinstance(data, (tuple, list)) else data)
+    if "seed" not in batch:
+        image_id = tf.cast(batch["image_id"], tf.int32)
+        batch["seed"] = tf.stack([image_id, tf.zeros_like(image_id)], axis=1)
+    return batch
+
+
+def _parts(batch: Dict[str, tf.Tensor], number: int) -> List[Dict[str, tf.Tensor]]:
+    """A batch as `number` equal ones."""
+    if number == 1:
+        return [batch]
+    images = batch["image"].shape[0]
+    if images is not None and images % number:
+        raise InputError(f"A batch of {images} images does not divide into {number} equal parts.")
+    split = {name: tf.split(value, number) for name, value in batch.items()}
+    return [{name: values[i] for name, values in split.items()} for i in range(number)]
+
+
+def _after(done: List[tf.Tensor]):
+    """A context whose operations wait until all of `done` is computed, in a graph.
+
+    Else it runs the parts of a batch side by side and holds them all in memory, or at least a
+    folded copy of all kernels for each.
+    """
+    with tf.control_dependencies(done):
+        barrier = tf.no_op()
+    return tf.control_dependencies([barrier])
+
+
+def _divided(
+    terms: Dict[str, LossTerm], counts: Optional[Dict[str, tf.Tensor]] = None
+) -> Dict[str, tf.Tensor]:
+    """Each loss's share of the global mean: the local sum over the count of all replicas."""
+    counts = counts or {name: all_reduce_sum(term.count) for name, term in terms.items()}
+    return {name: t.total / tf.maximum(counts[name], 1.0) for name, t in terms.items()}

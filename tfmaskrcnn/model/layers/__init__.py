@@ -1,0 +1,1 @@
+"""Layers of the network: what holds weights; the arithmetic between them is in `ops`."""

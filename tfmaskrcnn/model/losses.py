@@ -1,0 +1,242 @@
+"""The loss terms (Mask R-CNN, section 3: L = L_cls + L_box + L_mask, and the RPN's two).
+
+Every function returns a sum and the count it is to be divided by, so that many devices can add
+both before they divide and agree with one.
+"""
+
+from typing import Dict, NamedTuple
+
+import tensorflow as tf
+
+from tfmaskrcnn.config.heads import BoxHeadConfig, MaskHeadConfig
+from tfmaskrcnn.config.keypoints import KeypointHeadConfig
+from tfmaskrcnn.config.model import RpnConfig
+from tfmaskrcnn.ops.boxes import encode_boxes
+from tfmaskrcnn.ops.heatmaps import keypoint_targets
+from tfmaskrcnn.ops.masks import mask_targets
+from tfmaskrcnn.ops.matching import match_boxes
+from tfmaskrcnn.ops.sampling import sample_rows
+from tfmaskrcnn.ops.structures import (
+    PYRAMID_LEVELS,
+    GroundTruth,
+    Proposals,
+    RpnOutput,
+)
+from tfmaskrcnn.ops.tensors import own_channel
+
+BOX_LOSS_NAMES = ("rpn_cls_loss", "rpn_box_loss", "cls_loss", "box_loss")
+MASK_LOSS_NAMES = ("mask_loss",)
+KEYPOINT_LOSS_NAMES = ("keypoint_loss",)
+LOSS_NAMES = BOX_LOSS_NAMES + MASK_LOSS_NAMES + KEYPOINT_LOSS_NAMES
+
+
+class LossTerm(NamedTuple):
+    """A loss before division."""
+
+    total: tf.Tensor  # float32 scalar
+    count: tf.Tensor  # float32 scalar, may be 0: then the loss is 0
+
+
+class RoiSample(NamedTuple):
+    """RoIs that the box and mask losses look at, positives first."""
+
+    boxes: tf.Tensor  # [B, R, 4] float32 yxyx pixels
+    classes: tf.Tensor  # [B, R] int32, 0 is background
+    gt_index: tf.Tensor  # [B, R] int32, row of the ground truth
+    positive: tf.Tensor  # [B, R] bool
+    valid: tf.Tensor  # [B, R] bool
+
+
+def rpn_losses(
+    rpn: RpnOutput, truth: GroundTruth, seeds: tf.Tensor, config: RpnConfig
+) -> Dict[str, LossTerm]:
+    """Objectness and box loss of sampled anchors (Faster R-CNN, equation 1).
+
+    Both are divided by the number of anchors to sample, as in Detectron2.
+    """
+    anchors = tf.concat([rpn.anchors[level] for level in PYRAMID_LEVELS], axis=0)  # [N, 4]
+    logits = tf.concat([rpn.logits[level] for level in PYRAMID_LEVELS], axis=1)  # [B, N]
+    deltas = tf.concat([rpn.deltas[level] for level in PYRAMID_LEVELS], axis=1)  # [B, N, 4]
+    match = match_boxes(
+        anchors[tf.newaxis], truth, config.positive_iou, config.negative_iou, keep_best=True
+    )
+    sample = sample_rows(
+        match.positive, match.negative, config.samples_per_image, config.positive_fraction, seeds
+    )
+    gt_index = tf.gather(match.gt_index, sample.index, batch_dims=1)  # [B, n]
+    boxes = tf.gather(truth.boxes, gt_index, batch_dims=1)
+    targets = encode_boxes(boxes, tf.gather(anchors, sample.index), config.delta_weights)
+    logits = tf.gather(logits, sample.index, batch_dims=1)
+    deltas = tf.gather(deltas, sample.index, batch_dims=1)
+    count = tf.cast(config.samples_per_image * tf.shape(logits)[0], tf.float32)
+    objectness = objectness_loss(logits, sample.positive, sample.valid)
+    box = delta_loss(deltas, targets, sample.positive, config.smooth_l1_beta)
+    return {"rpn_cls_loss": LossTerm(objectness, count), "rpn_box_loss": LossTerm(box, count)}
+
+
+def sample_rois(
+    proposals: Proposals, truth: GroundTruth, seeds: tf.Tensor, config: BoxHeadConfig
+) -> RoiSample:
+    """Proposals and the ground truth itself, matched and sampled (Fast R-CNN, section 2.3)."""
+    boxes = tf.concat([proposals.boxes, truth.boxes], axis=1)
+    usable = tf.concat([proposals.valid, truth.valid & ~truth.crowd], axis=1)
+    match = match_boxes(boxes, truth, config.positive_iou, config.positive_iou, keep_best=False)
+    sample = sample_rows(
+        match.positive & usable,
+        match.negative & usable,
+        config.samples_per_image,
+        config.positive_fraction,
+        seeds + 1,
+    )
+    gt_index = tf.gather(match.gt_index, sample.index, batch_dims=1)
+    classes = tf.gather(truth.classes, gt_index, batch_dims=1)
+    return RoiSample(
+        tf.gather(boxes, sample.index, batch_dims=1),
+        tf.where(sample.positive, classes, 0),
+        gt_index,
+        sample.positive,
+        sample.valid,
+    )
+
+
+def box_losses(
+    logits: tf.Tensor,
+    deltas: tf.Tensor,
+    rois: RoiSample,
+    truth: GroundTruth,
+    config: BoxHeadConfig,
+) -> Dict[str, LossTerm]:
+    """L_cls and L_box of the box head's logits [B, R, K + 1] and deltas [B, R, K or 1, 4].
+
+    L_box is divided by all sampled RoIs, so that each object weighs alike however many RoIs are
+    positive (Detectron2).
+    """
+    classification = class_loss(logits, rois.classes, rois.valid)
+    own = tf.clip_by_value(rois.classes - 1, 0, deltas.shape[2] - 1)  # 0 if class-agnostic
+    deltas = tf.gather(deltas, own, batch_dims=2)  # [B, R, 4]
+    boxes = tf.gather(truth.boxes, rois.gt_index, batch_dims=1)
+    targets = encode_boxes(boxes, rois.boxes, config.delta_weights)
+    box = delta_loss(deltas, targets, rois.positive, config.smooth_l1_beta)
+    return {"cls_loss": classification, "box_loss": LossTerm(box, classification.count)}
+
+
+def mask_losses(
+    logits: tf.Tensor,
+    rois: RoiSample,
+    truth: GroundTruth,
+    config: MaskHeadConfig,
+) -> Dict[str, LossTerm]:
+    """L_mask of the mask head's logits [B, R, M, M, n], n from `model_config.mask_channels`.
+
+    With sigmoid the true class's channel alone; with softmax all channels compete in each pixel,
+    channel 0 for the background (table 2b).
+    """
+    objects = truth.boxes, truth.masks, rois.gt_index
+    targets = mask_targets(rois.boxes, *objects, logits.shape[2], config.soft_targets)
+    classes = tf.minimum(rois.classes, 1) if config.class_agnostic else rois.classes  # [B, R]
+    if config.loss == "softmax":
+        return {"mask_loss": softmax_mask_loss(logits, targets, classes, rois.positive)}
+    return {"mask_loss": mask_loss(own_channel(logits, classes - 1), targets, rois.positive)}
+
+
+def keypoint_losses(
+    logits: tf.Tensor, rois: RoiSample, truth: GroundTruth, config: KeypointHeadConfig
+) -> Dict[str, LossTerm]:
+    """Cross-entropy over the positions of each heat map (Mask R-CNN, section 5).
+
+    Only visible keypoints inside their positive RoI count.
+
+    Args:
+        logits: [B, R, J, M, M] float32.
+        rois: as many as can be positive.
+        truth: with keypoints.
+        config: weight of the loss and what it is divided by.
+    """
+    target = keypoint_targets(rois.boxes, truth.keypoints, rois.gt_index, logits.shape[3])
+    seen = target.visible & rois.positive[..., tf.newaxis]  # [B, R, J]
+    flat = tf.reshape(logits, tf.concat([tf.shape(seen), [-1]], axis=0))  # [B, R, J, M * M]
+    each = tf.nn.sparse_softmax_cross_entropy_with_logits(target.position, flat)
+    total = config.loss_weight * tf.reduce_sum(tf.where(seen, each, 0.0))
+    count = number_of(seen if config.normalize_by_visible else tf.ones_like(seen))
+    return {"keypoint_loss": LossTerm(total, count)}
+
+
+def positives_only(rois: RoiSample, config: BoxHeadConfig) -> RoiSample:
+    """The first rows of a sample, as many as can be positive: all that the mask head must see."""
+    rows = max(int(config.samples_per_image * config.positive_fraction), 1)
+    return RoiSample(*(part[:, :rows] for part in rois))
+
+
+def objectness_loss(logits: tf.Tensor, positive: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
+    """Sum of binary cross-entropies over valid anchors: [B, n] float32, bool, bool -> scalar."""
+    labels = tf.cast(positive, tf.float32)
+    each = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
+    return tf.reduce_sum(tf.where(valid, each, 0.0))
+
+
+def class_loss(logits: tf.Tensor, classes: tf.Tensor, valid: tf.Tensor) -> LossTerm:
+    """Softmax cross-entropy a sampled RoI.
+
+    Args:
+        logits: [B, R, K + 1] float32, 0 is background.
+        classes: [B, R] int32, 0..K.
+        valid: [B, R] bool.
+    """
+    each = tf.nn.sparse_softmax_cross_entropy_with_logits(classes, logits)
+    return LossTerm(tf.reduce_sum(tf.where(valid, each, 0.0)), number_of(valid))
+
+
+def delta_loss(
+    deltas: tf.Tensor, targets: tf.Tensor, positive: tf.Tensor, beta: float
+) -> tf.Tensor:
+    """Sum of smooth L1 losses over positive rows (Fast R-CNN, equation 3).
+
+    Args:
+        deltas: [B, n, 4] float32; `targets` likewise.
+        positive: [B, n] bool.
+        beta: where the square meets the line; 0 is the plain L1 loss.
+    """
+    distance = tf.abs(deltas - tf.stop_gradient(targets))
+    if beta > 0:
+        square = 0.5 * tf.square(distance) / beta
+        distance = tf.where(distance < beta, square, distance - 0.5 * beta)
+    return tf.reduce_sum(tf.where(tf.expand_dims(positive, -1), distance, 0.0))
+
+
+def mask_loss(logits: tf.Tensor, targets: tf.Tensor, positive: tf.Tensor) -> LossTerm:
+    """Mean binary cross-entropy of each positive RoI's mask.
+
+    Args:
+        logits: [B, R, M, M] float32, of the true class's channel: classes do not compete.
+        targets: [B, R, M, M] float32 in {0, 1}.
+        positive: [B, R] bool.
+    """
+    each = tf.nn.sigmoid_cross_entropy_with_logits(tf.stop_gradient(targets), logits)
+    return _mean_over_masks(each, positive)
+
+
+def softmax_mask_loss(
+    logits: tf.Tensor, targets: tf.Tensor, classes: tf.Tensor, positive: tf.Tensor
+) -> LossTerm:
+    """Mean multinomial cross-entropy of each positive RoI's mask: a pixel has one label.
+
+    Args:
+        logits: [B, R, M, M, 1 + n] float32, 0 is background.
+        targets: [B, R, M, M] float32 in {0, 1}.
+        classes: [B, R] int32, the channel of the pixels inside, 1..n; those outside are background.
+        positive: [B, R] bool.
+    """
+    labels = tf.cast(targets, tf.int32) * classes[:, :, tf.newaxis, tf.newaxis]
+    each = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    return _mean_over_masks(each, positive)
+
+
+def _mean_over_masks(each: tf.Tensor, positive: tf.Tensor) -> LossTerm:
+    """[B, R, M, M] losses of pixels -> their mean in each RoI, summed over the positive ones."""
+    each = tf.reduce_mean(each, axis=[2, 3])
+    return LossTerm(tf.reduce_sum(tf.where(positive, each, 0.0)), number_of(positive))
+
+
+def number_of(rows: tf.Tensor) -> tf.Tensor:
+    """How many of a bool tensor hold, as a float32 scalar."""
+    return tf.reduce_sum(tf.cast(rows, tf.float32))

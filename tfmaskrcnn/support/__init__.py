@@ -1,0 +1,1 @@
+"""Helpers that know nothing of Mask R-CNN: files, tables, progress, quiet, versions."""
