@@ -1,9 +1,14 @@
-# Two commands do all the set-up: `make demo` runs the main job, `make test` passes the tests.
+# `make` alone prints the targets. Two commands do all the set-up: `make demo` runs the main job,
+# `make test` passes the tests.
 # Python 3.9 to 3.11 gets stack A (TensorFlow 2.15, Keras 2), newer ones stack B (newest TensorFlow,
 # Keras 3). PYTHON=python3.12 or STACK=b choose otherwise.
 
+SHELL := /bin/bash
 PYTHON ?= python3
-STACK ?= $(shell $(PYTHON) -c "import sys; print('a' if sys.version_info < (3, 12) else 'b')")
+# Empty where PYTHON does not start.
+VERSION := $(shell $(PYTHON) -c "import sys; print('%d.%d' % sys.version_info[:2])" 2>/dev/null)
+OLD := 3.9 3.10 3.11
+STACK ?= $(if $(filter $(VERSION),$(OLD)),a,b)
 VENV ?= .venv-$(STACK)
 BIN := $(VENV)/bin
 ONLY_a := ,addons,serving
@@ -20,7 +25,20 @@ PYTHON_C ?= python3.10
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test trt-env test-trt lint format clean
+.PHONY: help env demo test trt-env test-trt lint format clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make env         make the environment $(VENV) and say how it goes"
+	@echo "make demo        the main job on real images: train, evaluate, export, predict (some 6 minutes)"
+	@echo "make test        all tests; TESTS=\"tests/ops -k nms\" for some, WORKERS=1 for less memory"
+	@echo "make lint        ruff, as in CI; make format mends what it can"
+	@echo "make test-trt    TF-TRT's real segmenter, without a GPU (1.9 GB to download; make trt-env)"
+	@echo "make clean       remove environments, runs and builds"
+	@echo "PYTHON=python3.12 takes another Python (now $(PYTHON)), STACK=a or b another TensorFlow (now $(STACK))"
+
+env: $(READY)
+	@echo "$(VENV) is ready: $(BIN)/tfmaskrcnn --help, or  source $(BIN)/activate"
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py
@@ -48,12 +66,26 @@ format: $(READY)
 clean:
 	rm -rf .venv-a .venv-b .venv-trt runs build *.egg-info
 
-$(READY): setup.cfg pyproject.toml requirements/stack_$(STACK).txt
+# A Python that does not start, or too old or new a one, is told in one sentence.
+define check_python
+	@$(1) -c "" 2>/dev/null || { \
+	  echo "$(2)=$(1) does not start a Python; give one that does, such as $(2)=/usr/bin/python3" >&2; \
+	  exit 2; }
+endef
+
+$(READY): setup.cfg setup.py pyproject.toml requirements/stack_$(STACK).txt
+	$(call check_python,$(PYTHON),PYTHON)
+	@case "$(STACK) $(VERSION)" in "a 3.9"|"a 3.10"|"a 3.11"|"b 3.1"[0-9]) ;; \
+	  *) echo "Stack $(STACK) does not run on Python $(VERSION): A takes 3.9 to 3.11, B 3.10 and newer" >&2; \
+	  exit 2;; esac
+	@echo "$(VENV): Python $(VERSION), stack $(STACK); a gigabyte to download, some minutes"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint requirements/stack_$(STACK).txt --editable ".[$(EXTRAS)]"
-	touch $(READY)
+	@set -o pipefail; $(BIN)/pip install --progress-bar off --constraint requirements/stack_$(STACK).txt \
+	  --editable ".[$(EXTRAS)]" | sed -n -u -e 's/^Collecting /  /p' -e 's/^Installing/  Installing/p'
+	@touch $(READY)
 
 .venv-trt/.ready: requirements/stack_c.txt
+	$(call check_python,$(PYTHON_C),PYTHON_C)
 	$(PYTHON_C) -m venv .venv-trt
 	.venv-trt/bin/pip install --quiet --requirement requirements/stack_c.txt
 	touch .venv-trt/.ready

@@ -1,6 +1,6 @@
 """R50-FPN with weights drawn by name, as SavedModel and as torchvision's state dict.
 
-`python export/drawn_model.py FOLDER` writes FOLDER/saved_model/1 and FOLDER/torchvision.npz, the
+`python examples/drawn_model.py FOLDER` writes FOLDER/saved_model/1 and FOLDER/torchvision.npz, the
 pair that `latency.py --against torchvision` compares, and FOLDER/torchvision.pth for
 `tfmaskrcnn import-weights`: anyone can rebuild them, without a download and without PyTorch.
 """
@@ -17,9 +17,8 @@ import tfmaskrcnn as mr
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests")
 sys.path.insert(0, TESTS)
 
-from torch_files import whole, write_zip  # noqa: E402
-
 from golden.weights_by_name import weight, with_statistics  # noqa: E402
+from helpers.torch_files import whole, write_zip  # noqa: E402
 
 
 def drawn_state_dict():

@@ -17,12 +17,9 @@ import tempfile
 from typing import Any, Dict, List, Optional
 
 import numpy as np
-
-sys.path.append(os.path.dirname(os.path.abspath(__file__)))
-
-from latency_arguments import add_arguments  # noqa: E402
-from latency_stages import AROUND  # noqa: E402
-from latency_worker import HERE, Refused  # noqa: E402
+from latency_arguments import add_arguments
+from latency_stages import AROUND
+from latency_worker import HERE, Refused
 
 COLUMNS = ("batch", "median", "p90", "p99", "images/s", "peak MB", "found", "ratio")
 

@@ -246,7 +246,6 @@ def answer(subject: Subject, request: Dict[str, Any]) -> Dict[str, Any]:
     if request["do"] == "time":
         return subject.timed(request["batch"])
     if request["do"] == "profile":
-        sys.path.insert(0, HERE)
         stages = importlib.import_module("latency_stages")
         return stages.stage_seconds(subject, picture(*subject.spec["size"]), split)
     if request["do"] == "convolutions":

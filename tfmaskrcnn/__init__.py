@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what editors complete and type checkers follow; `_PUBLIC` says the same
-    from tfmaskrcnn import checkpoints, data, evaluation, export, inference, serving, train
+    from tfmaskrcnn import checkpoints, data, evaluation, train
     from tfmaskrcnn.checkpoints.importing import from_checkpoint
     from tfmaskrcnn.config.model import ModelConfig
     from tfmaskrcnn.config.run import Config
@@ -39,9 +39,6 @@ _PUBLIC = {
     "checkpoints": ("checkpoints", ""),
     "data": ("data", ""),
     "evaluation": ("evaluation", ""),
-    "export": ("export", ""),
-    "inference": ("inference", ""),
-    "serving": ("serving", ""),
     "train": ("train", ""),
     "visualize": ("drawing.overlays", ""),
     "weights": ("model.weights", ""),
@@ -58,13 +55,10 @@ __all__ = [  # spelled out, because type checkers read it; a test compares it wi
     "checkpoints",
     "data",
     "evaluation",
-    "export",
     "export_saved_model",
     "from_checkpoint",
-    "inference",
     "load",
     "load_config",
-    "serving",
     "train",
     "visualize",
     "weights",

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import sys
 
 from tfmaskrcnn.errors import InputError
 
@@ -22,8 +23,10 @@ def shipped(name: str) -> str:
 
 def script(name: str):
     """The module `export/NAME.py`, which knows nothing of this package."""
-    path = os.path.join(shipped("export"), f"{name}.py")
-    spec = importlib.util.spec_from_file_location(name, path)
+    folder = shipped("export")
+    if folder not in sys.path:  # they import each other, as when Python runs one of them
+        sys.path.append(folder)
+    spec = importlib.util.spec_from_file_location(name, os.path.join(folder, f"{name}.py"))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

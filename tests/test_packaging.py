@@ -1,0 +1,79 @@
+"""What `pip install` of the wheel brings: it works in another folder, without the clone."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from helpers.paths import ROOT
+
+SOURCES = ("tfmaskrcnn", "configs", "export", "setup.cfg", "setup.py", "pyproject.toml")
+SOURCES += ("MANIFEST.in", "README.md", "LICENSE")
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A folder that holds what the wheel does."""
+    folder = tmp_path_factory.mktemp("wheel")
+    clone = folder / "clone"  # pip leaves build/ behind
+    clone.mkdir()
+    for name in SOURCES:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, clone / name)
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", str(clone)]
+    command += ["--no-build-isolation", "--wheel-dir", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    shutil.rmtree(clone)
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as file:
+        file.extractall(folder / "site")
+    return folder / "site"
+
+
+def run(installed, folder, *arguments):
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_wheel_holds_every_module_recipe_and_script(installed):
+    names = {str(path.relative_to(ROOT)) for path in (ROOT / "tfmaskrcnn").rglob("*.py")}
+    names |= {"tfmaskrcnn/py.typed"}
+    for folder, pattern in (("configs", "*.yaml"), ("export", "*.py")):
+        names |= {f"tfmaskrcnn/shipped/{folder}/{p.name}" for p in (ROOT / folder).glob(pattern)}
+    found = {str(path.relative_to(installed)) for path in installed.rglob("*") if path.is_file()}
+    found = {name for name in found if ".dist-info" not in name}
+    assert found == names
+
+
+def test_recipes_and_scripts_are_found_in_the_package(installed, tmp_path):
+    code = "import tfmaskrcnn; print(tfmaskrcnn.__file__)"
+    assert run(installed, tmp_path, "-c", code)[1].startswith(str(installed))
+    code, out, _ = run(installed, tmp_path, "-m", "tfmaskrcnn", "configs")
+    assert code == 0 and "\nfinetune " in out
+    code, out, _ = run(installed, tmp_path, "-m", "tfmaskrcnn", "benchmark", "--help")
+    assert code == 0 and "--against" in out
+    train = ("-m", "tfmaskrcnn", "train", "nuclei_demo", "--out", "run")
+    code, _, error = run(installed, tmp_path, *train)
+    assert code == 2 and "examples/nuclei/train.json" in error and error.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_model_is_measured_with_what_is_installed(installed, tmp_path):
+    code = (
+        "import tfmaskrcnn as mr\n"
+        "sizes = ['input.min_side=64', 'input.max_side=64', 'backbone.name=resnet18']\n"
+        "mr.export_saved_model(mr.MaskRCNN(mr.load_config(None, sizes).model), 'exported')\n"
+    )
+    done = run(installed, tmp_path, "-c", code)
+    assert done[0] == 0, done[2]
+    options = ("--size", "64x64", "--repeats", "1", "--warmup", "0", "--profile")
+    code, out, error = run(
+        installed, tmp_path, "-m", "tfmaskrcnn", "benchmark", "exported", *options
+    )
+    assert code == 0 and "images/s" in out and "backbone" in out and "pasting" in out, error
