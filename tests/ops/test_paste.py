@@ -186,7 +186,7 @@ def test_a_mask_over_the_whole_image_is_one_run():
 def test_windows_hold_all_pixels_that_reach_the_threshold(threshold):
     # Under 0.5, pixels outside the box (up to half a mask cell) are on as well.
     masks, boxes, height, width = random_case(3)
-    pasted = paste_masks(masks, boxes, height, width, threshold)
+    pasted = paste_masks(masks, boxes, height, width, threshold=threshold)
     for mask, box, got in zip(masks, boxes, pasted):
         values = aligned_values(mask, box, height, width)
         assert np.sum((got != (values >= threshold)) & (np.abs(values - threshold) > TIE)) == 0

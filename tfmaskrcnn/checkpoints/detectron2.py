@@ -10,17 +10,14 @@ import numpy as np
 
 from tfmaskrcnn.checkpoints.architecture import Architecture, channels_of, side_of
 from tfmaskrcnn.checkpoints.presets import DETECTRON2_GN, DETECTRON2_RESNEXT
-from tfmaskrcnn.checkpoints.resnet_names import Backbone, backbone_of, backbone_table
+from tfmaskrcnn.checkpoints.rcnn_table import PREDICTOR, LayerNames, rcnn_table
+from tfmaskrcnn.checkpoints.resnet_names import Backbone, backbone_of
 from tfmaskrcnn.checkpoints.weight_table import (
     COUNTER,
     Weight,
-    biased,
     conv_rows,
     count,
-    kernel_after_flatten,
-    kernel_of_conv,
     norm_of,
-    yxhw_rows,
 )
 from tfmaskrcnn.errors import InputError
 
@@ -54,17 +51,17 @@ def architecture_of(tensors: Mapping[str, np.ndarray], what: str) -> Architectur
             `what` names the file.
     """
     backbone = backbone_of(tensors, _body_name)
-    classes = np.shape(tensors.get("roi_heads.box_predictor.cls_score.weight", ()))
+    classes = np.shape(tensors.get(f"{PREDICTOR}.cls_score.weight", ()))
     if backbone is None or len(classes) != 2:
         blocks = [count(tensors, rf"backbone\.bottom_up\.res{s}\.(\d+)\.") for s in range(2, 6)]
         raise InputError(
             f"{what} is no Mask R-CNN of Detectron2 with a known ResNet and FPN: {blocks} blocks "
-            f"in {_BODY}.res2 to res5, roi_heads.box_predictor.cls_score.weight {classes}."
+            f"in {_BODY}.res2 to res5, {PREDICTOR}.cls_score.weight {classes}."
         )
-    boxes = side_of(tensors, "roi_heads.box_predictor.bbox_pred.weight", 0)
+    boxes = side_of(tensors, f"{PREDICTOR}.bbox_pred.weight", 0)
     channels = {
         "fpn.channels": "backbone.fpn_lateral2.weight",
-        "rpn.channels": f"{_rpn_convs(tensors)[0]}.weight",
+        "rpn.channels": f"{_rpn_convs(_num_rpn_convs(tensors))[0]}.weight",
         "box_head.conv_channels": f"{_BOX_HEAD}.conv1.weight",
         "box_head.hidden": f"{_BOX_HEAD}.fc1.weight",
         "mask_head.channels": f"{_MASK_HEAD}.mask_fcn1.weight",
@@ -77,7 +74,7 @@ def architecture_of(tensors: Mapping[str, np.ndarray], what: str) -> Architectur
         num_mask_convs=count(tensors, r"roi_heads\.mask_head\.mask_fcn(\d+)\."),
         mask_norm=norm_of(tensors, f"{_MASK_HEAD}.mask_fcn1.norm."),
         fpn_norm=norm_of(tensors, "backbone.fpn_lateral2.norm."),
-        num_rpn_convs=len(_rpn_convs(tensors)),
+        num_rpn_convs=_num_rpn_convs(tensors),
         num_box_convs=count(tensors, r"roi_heads\.box_head\.conv(\d+)\."),
         box_norm=norm_of(tensors, f"{_BOX_HEAD}.conv1.norm."),
         num_box_fcs=count(tensors, r"roi_heads\.box_head\.fc(\d+)\."),
@@ -91,42 +88,7 @@ def architecture_of(tensors: Mapping[str, np.ndarray], what: str) -> Architectur
 
 def table_of(found: Architecture) -> Iterator[Weight]:
     """Every weight of the model."""
-    conv = kernel_of_conv
-    yield from backbone_table(found.backbone, _body_name)
-    for i in range(4):
-        for ours, theirs in (("laterals", "lateral"), ("output_convs", "output")):
-            yield from _conv(f"fpn/{ours}/{i}", f"backbone.fpn_{theirs}{i + 2}", found.fpn_norm)
-    for i in range(found.num_rpn_convs):
-        several = f".conv{i}" if found.num_rpn_convs > 1 else ""
-        yield from biased(f"rpn/convs/{i}", f"{_RPN}.conv{several}", conv)
-    yield from biased("rpn/objectness", f"{_RPN}.objectness_logits", conv)
-    yield from biased("rpn/deltas", f"{_RPN}.anchor_deltas", conv, yxhw_rows)
-    for i in range(found.num_box_convs):
-        yield from _conv(f"box_head/convs/{i}", f"{_BOX_HEAD}.conv{i + 1}", found.box_norm)
-    for i in range(found.num_box_fcs):
-        fc, kernel = f"fc{i + 1}", np.transpose if i else kernel_after_flatten
-        yield from biased(f"box_head/{fc}", f"{_BOX_HEAD}.{fc}", kernel)
-    box = f"{_HEADS}.box_predictor"
-    yield from biased("box_head/class_logits", f"{box}.cls_score", np.transpose, _last_row_first)
-    yield from biased("box_head/box_deltas", f"{box}.bbox_pred", np.transpose, yxhw_rows)
-    if found.num_mask_convs:
-        yield from _mask_head(found)
-    if found.num_keypoints:
-        yield from _keypoint_head(found.num_keypoint_convs)
-
-
-def _keypoint_head(num_convs: int) -> Iterator[Weight]:
-    for i in range(num_convs):
-        theirs = f"{_KEYPOINT_HEAD}.conv_fcn{i + 1}"
-        yield from biased(f"keypoint_head/convs/{i}", theirs, kernel_of_conv)
-    yield from biased("keypoint_head/logits", f"{_KEYPOINT_HEAD}.score_lowres", kernel_of_conv)
-
-
-def _mask_head(found: Architecture) -> Iterator[Weight]:
-    for i in range(found.num_mask_convs):
-        yield from _conv(f"mask_head/convs/{i}", f"{_MASK_HEAD}.mask_fcn{i + 1}", found.mask_norm)
-    yield from biased("mask_head/upsample", f"{_MASK_HEAD}.deconv", kernel_of_conv)
-    yield from biased("mask_head/logits", f"{_MASK_HEAD}.predictor", kernel_of_conv)
+    return rcnn_table(found, _NAMES)
 
 
 def _body_name(name: str) -> str:
@@ -137,9 +99,13 @@ def _conv(ours: str, theirs: str, norm: str) -> Iterator[Weight]:
     return conv_rows(ours, f"{theirs}.", f"{theirs}.norm.", norm)
 
 
-def _rpn_convs(tensors: Mapping[str, np.ndarray]) -> Tuple[str, ...]:
-    several = count(tensors, r"proposal_generator\.rpn_head\.conv\.conv(\d+)\.")
-    return tuple(f"{_RPN}.conv.conv{i}" for i in range(several)) or (f"{_RPN}.conv",)
+def _rpn_convs(number: int) -> Tuple[str, ...]:
+    several = tuple(f"{_RPN}.conv.conv{i}" for i in range(number))
+    return several if number > 1 else (f"{_RPN}.conv",)
+
+
+def _num_rpn_convs(tensors: Mapping[str, np.ndarray]) -> int:
+    return count(tensors, r"proposal_generator\.rpn_head\.conv\.conv(\d+)\.") or 1
 
 
 def _dialect(backbone: Backbone) -> Tuple[str, ...]:
@@ -171,3 +137,22 @@ def _pixels(tensors: Mapping[str, np.ndarray]) -> Tuple[str, ...]:
 def _last_row_first(array: np.ndarray) -> np.ndarray:
     """[K + 1, ...]: the background is Detectron2's last class and our first."""
     return np.concatenate([array[-1:], array[:-1]])
+
+
+_NAMES = LayerNames(
+    body=_body_name,
+    lateral=lambda i: f"backbone.fpn_lateral{i + 2}",
+    output=lambda i: f"backbone.fpn_output{i + 2}",
+    rpn_convs=_rpn_convs,
+    objectness=f"{_RPN}.objectness_logits",
+    anchor_deltas=f"{_RPN}.anchor_deltas",
+    box_conv=lambda i: f"{_BOX_HEAD}.conv{i + 1}",
+    box_fcs=lambda convs, number: [f"{_BOX_HEAD}.fc{i + 1}" for i in range(number)],
+    mask_conv=lambda i: f"{_MASK_HEAD}.mask_fcn{i + 1}",
+    mask_upsample=f"{_MASK_HEAD}.deconv",
+    mask_logits=f"{_MASK_HEAD}.predictor",
+    keypoint_conv=lambda i: f"{_KEYPOINT_HEAD}.conv_fcn{i + 1}",
+    keypoint_logits=f"{_KEYPOINT_HEAD}.score_lowres",
+    conv=_conv,
+    class_rows=_last_row_first,
+)

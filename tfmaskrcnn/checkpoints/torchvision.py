@@ -15,15 +15,13 @@ from typing import Dict, Iterator, Mapping, Tuple
 import numpy as np
 
 from tfmaskrcnn.checkpoints.architecture import Architecture, channels_of, side_of
-from tfmaskrcnn.checkpoints.resnet_names import backbone_of, backbone_table, torchvision_name
+from tfmaskrcnn.checkpoints.rcnn_table import PREDICTOR, LayerNames, rcnn_table
+from tfmaskrcnn.checkpoints.resnet_names import backbone_of, torchvision_name
 from tfmaskrcnn.checkpoints.weight_table import (
     COUNTER,
     Weight,
-    biased,
     conv_rows,
     count,
-    kernel_after_flatten,
-    kernel_of_conv,
     norm_of,
     yxhw_rows,
 )
@@ -36,6 +34,7 @@ _OLD_NAMES = (
     *((rf"^(roi_heads\.mask_head)\.mask_fcn{i + 1}\.", rf"\1.{i}.0.") for i in range(8)),
 )
 _FPN, _BOX_HEAD, _MASK_HEAD = "backbone.fpn", "roi_heads.box_head", "roi_heads.mask_head"
+_MASK_PREDICTOR = "roi_heads.mask_predictor"
 _KEYPOINT_LOGITS = "roi_heads.keypoint_predictor.kps_score_lowres"
 
 
@@ -59,12 +58,12 @@ def architecture_of(tensors: Mapping[str, np.ndarray], what: str) -> Architectur
     """
     tensors = weights_only(tensors)
     backbone = backbone_of(tensors, _body_name)
-    classes = np.shape(tensors.get("roi_heads.box_predictor.cls_score.weight", ()))
+    classes = np.shape(tensors.get(f"{PREDICTOR}.cls_score.weight", ()))
     if backbone is None or len(classes) != 2:
         blocks = [count(tensors, rf"backbone\.body\.layer{s}\.(\d+)\.") for s in range(1, 5)]
         raise InputError(
             f"{what} is no Mask R-CNN of torchvision with a known ResNet: {blocks} blocks in "
-            f"backbone.body.layer1 to layer4, roi_heads.box_predictor.cls_score.weight {classes}."
+            f"backbone.body.layer1 to layer4, {PREDICTOR}.cls_score.weight {classes}."
         )
     convs = count(tensors, r"roi_heads\.box_head\.(\d+)\.0\.")
     return Architecture(
@@ -95,44 +94,7 @@ def architecture_of(tensors: Mapping[str, np.ndarray], what: str) -> Architectur
 
 def table_of(found: Architecture) -> Iterator[Weight]:
     """Every weight of the model."""
-    conv = kernel_of_conv
-    yield from backbone_table(found.backbone, _body_name)
-    for i in range(4):
-        for ours, theirs in (("laterals", "inner_blocks"), ("output_convs", "layer_blocks")):
-            yield from _block(f"fpn/{ours}/{i}", f"{_FPN}.{theirs}.{i}", found.fpn_norm)
-    for i in range(found.num_rpn_convs):
-        yield from biased(f"rpn/convs/{i}", f"rpn.head.conv.{i}.0", conv)
-    yield from biased("rpn/objectness", "rpn.head.cls_logits", conv)
-    yield from biased("rpn/deltas", "rpn.head.bbox_pred", conv, yxhw_rows)
-    for i in range(found.num_box_convs):
-        yield from _block(f"box_head/convs/{i}", f"{_BOX_HEAD}.{i}", found.box_norm)
-    for i, theirs in enumerate(_fcs(found.num_box_convs)[: found.num_box_fcs]):
-        yield from biased(
-            f"box_head/fc{i + 1}", theirs, np.transpose if i else kernel_after_flatten
-        )
-    box = "roi_heads.box_predictor"
-    yield from biased("box_head/class_logits", f"{box}.cls_score", np.transpose)
-    yield from biased("box_head/box_deltas", f"{box}.bbox_pred", np.transpose, _box_rows)
-    if found.num_mask_convs:
-        yield from _mask_head(found)
-    if found.num_keypoints:
-        yield from _keypoint_head(found.num_keypoint_convs)
-
-
-def _keypoint_head(num_convs: int) -> Iterator[Weight]:
-    for i in range(num_convs):  # every second layer is a ReLU
-        theirs = f"roi_heads.keypoint_head.{2 * i}"
-        yield from biased(f"keypoint_head/convs/{i}", theirs, kernel_of_conv)
-    yield from biased("keypoint_head/logits", _KEYPOINT_LOGITS, kernel_of_conv)
-
-
-def _mask_head(found: Architecture) -> Iterator[Weight]:
-    theirs = "roi_heads.mask_predictor"
-    for i in range(found.num_mask_convs):
-        yield from _block(f"mask_head/convs/{i}", f"{_MASK_HEAD}.{i}", found.mask_norm)
-    yield from biased("mask_head/upsample", f"{theirs}.conv5_mask", kernel_of_conv)
-    logits = f"{theirs}.mask_fcn_logits"
-    yield from biased("mask_head/logits", logits, kernel_of_conv, _foreground_rows)
+    return rcnn_table(found, _NAMES)
 
 
 def _body_name(name: str) -> str:
@@ -159,3 +121,23 @@ def _box_rows(array: np.ndarray) -> np.ndarray:
 def _foreground_rows(array: np.ndarray) -> np.ndarray:
     """[K + 1, ...] -> [K, ...]: the background has no mask."""
     return array[1:]
+
+
+_NAMES = LayerNames(
+    body=_body_name,
+    lateral=lambda i: f"{_FPN}.inner_blocks.{i}",
+    output=lambda i: f"{_FPN}.layer_blocks.{i}",
+    rpn_convs=lambda number: [f"rpn.head.conv.{i}.0" for i in range(number)],
+    objectness="rpn.head.cls_logits",
+    anchor_deltas="rpn.head.bbox_pred",
+    box_conv=lambda i: f"{_BOX_HEAD}.{i}",
+    box_fcs=lambda convs, number: _fcs(convs)[:number],
+    mask_conv=lambda i: f"{_MASK_HEAD}.{i}",
+    mask_upsample=f"{_MASK_PREDICTOR}.conv5_mask",
+    mask_logits=f"{_MASK_PREDICTOR}.mask_fcn_logits",
+    keypoint_conv=lambda i: f"roi_heads.keypoint_head.{2 * i}",  # a ReLU after each
+    keypoint_logits=_KEYPOINT_LOGITS,
+    conv=_block,
+    box_rows=_box_rows,
+    mask_rows=_foreground_rows,
+)

@@ -1,13 +1,12 @@
 """Argument parsing that several commands of the command line share."""
 
 import argparse
+from typing import Sequence
 
 _SET_HELP = (
     "change configuration values, such as train.batch_size=4 or box_head.score_threshold=0.3; "
     "values are YAML"
 )
-CONFIG_HELP = "a name of `tfmaskrcnn configs`, a YAML file, or a run folder"
-MODEL_HELP = "run folder or SavedModel folder"
 # Of the commands that only use a model.
 USE_SET_HELP = (
     "change settings of a run for this time, such as box_head.score_threshold=0.3 "
@@ -21,6 +20,38 @@ def command(commands, name: str, run, text: str) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=short, description=text)
     parser.set_defaults(run=run)
     return parser
+
+
+def add_config(parser) -> None:
+    """The argument CONFIG."""
+    text = "a name of `tfmaskrcnn configs`, a YAML file, or a run folder"
+    parser.add_argument("config", metavar="CONFIG", help=text)
+
+
+def add_model(parser) -> None:
+    """The argument MODEL."""
+    parser.add_argument("model", metavar="MODEL", help="run folder or SavedModel folder")
+
+
+def add_data(parser) -> None:
+    """The arguments JSON and IMAGES."""
+    parser.add_argument("json", metavar="JSON", help="COCO instance annotations")
+    parser.add_argument("images", metavar="IMAGES", help="the folder its file names start from")
+
+
+def add_source(parser, sources: Sequence[str]) -> None:
+    """The argument SOURCE, one of `sources`."""
+    parser.add_argument("source", metavar="SOURCE", choices=sources, help=", ".join(sources))
+
+
+def add_out(parser, text: str = "where to write") -> None:
+    """The option --out; `text` is its help."""
+    parser.add_argument("--out", required=True, metavar="FOLDER", help=text)
+
+
+def add_skip_invalid(parser, text: str) -> None:
+    """The option --skip-invalid; `text` is its help."""
+    parser.add_argument("--skip-invalid", action="store_true", help=text)
 
 
 def add_set(parser, text: str = _SET_HELP) -> None:

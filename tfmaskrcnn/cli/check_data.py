@@ -1,7 +1,7 @@
 """The command `check-data` of the command line."""
 
 # Nothing here may import TensorFlow before the command runs, see `main`.
-from tfmaskrcnn.cli.arguments import CONFIG_HELP, add_set, command, count
+from tfmaskrcnn.cli.arguments import add_data, add_set, command, count
 
 SHOWN_CHANGES = 20  # without --list
 
@@ -15,10 +15,9 @@ def add_parser(commands) -> None:
         "Read a whole data set before training and report all that is wrong or odd. The exit code "
         "is 0 if nothing is wrong, 1 if something is, 2 if the set cannot be checked at all.",
     )
-    parser.add_argument("json", metavar="JSON", help="COCO instance annotations")
-    parser.add_argument("images", metavar="IMAGES", help="the folder its file names start from")
+    add_data(parser)
     parser.add_argument(
-        "--config", metavar="CONFIG", help=f"what it is to be trained with: {CONFIG_HELP}"
+        "--config", metavar="CONFIG", help="what it is to be trained with, as for train"
     )
     parser.add_argument(
         "--other", metavar="JSON", help="another split, which should share no image with this one"

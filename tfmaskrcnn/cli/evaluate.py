@@ -1,7 +1,7 @@
 """The command `evaluate` of the command line."""
 
 # Nothing here may import TensorFlow before the command runs, see `main`.
-from tfmaskrcnn.cli.arguments import MODEL_HELP, USE_SET_HELP, add_set, command, count, share
+from tfmaskrcnn.cli.arguments import USE_SET_HELP, add_model, add_set, command, count, share
 
 
 def add_parser(commands) -> None:
@@ -13,7 +13,7 @@ def add_parser(commands) -> None:
         "Box, mask and keypoint AP of a model. MODEL is a run folder or an exported SavedModel; "
         "without --json and --images a run's own val split is taken.",
     )
-    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
+    add_model(parser)
     parser.add_argument("--json", metavar="FILE", help="COCO instance annotations")
     parser.add_argument("--images", metavar="FOLDER", help="the folder their file names start from")
     parser.add_argument("--limit", type=count, metavar="N", help="only the first N images")

@@ -1,7 +1,7 @@
 """The command `find-rate` of the command line."""
 
 # Nothing here may import TensorFlow before the command runs, see `main`.
-from tfmaskrcnn.cli.arguments import CONFIG_HELP, add_set, command, count
+from tfmaskrcnn.cli.arguments import add_config, add_out, add_set, command, count
 
 
 def add_parser(commands) -> None:
@@ -13,8 +13,8 @@ def add_parser(commands) -> None:
         "Suggest a learning rate by a short run in which it rises. Writes rate.png and rate.csv; "
         "the weights of that run are not kept.",
     )
-    parser.add_argument("config", metavar="CONFIG", help=CONFIG_HELP)
-    parser.add_argument("--out", required=True, metavar="FOLDER", help="where to write")
+    add_config(parser)
+    add_out(parser)
     parser.add_argument("--steps", type=count, default=100, metavar="N", help="of the run (100)")
     add_set(parser)
 

@@ -1,7 +1,7 @@
 """The command `import-data` of the command line."""
 
 # Nothing here may import TensorFlow before the command runs, see `main`.
-from tfmaskrcnn.cli.arguments import command
+from tfmaskrcnn.cli.arguments import add_skip_invalid, add_source, command
 
 _SOURCES = ("via", "labelme", "cvat", "voc", "png-masks", "yolo")
 
@@ -15,7 +15,7 @@ def add_parser(commands) -> None:
         "Turn what an annotation tool wrote into COCO instance JSON. INPUT is a file for via "
         "(JSON), cvat (XML) and yolo (data.yaml), a folder for labelme, voc and png-masks.",
     )
-    parser.add_argument("source", metavar="SOURCE", choices=_SOURCES, help=", ".join(_SOURCES))
+    add_source(parser, _SOURCES)
     parser.add_argument("input", metavar="INPUT", help="file or folder, see docs/data.md")
     parser.add_argument("out", metavar="OUT.json", help="the COCO JSON to write")
     parser.add_argument("--images", metavar="FOLDER", help="where the images lie")
@@ -24,10 +24,8 @@ def add_parser(commands) -> None:
     )
     parser.add_argument("--attribute", metavar="NAME", help="via: the attribute with the class")
     parser.add_argument("--split", metavar="NAME", help="yolo (train) and voc (all): which part")
-    parser.add_argument(
-        "--skip-invalid",
-        action="store_true",
-        help="leave wrong objects out and count them, instead of stopping at the first",
+    add_skip_invalid(
+        parser, "leave wrong objects out and count them, instead of stopping at the first"
     )
 
 

@@ -1,7 +1,7 @@
 """The command `import-weights` of the command line."""
 
 # Nothing here may import TensorFlow before the command runs, see `main`.
-from tfmaskrcnn.cli.arguments import add_set, command
+from tfmaskrcnn.cli.arguments import add_set, add_source, command
 
 _SOURCES = ("torchvision", "detectron2", "matterport")
 
@@ -15,7 +15,7 @@ def add_parser(commands) -> None:
         "Make a run folder of another framework's weights. Its config.json sets all that makes the "
         "detections equal to that framework's.",
     )
-    parser.add_argument("source", metavar="SOURCE", choices=_SOURCES, help=" or ".join(_SOURCES))
+    add_source(parser, _SOURCES)
     parser.add_argument("file", metavar="FILE", help="its checkpoint: .pth, .pkl or .h5")
     parser.add_argument("out", metavar="FOLDER", help="new run folder")
     parser.add_argument(

@@ -1,7 +1,15 @@
 """The command `predict` of the command line."""
 
 # Nothing here may import TensorFlow before the command runs, see `main`.
-from tfmaskrcnn.cli.arguments import MODEL_HELP, USE_SET_HELP, add_set, command, count, share
+from tfmaskrcnn.cli.arguments import (
+    USE_SET_HELP,
+    add_model,
+    add_out,
+    add_set,
+    command,
+    count,
+    share,
+)
 
 
 def add_parser(commands) -> None:
@@ -13,9 +21,9 @@ def add_parser(commands) -> None:
         "Find objects in images. Writes a picture for each image and results.json (COCO results "
         "format, with each image's file name).",
     )
-    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
+    add_model(parser)
     parser.add_argument("inputs", metavar="INPUT", nargs="+", help="image, folder or 'glob'")
-    parser.add_argument("--out", required=True, metavar="FOLDER", help="where to write")
+    add_out(parser)
     parser.add_argument(
         "--threshold", type=share, default=0.5, metavar="P", help="lowest score drawn (0.5)"
     )

@@ -4,7 +4,7 @@ import os
 from typing import Iterator, Tuple
 
 # Nothing here may import TensorFlow before the command runs, see `main`.
-from tfmaskrcnn.cli.arguments import CONFIG_HELP, add_set, command, count
+from tfmaskrcnn.cli.arguments import add_config, add_out, add_set, command, count
 
 _ON_SHEET = 36
 _CELL = 560  # side of the largest picture on the sheet
@@ -20,8 +20,8 @@ def add_parser(commands) -> None:
         "picture an image, after augmentation and with its boxes, masks and classes, and a sheet "
         f"of the first {_ON_SHEET}.",
     )
-    parser.add_argument("config", metavar="CONFIG", help=CONFIG_HELP)
-    parser.add_argument("--out", required=True, metavar="FOLDER", help="where to write")
+    add_config(parser)
+    add_out(parser)
     parser.add_argument("--num", type=count, default=16, metavar="N", help="images (16)")
     parser.add_argument(
         "--split",

@@ -4,7 +4,7 @@ import os
 from typing import List
 
 # Nothing here may import TensorFlow before the command runs, see `main`.
-from tfmaskrcnn.cli.arguments import CONFIG_HELP, add_set, command, count
+from tfmaskrcnn.cli.arguments import add_config, add_out, add_set, command, count
 
 
 def add_parser(commands) -> None:
@@ -17,8 +17,8 @@ def add_parser(commands) -> None:
         "epoch by AP), states/ (to resume), history.csv, curves.png, first_batch.png (what the "
         "network is fed) and tensorboard/.",
     )
-    parser.add_argument("config", metavar="CONFIG", help=CONFIG_HELP)
-    parser.add_argument("--out", required=True, metavar="FOLDER", help="the run's folder")
+    add_config(parser)
+    add_out(parser, "the run's folder")
     parser.add_argument("--resume", action="store_true", help="go on with the run in FOLDER")
     parser.add_argument(
         "--limit",

@@ -1,7 +1,7 @@
 """The command `write-tfrecord` of the command line."""
 
 # Nothing here may import TensorFlow before the command runs, see `main`.
-from tfmaskrcnn.cli.arguments import command, count
+from tfmaskrcnn.cli.arguments import add_data, add_skip_invalid, command, count
 
 
 def add_parser(commands) -> None:
@@ -13,14 +13,11 @@ def add_parser(commands) -> None:
         "Write a COCO set as TFRecord shards. data.train_tfrecord takes them; their keys are those "
         "of the TF Object Detection API.",
     )
-    parser.add_argument("json", metavar="JSON", help="COCO instance annotations")
-    parser.add_argument("images", metavar="IMAGES", help="the folder their file names start from")
+    add_data(parser)
     parser.add_argument("out", metavar="OUT", help="folder and beginning of the shards' names")
     parser.add_argument("--shards", type=count, required=True, metavar="N", help="files to write")
     parser.add_argument("--workers", type=count, metavar="N", help="processes (one a core)")
-    parser.add_argument(
-        "--skip-invalid", action="store_true", help="leave wrong annotations out, and say how many"
-    )
+    add_skip_invalid(parser, "leave wrong annotations out, and say how many")
 
 
 def _write_tfrecord(options) -> None:

@@ -19,15 +19,30 @@ class Window(NamedTuple):
     bitmap: np.ndarray  # [h, w] bool, h or w 0 when nothing of the mask is in the image
 
 
-def paste_masks(
+def paste_masks(probabilities, boxes, height: int, width: int, **options) -> np.ndarray:
+    """The masks of `paste_windows` (which takes the same) as bitmaps: [D, H, W] bool."""
+    out = np.zeros((len(boxes), height, width), bool)
+    windows = paste_windows(probabilities, boxes, height, width, **options)
+    for canvas, (top, left, bitmap) in zip(out, windows):
+        canvas[top : top + bitmap.shape[0], left : left + bitmap.shape[1]] = bitmap
+    return out
+
+
+def paste_to_rle(probabilities, boxes, height: int, width: int, **options) -> List[Dict]:
+    """The masks of `paste_windows` as D COCO compressed RLE dicts (`counts` is a str)."""
+    windows = paste_windows(probabilities, boxes, height, width, **options)
+    return [window_rle(window, height, width) for window in windows]
+
+
+def paste_windows(
     probabilities: np.ndarray,
     boxes: np.ndarray,
     height: int,
     width: int,
     threshold: float = 0.5,
     rule: str = "aligned",
-) -> np.ndarray:
-    """Bitmaps of masks that are given as probabilities inside their boxes.
+) -> Iterator[Window]:
+    """Masks that are given as probabilities inside their boxes, in the image's own pixels.
 
     A pixel is on when the probability interpolated at its centre is at least `threshold`.
 
@@ -44,37 +59,8 @@ def paste_masks(
             box.
 
     Returns:
-        [D, H, W] bool.
+        The D masks one by one, each on the part of the image that it may cover.
     """
-    out = np.zeros((len(boxes), height, width), bool)
-    windows = paste_windows(probabilities, boxes, height, width, threshold, rule)
-    for canvas, (top, left, bitmap) in zip(out, windows):
-        canvas[top : top + bitmap.shape[0], left : left + bitmap.shape[1]] = bitmap
-    return out
-
-
-def paste_to_rle(
-    probabilities: np.ndarray,
-    boxes: np.ndarray,
-    height: int,
-    width: int,
-    threshold: float = 0.5,
-    rule: str = "aligned",
-) -> List[Dict]:
-    """The masks of `paste_masks` as D COCO compressed RLE dicts (`counts` is a str)."""
-    windows = paste_windows(probabilities, boxes, height, width, threshold, rule)
-    return [window_rle(window, height, width) for window in windows]
-
-
-def paste_windows(
-    probabilities: np.ndarray,
-    boxes: np.ndarray,
-    height: int,
-    width: int,
-    threshold: float = 0.5,
-    rule: str = "aligned",
-) -> Iterator[Window]:
-    """The masks of `paste_masks` one by one, each on the part of the image it may cover."""
     probabilities = np.asarray(probabilities, np.float32)
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
     if probabilities.ndim != 3 or len(probabilities) != len(boxes):

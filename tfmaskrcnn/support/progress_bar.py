@@ -1,9 +1,21 @@
 """A bar on the terminal for whatever takes long."""
 
 import contextlib
-from typing import Callable, Iterator
+from typing import Callable, Iterable, Iterator, Optional
 
 Progress = Callable[[int, int], None]  # done, in all
+
+
+def counted(entries: Iterable, progress: Optional[Progress] = None) -> Iterator:
+    """Each of `entries`; `progress` is told after each how many are done, of how many.
+
+    Of 0 where they have no length.
+    """
+    total = len(entries) if hasattr(entries, "__len__") else 0
+    for done, entry in enumerate(entries, start=1):
+        yield entry
+        if progress:
+            progress(done, total)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.config.yaml_files import override
@@ -22,8 +22,7 @@ from tfmaskrcnn.data.checking.suggestions import propose
 from tfmaskrcnn.data.coco.annotations import Fault
 from tfmaskrcnn.data.coco.file import read_coco
 from tfmaskrcnn.data.coco.records import CocoData, Record, checked_coco
-
-Progress = Callable[[int, int], None]  # images done, images in all
+from tfmaskrcnn.support.progress_bar import Progress
 
 
 def check(

@@ -9,7 +9,7 @@ import inspect
 import os
 from typing import Optional, Sequence
 
-from tfmaskrcnn.data.importers.building import Imported, Progress
+from tfmaskrcnn.data.importers.building import Imported
 from tfmaskrcnn.data.importers.cvat import from_cvat
 from tfmaskrcnn.data.importers.labelme import from_labelme
 from tfmaskrcnn.data.importers.matterport_dataset import from_matterport
@@ -20,6 +20,7 @@ from tfmaskrcnn.data.importers.voc import from_voc
 from tfmaskrcnn.data.importers.yolo import from_yolo
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support.files import writable_file
+from tfmaskrcnn.support.progress_bar import Progress
 
 # What the command line reads. The other two take Python objects.
 SOURCES = {

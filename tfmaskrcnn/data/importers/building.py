@@ -4,7 +4,7 @@ import json
 import logging
 import os
 from collections import Counter
-from typing import Any, Callable, Dict, Hashable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Hashable, List, NamedTuple, Optional, Sequence, Tuple
 
 from tfmaskrcnn.data.importers.found_objects import FoundObject, Shape, annotation, is_box, packed
 from tfmaskrcnn.data.importers.source_files import image_size
@@ -12,7 +12,6 @@ from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support.files import replaced
 
 _LOG = logging.getLogger(__name__)
-Progress = Callable[[int, int], None]  # images done, images in all
 _SHOWN_CLASSES = 12
 
 

@@ -7,11 +7,12 @@ from xml.parsers import expat
 
 import numpy as np
 
-from tfmaskrcnn.data.importers.building import CocoBuilder, Imported, Progress
+from tfmaskrcnn.data.importers.building import CocoBuilder, Imported
 from tfmaskrcnn.data.importers.found_objects import Shape
 from tfmaskrcnn.data.importers.outlines import ellipse, rectangle
 from tfmaskrcnn.data.importers.source_files import existing_folder, located
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.support.progress_bar import Progress, counted
 
 _NO_AREA = ("polyline", "points", "skeleton", "cuboid")
 
@@ -47,15 +48,13 @@ def from_cvat(
     labels = [label.text.strip() for label in root.iterfind("meta//labels/label/name")]
     builder = CocoBuilder(images, classes, skip_invalid, list(dict.fromkeys(labels)) or None)
     entries = sorted(root.iterfind("image"), key=lambda entry: entry.get("name", ""))
-    for done, entry in enumerate(entries, start=1):
+    for entry in counted(entries, progress):
         name = _attribute(entry, "name", path)
         where = f"{path}: {name}"
         size = [int(_attribute(entry, key, where)) for key in ("height", "width")]
         size = builder.image(located(images, name), path, tuple(size))
         for n, shape in enumerate(entry):
             _add_shape(builder, shape, size, f"{where}: <{shape.tag}> {n}")
-        if progress:
-            progress(done, len(entries))
     return builder.result(path)
 
 

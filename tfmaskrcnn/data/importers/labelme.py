@@ -8,12 +8,13 @@ from typing import Any, Dict, Optional, Sequence, Tuple
 import numpy as np
 from PIL import Image
 
-from tfmaskrcnn.data.importers.building import CocoBuilder, Imported, Progress
+from tfmaskrcnn.data.importers.building import CocoBuilder, Imported
 from tfmaskrcnn.data.importers.found_objects import Shape
 from tfmaskrcnn.data.importers.outlines import ellipse, rectangle
 from tfmaskrcnn.data.importers.source_files import existing_folder, files_below, located
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support.files import read_json
+from tfmaskrcnn.support.progress_bar import Progress, counted
 
 _NO_AREA = ("point", "points", "line", "linestrip")
 
@@ -41,14 +42,12 @@ def from_labelme(
     image_dir = existing_folder(images or folder, "image folder")
     names = files_below(folder, (".json",))
     builder = CocoBuilder(image_dir, classes, skip_invalid)
-    for done, name in enumerate(names, start=1):
+    for name in counted(names, progress):
         path = os.path.join(folder, name)
         raw = read_json(path)
         if isinstance(raw, dict) and "imagePath" in raw and "shapes" in raw:
             below = "" if images else os.path.dirname(name)
             _add_image(builder, raw, path, below)
-        if progress:
-            progress(done, len(names))
     return builder.result(folder)
 
 

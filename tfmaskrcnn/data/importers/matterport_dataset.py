@@ -5,9 +5,10 @@ from typing import Optional, Sequence
 
 import numpy as np
 
-from tfmaskrcnn.data.importers.building import CocoBuilder, Imported, Progress
+from tfmaskrcnn.data.importers.building import CocoBuilder, Imported
 from tfmaskrcnn.data.importers.image_writing import written_image
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.support.progress_bar import Progress, counted
 
 
 def from_matterport(
@@ -44,15 +45,13 @@ def from_matterport(
         images = _common_folder(paths)
     images = os.path.abspath(os.fspath(images))
     builder = CocoBuilder(images, classes, skip_invalid, names[1:])
-    for done, image_id in enumerate(ids, start=1):
+    for image_id in counted(ids, progress):
         where = f"image {image_id} ({dataset.image_info[image_id].get('id', '')})"
         name = paths[image_id] and os.path.relpath(paths[image_id], images)
         if not name:
             name = written_image(dataset.load_image(image_id), images, f"{image_id:06d}", where)
         builder.image(name, where)
         _add_objects(builder, dataset.load_mask(image_id), names, where)
-        if progress:
-            progress(done, len(ids))
     return builder.result("The dataset")
 
 

@@ -6,7 +6,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 import numpy as np
 from PIL import Image
 
-from tfmaskrcnn.data.importers.building import CocoBuilder, Imported, Progress
+from tfmaskrcnn.data.importers.building import CocoBuilder, Imported
 from tfmaskrcnn.data.importers.source_files import (
     IMAGE_SUFFIXES,
     by_stem,
@@ -14,6 +14,7 @@ from tfmaskrcnn.data.importers.source_files import (
     files_below,
 )
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.support.progress_bar import Progress, counted
 
 _MASKS = (".png", ".tif", ".tiff", ".bmp", ".gif")
 _NUMBERED = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N")
@@ -48,7 +49,7 @@ def from_png_masks(
     masks, pairs = _pairs(folder, images)
     builder = CocoBuilder(images or folder, classes, skip_invalid)
     name = builder.only_class or "object"
-    for done, (image, of_image) in enumerate(pairs, start=1):
+    for image, of_image in counted(pairs, progress):
         where = os.path.join(folder, of_image[0]) if of_image else folder
         size = builder.image(image, where)
         for mask in of_image:
@@ -59,8 +60,6 @@ def from_png_masks(
                 continue
             for number in np.unique(values[values != 0]).tolist():
                 builder.add(name, values == number, f"{path}: object {number}")
-        if progress:
-            progress(done, len(pairs))
     return builder.result(folder)
 
 

@@ -5,9 +5,10 @@ from typing import Any, Dict, Iterable, List, Optional, Sequence
 
 import numpy as np
 
-from tfmaskrcnn.data.importers.building import CocoBuilder, Imported, Progress
+from tfmaskrcnn.data.importers.building import CocoBuilder, Imported
 from tfmaskrcnn.data.importers.image_writing import written_image
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.support.progress_bar import Progress, counted
 
 
 def from_tfds(
@@ -38,8 +39,7 @@ def from_tfds(
     """
     images, class_names = os.fspath(images), [str(name) for name in class_names]
     builder = CocoBuilder(images, classes, skip_invalid, class_names)
-    total = len(examples) if hasattr(examples, "__len__") else 0
-    for n, example in enumerate(examples):
+    for n, example in enumerate(counted(examples, progress)):
         where = f"example {n}"
         if "image" not in example:
             raise InputError(f"{where} has no 'image', but {', '.join(sorted(example))}.")
@@ -49,8 +49,6 @@ def from_tfds(
         written = written_image(image, images, name, f"{where} ({name})")
         size = builder.image(written, where)
         _add_objects(builder, example.get("objects") or {}, size, class_names, where)
-        if progress:
-            progress(n + 1, total)
     return builder.result("The sequence of examples")
 
 

@@ -3,11 +3,12 @@
 import os
 from typing import Any, Dict, List, Optional, Sequence
 
-from tfmaskrcnn.data.importers.building import CocoBuilder, Imported, Progress
+from tfmaskrcnn.data.importers.building import CocoBuilder, Imported
 from tfmaskrcnn.data.importers.outlines import ellipse, rectangle
 from tfmaskrcnn.data.importers.source_files import existing_folder, located
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support.files import read_json
+from tfmaskrcnn.support.progress_bar import Progress, counted
 
 
 def from_via(
@@ -38,13 +39,11 @@ def from_via(
     entries = _entries(path)
     builder = CocoBuilder(images, classes, skip_invalid)
     attribute = attribute or _only_attribute(entries, builder.only_class, path)
-    for done, entry in enumerate(entries, start=1):
+    for entry in counted(entries, progress):
         name = entry["filename"]
         builder.image(located(images, name), path)
         for key, region in _regions(entry, path):
             _add_region(builder, region, attribute, f"{path}: region {key} of {name}")
-        if progress:
-            progress(done, len(entries))
     return builder.result(path)
 
 

@@ -6,10 +6,11 @@ from typing import Dict, List, NamedTuple, Optional, Sequence
 import numpy as np
 from PIL import Image
 
-from tfmaskrcnn.data.importers.building import CocoBuilder, Imported, Progress
+from tfmaskrcnn.data.importers.building import CocoBuilder, Imported
 from tfmaskrcnn.data.importers.source_files import by_stem, existing_folder, files_below
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support.files import read_text
+from tfmaskrcnn.support.progress_bar import Progress, counted
 
 NAMES = "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike"
 NAMES = (*NAMES.split(), "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor")
@@ -52,7 +53,7 @@ def from_voc(
     pictures = by_stem(files_below(images, (".jpg", ".jpeg", ".png", ".bmp")), images)
     stems = _stems(folder, masks, split)
     builder = CocoBuilder(images, classes, skip_invalid, labels.names)
-    for done, stem in enumerate(stems, start=1):
+    for stem in counted(stems, progress):
         path = os.path.join(masks, stem + ".png")
         if stem not in pictures:
             raise InputError(f"{images} holds no image for {path}.")
@@ -71,8 +72,6 @@ def from_voc(
                 builder.wrong(f"{where} is of class {kind}; name it in a labelmap.txt.")
             else:
                 builder.add(labels.names[kind - 1], mask, where)
-        if progress:
-            progress(done, len(stems))
     return builder.result(folder)
 
 

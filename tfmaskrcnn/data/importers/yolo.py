@@ -5,11 +5,12 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import yaml
 
-from tfmaskrcnn.data.importers.building import CocoBuilder, Imported, Progress
+from tfmaskrcnn.data.importers.building import CocoBuilder, Imported
 from tfmaskrcnn.data.importers.outlines import rectangle
 from tfmaskrcnn.data.importers.source_files import IMAGE_SUFFIXES, files_below
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support.files import read_text
+from tfmaskrcnn.support.progress_bar import Progress, counted
 
 _SPLITS = ("train", "val", "test")
 
@@ -43,13 +44,11 @@ def from_yolo(
     names = _names(raw.get("names"), path)
     root, found = _images(raw, path, images, split)
     builder = CocoBuilder(root, classes, skip_invalid, list(names.values()))
-    for done, name in enumerate(found, start=1):
+    for name in counted(found, progress):
         size = builder.image(name, path)
         text = _label_path(os.path.abspath(os.path.join(root, name)))
         if os.path.isfile(text):
             _add_lines(builder, text, size, names)
-        if progress:
-            progress(done, len(found))
     return builder.result(f"{path}, split {split},")
 
 

@@ -26,8 +26,8 @@ from tfmaskrcnn.data.importers.source_files import image_size
 from tfmaskrcnn.data.tfrecord.reading import ANNOTATION_KEY, FRAME_BYTES, INDEX_SUFFIX, VERSION
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support.files import read_json, save_arrays, writable_folder
+from tfmaskrcnn.support.progress_bar import Progress
 
-Progress = Callable[[int, int], None]  # images done, images in all
 _Images = List[Tuple[Record, List[Dict[str, Any]]]]  # each with its annotations
 _POLL_SECONDS = 0.5
 _INTEGERS = ("image/height", "image/width", "image/object/class/label", "image/object/is_crowd")
