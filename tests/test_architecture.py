@@ -181,7 +181,8 @@ def test_the_root_of_the_package_is_nearly_empty():
 
 def test_contributing_prints_the_ranks():
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (`[^|]*) \|", text.split("## Where things are")[1], re.MULTILINE)
+    text = text.split("## Where things are")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`[^|]*) \|", text, re.MULTILINE)
     printed = [name for row in rows for name in re.findall(r"`([\w.]+?)(?:/|\.py)?`", row)]
     assert printed == [*RANKS, "export"]
 

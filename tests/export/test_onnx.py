@@ -1,6 +1,5 @@
 """What a user types, on a tiny model, and each ONNX form of an operation by itself."""
 
-import subprocess
 import sys
 
 import numpy as np
@@ -12,7 +11,6 @@ import tf2onnx
 
 import tfmaskrcnn as mr
 from helpers.clipped import clipped_rois, without_empty
-from helpers.paths import ROOT
 from tfmaskrcnn.cli.main import main
 from tfmaskrcnn.export import onnx as portable
 from tfmaskrcnn.export.check import differences, preprocessed, saved_network
@@ -63,30 +61,6 @@ def test_the_predictor_has_the_signatures_names(file):
     }
     with pytest.raises(mr.InputError, match=r"takes images \[2, 96, 128, 3\]"):
         run(np.zeros([1, *SIZE, 3], np.float32), np.zeros([1, 2], np.float32))
-
-
-@pytest.mark.slow
-def test_the_command_as_typed_writes_compares_and_keeps_quiet(saved_model, image_folder, tmp_path):
-    out = tmp_path / "model.onnx"
-    command = [sys.executable, "-m", "tfmaskrcnn", "export", saved_model, str(out)]
-    command += [
-        "--format",
-        "onnx",
-        "--fixed-size",
-        "96",
-        "128",
-        "--images",
-        image_folder,
-        "--limit",
-        "2",
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    assert lines[0].startswith(f"written     {out}") and out.stat().st_size > 1e6
-    assert [line.split()[0] for line in lines[3:6]] == ["0.png", "1.png", "all"]
-    assert f"trtexec --onnx={out}" in lines[-1] and "--fp16" in lines[-1]
-    assert done.stderr == ""
 
 
 def onnx_of(function, arrays, tmp_path):

@@ -1,7 +1,5 @@
 """What a user types, on a tiny model; `slow` because a conversion takes many seconds."""
 
-import subprocess
-import sys
 import warnings
 
 import numpy as np
@@ -10,7 +8,6 @@ import tensorflow as tf
 
 import tfmaskrcnn as mr
 from helpers.clipped import clipped_rois, without_empty
-from helpers.paths import ROOT
 from tfmaskrcnn.cli.main import main
 from tfmaskrcnn.export import tflite
 from tfmaskrcnn.export.check import differences, preprocessed, saved_network
@@ -169,27 +166,3 @@ def test_wrong_arguments_end_in_one_sentence_and_exit_code_2(
         error = capsys.readouterr().err.strip().splitlines()[-1]
         assert error.startswith("tfmaskrcnn: ") and message in error
     assert not (tmp_path / "x.tflite").exists()
-
-
-@pytest.mark.slow
-def test_the_command_as_typed_writes_compares_and_keeps_quiet(saved_model, image_folder, tmp_path):
-    out = tmp_path / "new" / "model.tflite"
-    command = [sys.executable, "-m", "tfmaskrcnn", "export", saved_model, str(out)]
-    command += [
-        "--format",
-        "tflite",
-        "--fixed-size",
-        "96",
-        "128",
-        "--images",
-        image_folder,
-        "--limit",
-        "2",
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    assert lines[0].startswith(f"written     {out}") and out.stat().st_size > 1e6
-    assert "images float32 [1, 96, 128, 3]" in lines[1]
-    assert [line.split()[0] for line in lines[3:]] == ["0.png", "1.png", "all"]
-    assert done.stderr == ""
