@@ -8,10 +8,13 @@ import pytest
 
 from helpers.paths import ROOT
 from tfmaskrcnn.cli.main import _parser
+from tfmaskrcnn.config.recipes import recipes
 from tfmaskrcnn.config.yaml_files import load_config
 
 PAGES = ["README.md", "CONTRIBUTING.md", "docs/*.md", "export/README.md", "examples/**/*.md"]
 PAGES = sorted(str(path.relative_to(ROOT)) for page in PAGES for path in ROOT.glob(page))
+# What stands for a reader's own file or run; None where a command takes no configuration.
+OF_THE_READER = (None, "CONFIG", "mine.yaml", "configs/mine.yaml", "runs/start", "runs/mine")
 # A command at the beginning of a line, behind "$ " or settings of the environment.
 COMMAND = re.compile(r"^ *(?:\$ )?(?:[A-Z_]+=\S+ )?tfmaskrcnn (.*)", re.MULTILINE)
 
@@ -36,7 +39,9 @@ def test_every_command_of_a_page_parses_and_its_settings_exist(page, monkeypatch
         options = _parser().parse_args(shlex.split(line, comments=True))
         settings = [text for text in getattr(options, "set", ()) if text != "..."]
         config = getattr(options, "config", None)
-        load_config(config if config and Path(config).exists() else None, settings)
+        known = config in recipes() or Path(config or "").is_file()
+        assert known or config in OF_THE_READER, f"{page}: there is no configuration {config}"
+        load_config(config if known else None, settings)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -47,3 +52,22 @@ def test_every_file_of_the_repository_that_a_page_names_exists(page):
     assert not [name for name in sorted(named) if not (ROOT / name).exists()]
     links = re.findall(r"\]\(([\w./]+)\)", text)
     assert not [link for link in links if not (ROOT / page).parent.joinpath(link).exists()]
+
+
+SOURCES = [*ROOT.glob("tfmaskrcnn/**/*.py"), *ROOT.glob("tests/**/*.py"), *ROOT.glob("ex*/*.py")]
+# Files of other programs, and what the tests themselves write.
+FOREIGN = {"rules.py", "references/detection/train.py", "config/defaults.py", "own_augmentation.py"}
+
+
+def test_every_module_that_a_source_file_names_exists():
+    wrong = []
+    for path in SOURCES:
+        if path.parent.name == "golden":  # of the version that made what lies there
+            continue
+        places = [ROOT / place for place in ("", "tfmaskrcnn", "tests", "export", "examples")]
+        places += [path.parent, path.parent.parent, ROOT / "tfmaskrcnn/ops"]
+        named = set(re.findall(r"(?<![\w{}/*])[a-z]\w*(?:/\w+)*\.py\b", path.read_text("utf-8")))
+        for name in named - FOREIGN:
+            if not any((place / name).exists() for place in places):
+                wrong.append(f"{path.relative_to(ROOT)} names {name}")
+    assert not wrong

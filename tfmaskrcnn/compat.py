@@ -103,7 +103,7 @@ def loss_scaling(optimizer):
 def check_multi_worker() -> None:
     """Fail loudly if `fit` of several workers cannot be what it was tested to be.
 
-    `training.TrainableModel` replaces a private method of Keras 3.
+    `model.fit.TrainableModel` replaces a private method of Keras 3.
     """
     if KERAS3 and not hasattr(keras.Model, "_maybe_symbolic_build"):
         raise NotImplementedError(

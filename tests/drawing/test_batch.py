@@ -1,4 +1,4 @@
-"""`visualize_batch.py`: that the drawing lies on the image as the network is fed it."""
+"""`drawing/batch.py`: that the drawing lies on the image as the network is fed it."""
 
 import numpy as np
 import pytest

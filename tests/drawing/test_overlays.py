@@ -1,4 +1,4 @@
-"""`visualize.py`: what is painted where; that it looks well was checked by eye on real images."""
+"""`drawing/overlays.py`: what is painted where; how it looks was checked by eye."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""`evaluation/coco.py` and `result.py` against pycocotools' own way through its files."""
+"""`CocoEvaluator` and `CocoResult` against pycocotools' own way through files."""
 
 import contextlib
 import dataclasses

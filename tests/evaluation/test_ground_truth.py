@@ -1,4 +1,4 @@
-"""`evaluation/annotations.py`: what is read, and how wrong files are refused."""
+"""`evaluation/ground_truth.py`: what is read, and how wrong files are refused."""
 
 import pytest
 from pycocotools import mask as coco_mask

@@ -1,4 +1,4 @@
-"""`evaluation/run.py`: every kind of source, and the SavedModel's names and units."""
+"""`evaluation/runner.py`: every kind of source, and the SavedModel's names and units."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""`sources.py` with a source that needs no model."""
+"""`inference/prediction_files.py` with a source that needs no model."""
 
 import json
 import os

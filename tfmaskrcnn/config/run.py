@@ -1,6 +1,6 @@
 """The configuration: frozen pydantic models of the model, the data, the run and the evaluation.
 
-`config_files` reads them from YAML and writes the resolved whole beside every checkpoint.
+`yaml_files` reads them from YAML and writes the resolved whole beside every checkpoint.
 """
 
 from typing import Annotated, Dict, Literal, Optional, Tuple

@@ -71,7 +71,7 @@ def draw_ground_truth(
     labels: Optional[bool] = None,
     skeleton: Sequence[Tuple[int, int]] = (),
 ) -> np.ndarray:
-    """The image with the annotated objects of its `data.coco.Record`, drawn like `draw` does.
+    """The image with the annotated objects of its `Record`, drawn like `draw` does.
 
     Crowd regions are grey. If an annotation has no segmentation, all are drawn as boxes.
     `skeleton` are pairs of keypoints to join by lines.

@@ -60,7 +60,7 @@ class ExportOptions:
             )
 
     def overrides(self) -> List[str]:
-        """The changes of the model's configuration, as `config_files.override` takes them."""
+        """The changes of the model's configuration, as `yaml_files.override` takes them."""
         fixed_size = list(self.fixed_size) if self.fixed_size else None
         values = {
             "box_head.score_threshold": self.score_threshold,

@@ -62,7 +62,7 @@ def mask_probabilities(
     """The mask of each detection's class.
 
     Args:
-        head: a `MaskHead` of `model_config.mask_channels`; with softmax, channel 0 is background.
+        head: a `MaskHead` of `config.heads.mask_channels`; with softmax, channel 0 is background.
         features: [B, D, S, S, C] float32.
         class_index: [B, D] int32, 0..K-1.
         config: which of the mask losses trained the head.

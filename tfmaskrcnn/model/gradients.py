@@ -42,7 +42,7 @@ def rate_factors(names: Sequence[str], rates: Mapping[str, float]) -> Dict[str, 
     """The factor of each weight's learning rate, for weights whose factor is not 1.
 
     Args:
-        names: attribute paths, as of `weights.named_weights`.
+        names: attribute paths, as of `model.weights.named_weights`.
         rates: see `GradientRules`.
 
     Raises:

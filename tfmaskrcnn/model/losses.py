@@ -126,7 +126,7 @@ def mask_losses(
     truth: GroundTruth,
     config: MaskHeadConfig,
 ) -> Dict[str, LossTerm]:
-    """L_mask of the mask head's logits [B, R, M, M, n], n from `model_config.mask_channels`.
+    """L_mask of the mask head's logits [B, R, M, M, n], n from `config.heads.mask_channels`.
 
     With sigmoid the true class's channel alone; with softmax all channels compete in each pixel,
     channel 0 for the background (table 2b).

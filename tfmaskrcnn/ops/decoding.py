@@ -1,7 +1,7 @@
 """Encoded images to arrays inside a graph, where a bad one is a sentence and not an exception.
 
 A batch of a server may hold images of several people; an exception names none of them. The pixels
-are those of `data.reading.read_image`.
+are those of `data.coco.image_files.read_image`.
 """
 
 from typing import Tuple

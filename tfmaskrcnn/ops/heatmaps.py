@@ -68,7 +68,7 @@ def decode_heatmaps(
     of the `CELLS` most promising cells are computed here. A cell's promise is an upper bound of
     its cubic patch, the largest of its Bezier control points; it is exact for small boxes, where a
     cell holds few samples. In 480 maps of peaks and white noise, the hardest case, no maximum was
-    missed; two were with half as many cells (`tests/ops/test_keypoints.py`).
+    missed; two were with half as many cells (`tests/ops/test_heatmaps.py`).
 
     Args:
         logits: [B, D, J, M, M] float32.

@@ -22,7 +22,7 @@ def shipped(name: str) -> str:
 
 
 def script(name: str):
-    """The module `export/NAME.py`, which knows nothing of this package."""
+    """The module NAME.py of `export/`, which knows nothing of this package."""
     folder = shipped("export")
     if folder not in sys.path:  # they import each other, as when Python runs one of them
         sys.path.append(folder)

@@ -1,7 +1,7 @@
 """The workers (processes) and replicas (devices) that train one model together.
 
 With `loop.py` all of training that knows `tf.distribute`, but for the sums over replicas in
-`gradients.py`.
+`ops/replicas.py`.
 """
 
 import contextlib

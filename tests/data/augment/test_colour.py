@@ -1,4 +1,4 @@
-"""`data/colour.py`."""
+"""`data/augment/colour.py`."""
 
 import colorsys
 

@@ -1,4 +1,4 @@
-"""`data/copy_paste.py`: what is pasted is seen, and what it hides is not."""
+"""`data/augment/copy_paste.py`: what is pasted is seen, and what it hides is not."""
 
 import json
 

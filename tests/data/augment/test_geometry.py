@@ -1,4 +1,4 @@
-"""`data/transforms.py`: the image must go where the matrix says."""
+"""`data/augment/geometry.py`: the image must go where the matrix says."""
 
 import itertools
 

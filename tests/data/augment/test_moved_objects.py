@@ -1,4 +1,4 @@
-"""`data/instances.py`: which objects of a record are kept, and their boxes and masks."""
+"""`data/augment/moved_objects.py`: which objects are kept, and their boxes and masks."""
 
 import numpy as np
 import pytest

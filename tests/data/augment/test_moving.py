@@ -1,4 +1,4 @@
-"""`data/moving.py`: what the other tests of the pipeline do not see."""
+"""`data/augment/moving.py`: what the other tests of the pipeline do not see."""
 
 import threading
 import time

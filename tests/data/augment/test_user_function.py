@@ -1,4 +1,4 @@
-"""`data/bridge.py`: the contract with a function of the user's, kept and broken."""
+"""`data/augment/user_function.py`: the contract with a function of the user's, kept and broken."""
 
 import random
 import sys

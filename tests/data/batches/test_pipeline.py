@@ -1,4 +1,4 @@
-"""`data/pipeline.py`: the keys, the order, the epochs, and errors on their way out of tf.data."""
+"""`data/batches/pipeline.py`: keys, order, epochs, and errors on their way out of tf.data."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""`data/sampler.py` and the order it leads to."""
+"""`data/batches/sampler.py` and the order it leads to."""
 
 import logging
 

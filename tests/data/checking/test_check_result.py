@@ -1,4 +1,4 @@
-"""`data/checking/result.py`: the tables."""
+"""`data/checking/check_result.py`: the tables."""
 
 
 def lines_of(result):

@@ -1,4 +1,4 @@
-"""`data/checking/run.py`: every rule, in a set that breaks it in one place."""
+"""`data/checking/checker.py`: every rule, in a set that breaks it in one place."""
 
 import os
 import re

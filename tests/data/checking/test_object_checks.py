@@ -1,4 +1,4 @@
-"""`data/checking/objects.py`: the geometry that its rules rest on."""
+"""`data/checking/object_checks.py`: the geometry that its rules rest on."""
 
 import itertools
 

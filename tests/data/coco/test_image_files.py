@@ -1,4 +1,4 @@
-"""`data/reading.py`: every kind of pixel that Pillow reads, and files that are no images."""
+"""`data/coco/image_files.py`: every kind of pixel that Pillow reads, and what is no image."""
 
 import numpy as np
 import pytest

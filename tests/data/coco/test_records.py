@@ -1,4 +1,4 @@
-"""`data/coco.py`: what is accepted, and the one sentence for each thing that is not."""
+"""`data/coco/records.py`: what is accepted, and the one sentence for each thing that is not."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""`data/segmentation.py` against an even-odd test of every sample point, written here."""
+"""`data/coco/segmentation.py` against an even-odd test of every sample point, written here."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""`importers/cvat.py`: shapes, groups, and XML that must not be trusted."""
+"""`data/importers/cvat.py`: shapes, groups, and XML that must not be trusted."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""`importers/__init__.py` and `tfmaskrcnn import-data`: to the JSON and back."""
+"""`data/importers/__init__.py` and `tfmaskrcnn import-data`: to the JSON and back."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""`importers/labelme.py`: shapes, groups, where images lie."""
+"""`data/importers/labelme.py`: shapes, groups, where images lie."""
 
 import base64
 import io

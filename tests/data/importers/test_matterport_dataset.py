@@ -1,4 +1,4 @@
-"""`importers/matterport.py`: a class as Matterport's users write it."""
+"""`data/importers/matterport_dataset.py`: a class as Matterport's users write it."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""`importers/png_masks.py`: its three layouts."""
+"""`data/importers/png_masks.py`: its three layouts."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""`importers/tfds.py`: examples of arrays, tensors, encoded images."""
+"""`data/importers/tfds.py`: examples of arrays, tensors, encoded images."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""`importers/via.py`: both versions of the file, every shape and kind of attribute."""
+"""`data/importers/via.py`: both versions of the file, every shape and kind of attribute."""
 
 import json
 import math

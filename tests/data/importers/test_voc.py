@@ -1,4 +1,4 @@
-"""`importers/voc.py`: palettes, void, colours of a label map."""
+"""`data/importers/voc.py`: palettes, void, colours of a label map."""
 
 import numpy as np
 import pytest

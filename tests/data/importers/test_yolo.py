@@ -1,4 +1,4 @@
-"""`importers/yolo.py`: splits, names, lines, and the odd paths of data.yaml."""
+"""`data/importers/yolo.py`: splits, names, lines, and the odd paths of data.yaml."""
 
 import numpy as np
 import pytest

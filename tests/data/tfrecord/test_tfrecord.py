@@ -1,4 +1,4 @@
-"""`data/tfrecord.py` and `tfrecord_writing.py`: the same data as the JSON's, and other readers."""
+"""`data/tfrecord/`, reading and writing: the same data as the JSON's, and other readers."""
 
 import json
 import os

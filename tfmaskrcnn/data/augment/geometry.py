@@ -2,7 +2,7 @@
 
 A `Geometry` turns and flips the original image, resizes it, perhaps turns it by any angle and
 shears it, and cuts a window out of the result. Its matrix carries boxes and masks the same way (see
-`segmentation.py`).
+`coco/segmentation.py`).
 """
 
 import math

@@ -45,7 +45,7 @@ class MovingReader:
     def __init__(
         self, data: CocoData, config: Config, training: bool, function: Optional[Function] = None
     ):
-        """`function` is called for each image of the training first, see `bridge`."""
+        """`function` is called for each image of the training first, see `user_function`."""
         self._data, self._training, self._function = data, training, function
         self._input, self._augment = config.model.input, config.data.augment
         self._masks = config.model.mask_head.enabled

@@ -90,7 +90,7 @@ def from_records(
             the last batch may be smaller.
         start_epoch: epoch of the first iteration (to resume).
         start_step: batches of each epoch that are left out, unread.
-        transform: augmentation of your own, see `bridge`; instead of `augment.function`.
+        transform: augmentation of your own, see `user_function`; instead of `augment.function`.
         share: of each training batch, the rows to read and how to cut them; None reads all.
 
     Returns:

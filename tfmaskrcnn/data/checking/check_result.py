@@ -10,7 +10,7 @@ import numpy as np
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.data.checking.coverage import Resized
 from tfmaskrcnn.data.checking.rules import RULES, WRONG, Finding
-from tfmaskrcnn.data.checking.suggestions import Proposal, shown
+from tfmaskrcnn.data.checking.setting_proposals import Proposal, shown
 from tfmaskrcnn.data.coco.image_files import ImageFacts
 from tfmaskrcnn.data.coco.records import CocoData
 from tfmaskrcnn.support.tables import as_text, new_table

@@ -18,7 +18,7 @@ from tfmaskrcnn.data.checking.set_checks import (
     check_sizes,
     class_counts,
 )
-from tfmaskrcnn.data.checking.suggestions import propose
+from tfmaskrcnn.data.checking.setting_proposals import propose
 from tfmaskrcnn.data.coco.annotations import Fault
 from tfmaskrcnn.data.coco.file import read_coco
 from tfmaskrcnn.data.coco.records import CocoData, Record, checked_coco

@@ -13,7 +13,7 @@ from tfmaskrcnn.data.checking.page_style import STYLE
 from tfmaskrcnn.data.checking.pictures import picture
 from tfmaskrcnn.data.checking.repair import Change
 from tfmaskrcnn.data.checking.rules import NOTE, RULES, Finding
-from tfmaskrcnn.data.checking.suggestions import shown
+from tfmaskrcnn.data.checking.setting_proposals import shown
 from tfmaskrcnn.support.files import replaced
 
 PICTURES = 4  # a rule

@@ -3,7 +3,7 @@
 Beside each shard lies an index with the places of its records, so that any order can be read, and
 that of training is the same function of (seed, epoch, position) as for a JSON. The index holds
 sizes, boxes and classes too: what a data set is checked by, without reading the images.
-`tfrecord_writing` makes both.
+`writing` makes both.
 """
 
 import dataclasses

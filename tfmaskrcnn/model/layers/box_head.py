@@ -25,7 +25,7 @@ class BoxHead(keras.layers.Layer):
         num_fcs: 1 or 2 dense layers ...
         num_convs: ... after so many 3x3 convolutions ("4conv1fc")
         conv_channels: of so many channels,
-        norm: with this kind of norm, see `layers.norm.make_norm`.
+        norm: with this kind of norm, see `model.layers.norm.make_norm`.
         class_agnostic: one box a RoI instead of one a class.
     """
 

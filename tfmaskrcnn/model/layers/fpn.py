@@ -14,7 +14,7 @@ class Fpn(keras.layers.Layer):
     """Backbone maps {"c2", ..., "c5"} -> pyramid {"p2", ..., "p6"} of one channel count.
 
     Sides must be multiples of the stride of c5, so that each map is twice the next one's size.
-    `norm` is of a kind of `layers.norm.make_norm`; nowhere is there an activation.
+    `norm` is of a kind of `model.layers.norm.make_norm`; nowhere is there an activation.
     """
 
     def __init__(self, channels=256, norm="none", **kwargs):

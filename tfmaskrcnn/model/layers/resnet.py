@@ -161,7 +161,7 @@ class ResNet(keras.layers.Layer):
 
     Args:
         depth: 18, 34, 50, 101 or 152.
-        norm: the kind of norm, see `layers.norm.make_norm`.
+        norm: the kind of norm, see `model.layers.norm.make_norm`.
         stride_in_1x1: a stage's stride is in its first 1x1 convolution (MSRA, Detectron2's R-50)
             rather than in the 3x3 (torchvision); without effect on 18 and 34 layers.
         freeze_at: stages that are not trained: 0 none, 1 the stem, 2 the stem and res2, ...

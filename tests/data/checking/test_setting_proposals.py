@@ -1,4 +1,4 @@
-"""`data/checking/proposals.py`: settings that fit the objects, and none where all is well."""
+"""`data/checking/setting_proposals.py`: what fits the objects, and none where all is well."""
 
 import shlex
 
