@@ -198,17 +198,18 @@ def _write_file(options, opened) -> int:
     import importlib
 
     from tfmaskrcnn.export.formats import write_file
+    from tfmaskrcnn.inference.prediction_files import find_images
+    from tfmaskrcnn.support.files import writable_file
 
+    # First what takes no time.
+    writable_file(options.out)
+    images = find_images(options.images)[: options.limit] if options.images else []
     runtime = importlib.import_module(f"tfmaskrcnn.export.{options.format}")
     more = {"precision": options.precision or "float32"} if options.format == "tflite" else {}
     size = tuple(options.fixed_size) if options.fixed_size else None
     batch = options.network_batch or 1
     with opened as folder:
-        written = write_file(
-            *(folder, options.out, runtime, size, batch, options.images or ()),
-            limit=options.limit,
-            **more,
-        )
+        written = write_file(folder, options.out, runtime, size, batch, images, **more)
     print(written.text())
     if options.format == "onnx":
         print("For TensorRT 10, on the machine that will run it (not run here):")

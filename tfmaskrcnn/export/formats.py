@@ -13,8 +13,6 @@ from tfmaskrcnn.export.check import differences, preprocessed, saved_network, ta
 from tfmaskrcnn.export.options import ExportOptions
 from tfmaskrcnn.export.saved_model import export_saved_model
 from tfmaskrcnn.inference.opening import is_saved_model, load
-from tfmaskrcnn.inference.prediction_files import find_images
-from tfmaskrcnn.support.files import writable_file
 from tfmaskrcnn.support.shipped import script, shipped
 
 # The names of precisions in `export/tf_trt.py`.
@@ -66,7 +64,6 @@ def write_file(
     size: Optional[Tuple[int, int]] = None,
     batch: int = 1,
     images: Sequence[str] = (),
-    limit: Optional[int] = None,
     **options,
 ) -> Written:
     """Convert the signature `network` of a SavedModel for a runtime other than TensorFlow.
@@ -77,22 +74,19 @@ def write_file(
         runtime: the module `export.onnx` or `export.tflite`.
         size: (height, width) of the network's input; None takes what it was exported with.
         batch: images at a time, fixed.
-        images: files, folders and patterns on which the file is compared with the SavedModel.
-        limit: of these use the first so many.
+        images: files on which the file is compared with the SavedModel.
         options: of the runtime's `convert`.
 
     Raises:
         InputError: the conversion or an image fails.
     """
-    writable_file(path)  # first what takes no time
-    paths = find_images(images)[:limit] if images else []
     began = time.time()
     shape = runtime.convert(folder, path, batch, size, **options)
     seconds, compared = time.time() - began, ""
-    if paths:
+    if images:
         pair = saved_network(folder), runtime.predictor(path)
-        rows = differences(*pair, *preprocessed(folder, paths, shape[1:3]), batch)
-        compared = table([os.path.basename(each) for each in paths], rows)
+        rows = differences(*pair, *preprocessed(folder, images, shape[1:3]), batch)
+        compared = table([os.path.basename(each) for each in images], rows)
     return Written(path, seconds, shape, compared)
 
 

@@ -51,18 +51,21 @@ def convert(
 
 def _converted(tf2onnx, network):
     """The ONNX model of a `FrozenNetwork`, its inputs and outputs named as the signature's."""
-    # It reports each rewriting that it tries.
-    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     names = {tensor: name for name, tensor in {**network.inputs, **network.outputs}.items()}
-    model, _ = tf2onnx.convert.from_graph_def(
-        network.graph_def,
-        name="network",
-        input_names=list(network.inputs.values()),
-        output_names=list(network.outputs.values()),
-        opset=OPSET,
-        custom_op_handlers=handlers(),
-        tensors_to_rename=names,
-    )
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # it reports each rewriting that it tries
+    try:
+        model, _ = tf2onnx.convert.from_graph_def(
+            network.graph_def,
+            name="network",
+            input_names=list(network.inputs.values()),
+            output_names=list(network.outputs.values()),
+            opset=OPSET,
+            custom_op_handlers=handlers(),
+            tensors_to_rename=names,
+        )
+    finally:
+        logging.disable(before)
     return model
 
 
