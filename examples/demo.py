@@ -13,7 +13,7 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-CONFIG = os.path.join("configs", "nuclei_demo.yaml")
+CONFIG = "nuclei_demo"
 IMAGES = os.path.join("examples", "nuclei", "images")
 VAL = os.path.join("examples", "nuclei", "val.json")
 RUN = os.path.join("runs", "demo")

@@ -11,8 +11,8 @@ def add_parser(commands) -> None:
         "compare",
         _compare,
         "Send the same images through several artefacts and tell how far their detections lie from "
-        "the first one's. ARTEFACT is a run folder, a SavedModel (of TF-TRT too), an ONNX or a "
-        "TFLite file; the first is a run folder or a SavedModel. With --json also the AP of each.",
+        "the first one's. ARTEFACT is a run folder, a SavedModel, an ONNX or a TFLite file; the "
+        "first is a run folder or a SavedModel. With --json also the AP of each.",
     )
     parser.add_argument("artefacts", nargs="+", metavar="ARTEFACT", help="the first is the measure")
     parser.add_argument("--images", required=True, metavar="IMAGES", help="folder, file or 'glob'")

@@ -1,7 +1,7 @@
 """Whether artefacts find what their origin finds: the same images through all of them.
 
-The first artefact is what the others are compared with. Run folders (Keras), SavedModels (of TF-TRT
-too), ONNX and TFLite files. With a COCO JSON the AP of each is measured as well.
+The first artefact is what the others are compared with. Run folders (Keras), SavedModels, ONNX and
+TFLite files. With a COCO JSON the AP of each is measured as well.
 """
 
 import dataclasses

@@ -15,6 +15,7 @@ from typing import List, Optional, Sequence
 
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support.files import writable_folder
+from tfmaskrcnn.support.quiet import hide_remarks
 
 # Where TF Serving looks, below a version's folder.
 WARMUP = os.path.join("assets.extra", "tf_serving_warmup_requests")
@@ -129,6 +130,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
     parser.add_argument("folder", help="of the model, such as models/maskrcnn")
     parser.add_argument("--warmup", nargs="+", default=[], metavar="IMAGE", help="image files")
     options = parser.parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
+    hide_remarks()
     try:
         print(publish(options.exported, options.folder, options.warmup))
     except InputError as error:
