@@ -5,11 +5,12 @@
 Names are loaded on first use, so that predicting with an exported model needs no Keras.
 """
 
-import importlib
 from typing import TYPE_CHECKING
 
+from tfmaskrcnn.support.lazy import on_use
+
 if TYPE_CHECKING:  # what editors complete and type checkers follow; `_PUBLIC` says the same
-    from tfmaskrcnn import checkpoints, data, evaluation, train
+    from tfmaskrcnn import checkpoints, data, drawing, evaluation, inference, serving, train
     from tfmaskrcnn.checkpoints.importing import from_checkpoint
     from tfmaskrcnn.config.model import ModelConfig
     from tfmaskrcnn.config.run import Config
@@ -24,24 +25,26 @@ if TYPE_CHECKING:  # what editors complete and type checkers follow; `_PUBLIC` s
 
 __version__ = "0.1.0"
 
-# Public name -> the module that defines it, and its name there; no name: the module itself.
 _PUBLIC = {
-    "Config": ("config.run", "Config"),
-    "ModelConfig": ("config.model", "ModelConfig"),
-    "load_config": ("config.yaml_files", "load_config"),
-    "InputError": ("errors", "InputError"),
-    "Instances": ("instances", "Instances"),
-    "MaskRCNN": ("model.mask_rcnn", "MaskRCNN"),
-    "load": ("inference.opening", "load"),
-    "from_checkpoint": ("checkpoints.importing", "from_checkpoint"),
-    "export_saved_model": ("export", "export_saved_model"),
-    "ExportOptions": ("export", "ExportOptions"),
-    "checkpoints": ("checkpoints", ""),
-    "data": ("data", ""),
-    "evaluation": ("evaluation", ""),
-    "train": ("train", ""),
-    "visualize": ("drawing.overlays", ""),
-    "weights": ("model.weights", ""),
+    "Config": "config.run:Config",
+    "ModelConfig": "config.model:ModelConfig",
+    "load_config": "config.yaml_files:load_config",
+    "InputError": "errors:InputError",
+    "Instances": "instances:Instances",
+    "MaskRCNN": "model.mask_rcnn:MaskRCNN",
+    "load": "inference.opening:load",
+    "from_checkpoint": "checkpoints.importing:from_checkpoint",
+    "export_saved_model": "export:export_saved_model",
+    "ExportOptions": "export:ExportOptions",
+    "checkpoints": "checkpoints",
+    "data": "data",
+    "drawing": "drawing",
+    "evaluation": "evaluation",
+    "inference": "inference",
+    "serving": "serving",
+    "train": "train",
+    "visualize": "drawing.overlays",
+    "weights": "model.weights",
 }
 
 __all__ = [  # spelled out, because type checkers read it; a test compares it with the above
@@ -54,23 +57,20 @@ __all__ = [  # spelled out, because type checkers read it; a test compares it wi
     "__version__",
     "checkpoints",
     "data",
+    "drawing",
     "evaluation",
     "export_saved_model",
     "from_checkpoint",
+    "inference",
     "load",
     "load_config",
+    "serving",
     "train",
     "visualize",
     "weights",
 ]
 
-
-def __getattr__(name: str):
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'tfmaskrcnn' has no attribute {name!r}")
-    place, own_name = _PUBLIC[name]
-    module = importlib.import_module(f"tfmaskrcnn.{place}")
-    return getattr(module, own_name) if own_name else module
+__getattr__, _ = on_use(__name__, _PUBLIC)
 
 
 def __dir__():

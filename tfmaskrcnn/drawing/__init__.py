@@ -1,1 +1,25 @@
 """Pictures for people: objects over images, what the network is fed, curves."""
+
+from typing import TYPE_CHECKING
+
+from tfmaskrcnn.support.lazy import on_use
+
+if TYPE_CHECKING:
+    from tfmaskrcnn.drawing import batch, overlays, painting, strokes
+
+__all__ = [
+    "batch",
+    "overlays",
+    "painting",
+    "strokes",
+]
+
+__getattr__, __dir__ = on_use(
+    __name__,
+    {
+        "batch": "batch",
+        "overlays": "overlays",
+        "painting": "painting",
+        "strokes": "strokes",
+    },
+)

@@ -1,20 +1,15 @@
 """COCO evaluation; nothing here but `CocoCallback` needs Keras, which is imported on its use."""
 
+from typing import TYPE_CHECKING
+
 from tfmaskrcnn.evaluation.coco_evaluator import CocoEvaluator
 from tfmaskrcnn.evaluation.coco_result import CocoResult
 from tfmaskrcnn.evaluation.runner import evaluate
+from tfmaskrcnn.support.lazy import on_use
 
-__all__ = [
-    "CocoCallback",
-    "CocoEvaluator",
-    "CocoResult",
-    "evaluate",
-]
+if TYPE_CHECKING:
+    from tfmaskrcnn.evaluation.callback import CocoCallback
 
+__all__ = ["CocoCallback", "CocoEvaluator", "CocoResult", "evaluate"]
 
-def __getattr__(name: str):
-    if name == "CocoCallback":
-        from tfmaskrcnn.evaluation.callback import CocoCallback
-
-        return CocoCallback
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, _ = on_use(__name__, {"CocoCallback": "callback:CocoCallback"})

@@ -1,1 +1,43 @@
 """Trained models in use: run folders and exported models opened alike, images in, results out."""
+
+from typing import TYPE_CHECKING
+
+from tfmaskrcnn.support.lazy import on_use
+
+if TYPE_CHECKING:
+    from tfmaskrcnn.inference import description, exported, opening, prediction_files
+    from tfmaskrcnn.inference.description import describe
+    from tfmaskrcnn.inference.exported import saved_model_predictor
+    from tfmaskrcnn.inference.opening import Source, load, open_source
+    from tfmaskrcnn.inference.prediction_files import find_images, predict_files
+
+__all__ = [
+    "Source",
+    "describe",
+    "description",
+    "exported",
+    "find_images",
+    "load",
+    "open_source",
+    "opening",
+    "predict_files",
+    "prediction_files",
+    "saved_model_predictor",
+]
+
+__getattr__, __dir__ = on_use(
+    __name__,
+    {
+        "Source": "opening:Source",
+        "load": "opening:load",
+        "open_source": "opening:open_source",
+        "describe": "description:describe",
+        "find_images": "prediction_files:find_images",
+        "predict_files": "prediction_files:predict_files",
+        "saved_model_predictor": "exported:saved_model_predictor",
+        "description": "description",
+        "exported": "exported",
+        "opening": "opening",
+        "prediction_files": "prediction_files",
+    },
+)
