@@ -141,8 +141,10 @@ def _numbers(text: str, separator: str, option: str, count: Optional[int] = None
 
 def measure(args) -> Dict[str, Any]:
     """Run everything; all numbers, of JSON's types, times in seconds."""
-    if args.repeats < 1 or args.warmup < 0:
-        raise Refused("--repeats must be at least 1 and --warmup at least 0.")
+    if args.repeats < 1 or args.warmup < 0 or args.threads < 0:
+        raise Refused("--repeats must be at least 1, --warmup and --threads at least 0.")
+    if args.json and os.path.isdir(args.json):
+        raise Refused(f"{args.json} is a folder; give the name of the file to write.")
     workers = []
     try:
         for spec in specifications(args):

@@ -7,7 +7,7 @@ Names are loaded on first use, so that predicting with an exported model needs n
 
 from typing import TYPE_CHECKING
 
-from tfmaskrcnn.support.lazy import on_use
+from tfmaskrcnn.support.lazy import on_use as _on_use
 
 if TYPE_CHECKING:  # what editors complete and type checkers follow; `_PUBLIC` says the same
     from tfmaskrcnn import checkpoints, data, drawing, evaluation, inference, serving, train
@@ -70,7 +70,7 @@ __all__ = [  # spelled out, because type checkers read it; a test compares it wi
     "weights",
 ]
 
-__getattr__, _ = on_use(__name__, _PUBLIC)
+__getattr__, _ = _on_use(__name__, _PUBLIC)
 
 
 def __dir__():

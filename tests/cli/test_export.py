@@ -32,8 +32,10 @@ def given(tmp_path_factory):
 @pytest.fixture
 def refused(given, tmp_path, capsys):
     def run(model, *options):
-        assert main(["export", str(given / model), str(tmp_path / "out"), *options]) == 2
-        assert not os.path.exists(tmp_path / "out")
+        files = [name for name in ("onnx", "tflite") if name in options]
+        out = tmp_path / ".".join(["out", *files])
+        assert main(["export", str(given / model), str(out), *options]) == 2
+        assert not out.exists()
         return capsys.readouterr().err
 
     return run
@@ -48,7 +50,10 @@ def refused(given, tmp_path, capsys):
         (["--format", "tf-trt", "--limit", "3"], "--limit is for --format onnx or tflite"),
         (["--precision", "int8"], "--precision int8 is not for --format saved_model"),
         (["--format", "tflite", "--precision", "bfloat16"], "bfloat16 is not for --format tflite"),
-        (["--format", "onnx"], "give --fixed-size HEIGHT WIDTH"),
+        (["--format", "onnx"], "run takes images of any size, --format onnx needs one: give --fix"),
+        (["--format", "tf-trt"], "give --fixed-size HEIGHT WIDTH or --shape BxHxW"),
+        (["--format", "tflite", "--masks", "rle"], "--masks is for --format saved_model"),
+        (["--format", "tf-trt", "--on-error", "report"], "--on-error is for --format saved_model"),
     ],
 )
 def test_what_a_format_has_no_use_for_is_refused(refused, options, expected):
@@ -59,7 +64,7 @@ def test_what_a_format_has_no_use_for_is_refused(refused, options, expected):
     "options, expected",
     [
         ([], "exported is a SavedModel; wanted the folder of a training run, or another --format"),
-        (["--format", "onnx", "--masks", "rle"], "--masks is for run folders"),
+        (["--format", "onnx", "--max-detections", "7"], "--max-detections is for run folders"),
         (["--format", "onnx", "--precision", "float16"], "--precision is for run folders"),
         (["--format", "tflite", "--classes", "circle"], "--classes is for run folders"),
         (["--format", "tflite", "--set", "box_head.nms_iou=0.3"], "--set is for run folders"),
@@ -67,6 +72,15 @@ def test_what_a_format_has_no_use_for_is_refused(refused, options, expected):
 )
 def test_a_saved_model_is_as_it_is(refused, options, expected):
     assert expected in refused("exported", *options)
+
+
+def test_a_file_has_the_ending_by_which_other_commands_know_it(given, capsys):
+    model = given / "exported" / "saved_model.pb"
+    before = model.read_bytes()
+    command = ["export", str(given / "exported"), str(model), "--format", "onnx"]
+    assert main([*command, "--fixed-size", "96", "128"]) == 2
+    assert "saved_model.pb: the file's name has to end in .onnx" in capsys.readouterr().err
+    assert model.read_bytes() == before
 
 
 @pytest.mark.slow

@@ -56,8 +56,27 @@ def test_a_base_is_a_file_beside_or_a_recipe(tmp_path):
     with pytest.raises(InputError, match="leads back to itself"):
         load_config("loop.yaml")
     (tmp_path / "wrong.yaml").write_text("base: efficientnet_lite")
-    with pytest.raises(InputError, match="'efficientnet_lite'.*mean 'efficientnet_lite0'"):
+    expected = "wrong.yaml: base: There is no configuration 'efficientnet_lite'.*lite0'"
+    with pytest.raises(InputError, match=expected):
         load_config("wrong.yaml")
+
+
+def test_a_base_is_not_sought_in_the_working_folder(tmp_path):
+    (tmp_path / "efficientnet_lite0").write_text("nonsense: 3")
+    (tmp_path / "finetune").mkdir()
+    (tmp_path / "finetune" / "config.json").write_text('{"train": {"epochs": 77}}')
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "mine.yaml").write_text("base: finetune")
+    assert load_config("finetune.yaml") == load_config("below/mine.yaml")
+    assert load_config("finetune").train.epochs == 77  # a run, which goes before a recipe
+
+
+def test_only_recipes_are_printed(tmp_path, capsys):
+    (tmp_path / "mine.yaml").write_text("train: {epochs: 3}")
+    for name in ("mine.yaml", "finetun", os.devnull):
+        assert main(["configs", name]) == 2
+        shown = capsys.readouterr()
+        assert not shown.out and "`tfmaskrcnn configs` lists the names" in shown.err
 
 
 @pytest.mark.parametrize(
@@ -65,7 +84,7 @@ def test_a_base_is_a_file_beside_or_a_recipe(tmp_path):
     [
         ("finetun", "There is no configuration 'finetun'.*; did you mean 'finetune'"),
         ("maskrcnn_r50_fpn_2x_coco", "did you mean 'maskrcnn_r50_fpn_[13]x_coco'"),
-        ("zzz", "neither a file nor a name. Names: dsb2018, .*`tfmaskrcnn configs`"),
+        ("zzz", "neither a file nor a name. `tfmaskrcnn configs` lists the names"),
         ("configs/finetune.yaml", "No such file or directory. 'finetune' alone names"),
         ("mine.yaml", "Cannot read the configuration mine.yaml: No such file or directory.$"),
     ],

@@ -238,3 +238,21 @@ def test_every_json_and_list_that_a_user_gives_may_have_a_byte_order_mark(tmp_pa
     marked("a.txt", "0 0.5 0.5 0.2 0.2\n")
     yolo = from_yolo(marked("data.yaml", "train: train.txt\nnames: [x]\n"))
     assert len(yolo.coco["annotations"]) == 1
+
+
+def test_a_link_stays_and_what_it_points_to_is_replaced(tmp_path):
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    with replaced(tmp_path / "link", "w") as file:
+        file.write("new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "file").read_text() == "new"
+
+
+def test_what_is_no_regular_file_is_not_replaced(tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with pytest.raises(InputError, match="fifo is no regular file"):
+        writable_file(fifo)
+    with pytest.raises(InputError, match="fifo is no regular file"), replaced(fifo):
+        pass
+    assert fifo.is_fifo() and os.listdir(tmp_path) == ["fifo"]

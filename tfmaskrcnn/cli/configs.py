@@ -18,13 +18,15 @@ def add_parser(commands) -> None:
 
 
 def _configs(options) -> None:
-    from tfmaskrcnn.config.recipes import find_config, recipes, summary
+    from tfmaskrcnn.config.recipes import recipes, summary, unknown
 
+    known = recipes()
     if options.name:
-        with open(find_config(options.name), encoding="utf-8") as file:
+        if options.name not in known:
+            raise unknown(options.name)
+        with open(known[options.name], encoding="utf-8") as file:
             print(file.read(), end="")
         return
-    known = recipes()
     width = max(map(len, known)) + 2
     for name, path in known.items():
         print(f"{name:{width}}{summary(path)}")

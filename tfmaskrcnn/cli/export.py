@@ -16,8 +16,8 @@ _FILES = ("onnx", "tflite")
 _COMPARING = ("images", "limit")
 _TF_TRT = ("shape", "calibration_images", "build", "offline", "box_arithmetic")
 _TF_TRT += ("minimum_segment_size",)
-# What a SavedModel that is there already can still be told.
-_OF_THE_NETWORK = ("fixed_size", "network_batch")
+# Of the signatures that take images, which only a SavedModel has.
+_OF_IMAGES = ("masks", "max_pixels", "on_error", "webp")
 
 
 def add_parser(commands) -> None:
@@ -136,10 +136,15 @@ def _add_tf_trt_options(parser) -> None:
 
 
 def _export(options) -> int:
-    from tfmaskrcnn.inference.opening import check_model, is_saved_model
+    from tfmaskrcnn.inference.opening import check_model
 
-    _check_options(options, is_saved_model(options.model))
-    check_model(options.model, overrides=options.set)  # before TensorFlow is imported
+    # Before TensorFlow is imported.
+    _check_options(options)
+    config = check_model(options.model, overrides=options.set)
+    if config is None:
+        _check_saved_model(options)
+    if options.format != "saved_model":
+        _check_size(options, config)
 
     from tfmaskrcnn.export import ExportOptions, export_saved_model
     from tfmaskrcnn.export.formats import saved_model_of
@@ -158,11 +163,15 @@ def _export(options) -> int:
     return write(options, saved_model_of(options.model, ExportOptions(**chosen), options.set))
 
 
-def _check_options(options, is_saved_model: bool) -> None:
-    """Refuse what the format, or a SavedModel that is there already, has no use for."""
+def _check_options(options) -> None:
+    """Refuse what the format has no use for."""
     from tfmaskrcnn.errors import InputError
+    from tfmaskrcnn.support.files import writable_file
 
-    for names, formats in ((_COMPARING, _FILES), (_TF_TRT, ("tf-trt",))):
+    for names, formats in (
+        *((_COMPARING, _FILES), (_TF_TRT, ("tf-trt",))),
+        (_OF_IMAGES, ("saved_model",)),
+    ):
         wrong = [name for name in names if getattr(options, name) is not None]
         if wrong and options.format not in formats:
             raise InputError(f"{_typed(wrong[0])} is for --format {' or '.join(formats)}.")
@@ -172,21 +181,41 @@ def _check_options(options, is_saved_model: bool) -> None:
             f"--precision {options.precision} is not for --format {options.format}; wanted one of "
             f"{', '.join(known)}."
         )
-    if not is_saved_model:
-        return
+    if options.format in _FILES:
+        writable_file(options.out)
+        if not options.out.endswith(f".{options.format}"):  # by which other commands know it
+            raise InputError(f"{options.out}: the file's name has to end in .{options.format}.")
+
+
+def _check_saved_model(options) -> None:
+    """Refuse what was fixed when the SavedModel, that is there already, was exported."""
+    from tfmaskrcnn.errors import InputError
+
     if options.format == "saved_model":
         raise InputError(
             f"{options.model} is a SavedModel; wanted the folder of a training run, or another "
             "--format."
         )
-    fixed = ["masks", "score_threshold", "max_detections", "classes", "names", "min_side"]
-    fixed += ["max_side", "max_pixels", "on_error", "webp"]
+    fixed = ["score_threshold", "max_detections", "classes", "names", "min_side", "max_side"]
     fixed += ["precision"] if options.format == "onnx" else []
     wrong = [name for name in fixed if getattr(options, name) is not None]
     if wrong:
         raise InputError(
             f"{options.model} is a SavedModel, whose settings were fixed when it was exported; "
             f"{_typed(wrong[0])} is for run folders."
+        )
+
+
+def _check_size(options, config) -> None:
+    """Refuse a network of any size; `config` is None of a SavedModel, which knows its own."""
+    from tfmaskrcnn.errors import InputError
+
+    given = options.fixed_size or options.shape
+    if config is not None and not given and not config.model.input.static_size:
+        text = "--fixed-size HEIGHT WIDTH" + " or --shape BxHxW" * (options.format == "tf-trt")
+        raise InputError(
+            f"{options.model} takes images of any size, --format {options.format} needs one: give "
+            f"{text}."
         )
 
 
@@ -199,10 +228,7 @@ def _write_file(options, opened) -> int:
 
     from tfmaskrcnn.export.formats import write_file
     from tfmaskrcnn.inference.prediction_files import find_images
-    from tfmaskrcnn.support.files import writable_file
 
-    # First what takes no time.
-    writable_file(options.out)
     images = find_images(options.images)[: options.limit] if options.images else []
     runtime = importlib.import_module(f"tfmaskrcnn.export.{options.format}")
     more = {"precision": options.precision or "float32"} if options.format == "tflite" else {}

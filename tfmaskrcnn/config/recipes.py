@@ -7,8 +7,6 @@ from typing import Dict
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support.shipped import shipped
 
-_ENDINGS = (".yaml", ".yml", ".json")
-
 
 def recipes() -> Dict[str, str]:
     """Name -> path of each, sorted: "finetune", "maskrcnn_r50_fpn_1x_coco", ..."""
@@ -40,12 +38,33 @@ def find_config(text: str) -> str:
     if os.path.exists(text):
         return text  # a folder; whoever reads it says what it lacks
     stem = os.path.splitext(os.path.basename(text))[0]
-    if text != stem or text.endswith(_ENDINGS):  # meant as a path
+    if text != stem:  # meant as a path
         hint = f" {stem!r} alone names the one that comes with the package." * (stem in known)
         raise InputError(f"Cannot read the configuration {text}: No such file or directory.{hint}")
-    near = difflib.get_close_matches(stem, known, n=1, cutoff=0.5)
-    meant = f"; did you mean {near[0]!r}?" if near else "."
-    raise InputError(
-        f"There is no configuration {text!r}, neither a file nor a name{meant} Names: "
-        f"{', '.join(known)}; `tfmaskrcnn configs` tells what each is for."
+    raise unknown(text)
+
+
+def find_base(text: str, path: str) -> str:
+    """The path of the `base:` of the file `path`: a file relative to it, or a recipe's name.
+
+    Raises:
+        InputError: it is neither.
+    """
+    beside = os.path.join(os.path.dirname(path), text)
+    here = os.path.isfile(beside) or os.path.exists(os.path.join(beside, "config.json"))
+    if here or os.path.basename(text) != os.path.splitext(text)[0]:  # or meant as a path
+        return beside
+    known = recipes()
+    if text not in known:
+        raise InputError(f"{path}: base: {unknown(text)}")
+    return known[text]
+
+
+def unknown(name: str) -> InputError:
+    """What to say of a name that no recipe has."""
+    near = difflib.get_close_matches(name, recipes(), n=3, cutoff=0.5)
+    meant = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
+    return InputError(
+        f"There is no configuration {name[:100]!r}, neither a file nor a name{meant} "
+        "`tfmaskrcnn configs` lists the names."
     )

@@ -10,7 +10,7 @@ import yaml
 
 from tfmaskrcnn.config.base import Section
 from tfmaskrcnn.config.model import ModelConfig
-from tfmaskrcnn.config.recipes import find_config
+from tfmaskrcnn.config.recipes import find_base, find_config
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support.files import replaced
@@ -31,7 +31,7 @@ def load_config(path: Optional[str] = None, overrides: Sequence[str] = ()) -> Co
         InputError: the file is missing or no YAML, a key is unknown (with a suggestion), or a
             value has the wrong type.
     """
-    raw = {} if path is None else _read_with_bases(os.fspath(path), ())
+    raw = {} if path is None else _read_with_bases(find_config(os.fspath(path)), ())
     return parse_config(raw, overrides, "the defaults" if path is None else os.fspath(path))
 
 
@@ -60,7 +60,6 @@ def save_config(config: Config, path: str) -> None:
 
 
 def _read_with_bases(path: str, seen: Tuple[str, ...]) -> Dict[str, Any]:
-    path = find_config(path)
     if os.path.isdir(path):
         path = os.path.join(path, "config.json")
     real = os.path.realpath(path)
@@ -82,10 +81,7 @@ def _read_with_bases(path: str, seen: Tuple[str, ...]) -> Dict[str, Any]:
         return raw
     if not isinstance(base, str):
         raise InputError(f"{path}: `base` must be a file name, found {base!r}.")
-    beside = os.path.join(os.path.dirname(path), base)
-    # A name without an ending is that of a recipe, unless such a file lies beside this one.
-    named = not os.path.exists(beside) and os.path.splitext(base)[1] == ""
-    return _merged(_read_with_bases(base if named else beside, (*seen, real)), raw)
+    return _merged(_read_with_bases(find_base(base, path), (*seen, real)), raw)
 
 
 def _merged(low: Dict[str, Any], high: Dict[str, Any]) -> Dict[str, Any]:

@@ -226,7 +226,7 @@ def _labels(path: str) -> Dict:
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
-    """Print what a server finds in image files; the exit code is 1 after a server's error."""
+    """Print what a server finds in files; 1 after a server's error, 2 after a wrong input."""
     parser = argparse.ArgumentParser(
         prog="python -m tfmaskrcnn.serving.client", description=__doc__.splitlines()[0]
     )
@@ -239,18 +239,28 @@ def main(arguments: Optional[List[str]] = None) -> int:
     parser.add_argument("--deadline", type=float, default=30, help="seconds (%(default)s)")
     options = parser.parse_args(arguments)
     common = {"config": options.config, "deadline": options.deadline}
-    if options.grpc:
-        client = GrpcClient(options.grpc, options.model, **common)
-    else:
-        client = RestClient(options.url, options.model, **common)
+    try:
+        if options.grpc:
+            client = GrpcClient(options.grpc, options.model, **common)
+        else:
+            client = RestClient(options.url, options.model, **common)
+    except ImportError as error:
+        print(f"client: gRPC needs the extra 'serving' ({error}).", file=sys.stderr)
+        return 2
+    except (OSError, ValueError) as error:  # of --config
+        print(f"client: {error}", file=sys.stderr)
+        return 2
     for path in options.images:
-        with open(path, "rb") as file:
-            data = file.read()
         try:
+            with open(path, "rb") as file:
+                data = file.read()
             (found,) = client.predict([data])
         except ServingError as error:
             print(f"{path}: {error}", file=sys.stderr)
             return 1
+        except (OSError, ValueError) as error:  # no such file, no such address
+            print(f"client: {error}", file=sys.stderr)
+            return 2
         found = found[found.scores >= options.threshold]
         print(f"{path}: {found.size[0]} x {found.size[1]}, {len(found)} objects")
         areas = found.masks.sum(axis=(1, 2)) if found.has_masks else [0] * len(found)

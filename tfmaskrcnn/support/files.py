@@ -38,14 +38,15 @@ def replaced(path: str, mode: str = "wb", size: Optional[int] = None):
         InputError: the place cannot be written for another reason.
     """
     path = os.fspath(path)
-    temporary = f"{path}.{os.getpid()}.tmp"
+    target = _regular(os.path.realpath(path))  # of a link what it points to is replaced
+    temporary = f"{target}.{os.getpid()}.tmp"
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     try:
         with open(temporary, mode, **text) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        os.replace(temporary, target)
     except OSError as error:
         _remove(temporary)  # before the free room is measured
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -136,7 +137,14 @@ def writable_file(path: str) -> str:
     path = os.fspath(path)
     if os.path.isdir(path):
         raise InputError(f"{path} is a folder; give the name of the file to write.")
-    writable_folder(os.path.dirname(path) or ".")
+    writable_folder(os.path.dirname(_regular(os.path.realpath(path))))
+    return path
+
+
+def _regular(path: str) -> str:
+    """`path`, unless it is there and no file: a device would be replaced by one."""
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise InputError(f"{path} is no regular file; give the name of the file to write.")
     return path
 
 
