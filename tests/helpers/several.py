@@ -57,4 +57,4 @@ def _run(arguments, place, log):
         tf.config.set_logical_device_configuration(cpu[0], [device] * 2)
     compiled = TrainableModel.compile
     TrainableModel.compile = functools.partialmethod(compiled, run_eagerly=True)
-    sys.exit(cli.main(arguments))
+    sys.exit(cli(arguments))

@@ -237,7 +237,7 @@ REPLICAS = """
     import numpy as np, tensorflow as tf
     one = tf.config.LogicalDeviceConfiguration()
     tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [one] * 2)
-    from test_training import GradientRules, assert_close, batch, toy, values
+    from model.test_fit import GradientRules, assert_close, batch, toy, values
 
     rules = GradientRules(0.1, 0.5, {"first": 0.25})
     whole = toy(rules=rules, ema=0.5)
