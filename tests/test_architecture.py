@@ -193,7 +193,7 @@ def test_files_and_functions_are_short(path):
 
 def test_keras_is_imported_as_keras(path):
     if module_of(path) == f"{PACKAGE}.compat":
-        pytest.skip("compat.py compares the two")
+        return  # it compares the two
     assert not list(keras_faults(path.read_text(encoding="utf-8"), package_of(path)))
 
 
