@@ -12,6 +12,7 @@ from tfmaskrcnn.cli.main import main
 from tfmaskrcnn.config.yaml_files import save_config
 from tfmaskrcnn.export import formats
 from tfmaskrcnn.export.options import ExportOptions
+from tfmaskrcnn.inference.opening import check_model
 from tfmaskrcnn.model.weights import save_weights
 from tfmaskrcnn.support.shipped import script
 
@@ -95,10 +96,11 @@ def test_a_run_becomes_a_file_in_one_command(given, tmp_path, capsys):
 
 def test_of_a_run_a_saved_model_is_made_in_between(given):
     options = ExportOptions(fixed_size=(96, 128))
-    with formats.saved_model_of(str(given / "run"), options) as folder:
+    run = str(given / "run")
+    with formats.saved_model_of(run, check_model(run), options) as folder:
         assert os.path.exists(os.path.join(folder, "saved_model.pb"))
     assert not os.path.exists(folder)
-    with formats.saved_model_of(str(given / "exported"), ExportOptions()) as folder:
+    with formats.saved_model_of(str(given / "exported"), None, ExportOptions()) as folder:
         assert folder == str(given / "exported")
     assert os.path.exists(folder)
 

@@ -37,18 +37,17 @@ def add_parser(commands) -> None:
 
 
 def _evaluate(options) -> None:
-    from tfmaskrcnn.inference.opening import check_model, open_source
+    from tfmaskrcnn.inference.opening import open_source
     from tfmaskrcnn.support.files import replaced, writable_file
     from tfmaskrcnn.support.progress_bar import progress_bar
 
     if options.results:
         writable_file(options.results)
-    model = options.model, not (options.json and options.images), options.set
-    check_model(*model)  # before TensorFlow is imported
+    # Before TensorFlow is imported: it looks at the folder first.
+    source = open_source(options.model, not (options.json and options.images), options.set)
 
     from tfmaskrcnn.evaluation import evaluate
 
-    source = open_source(*model)
     with progress_bar() as progress:
         result = evaluate(
             source.predict,

@@ -136,7 +136,7 @@ def _add_tf_trt_options(parser) -> None:
 
 
 def _export(options) -> int:
-    from tfmaskrcnn.inference.opening import check_model
+    from tfmaskrcnn.inference.opening import check_model, with_weights
 
     # Before TensorFlow is imported.
     _check_options(options)
@@ -145,28 +145,28 @@ def _export(options) -> int:
         _check_saved_model(options)
     if options.format != "saved_model":
         _check_size(options, config)
+    if options.format in _FILES:
+        _check_file(options)
 
     from tfmaskrcnn.export import ExportOptions, export_saved_model
     from tfmaskrcnn.export.formats import saved_model_of
-    from tfmaskrcnn.inference.opening import load
 
     names = [field.name for field in dataclasses.fields(ExportOptions)]
     given = {name: getattr(options, name) for name in names}
     chosen = {name: value for name, value in given.items() if value is not None}
     if options.format == "saved_model":
-        model = load(options.model, options.set)
+        model = with_weights(config, options.model)
         print(f"SavedModel  {export_saved_model(model, options.out, ExportOptions(**chosen))}")
         return 0
     if options.format != "onnx":  # the others choose a precision of their own
         chosen.pop("precision", None)
     write = _write_file if options.format in _FILES else _write_tf_trt
-    return write(options, saved_model_of(options.model, ExportOptions(**chosen), options.set))
+    return write(options, saved_model_of(options.model, config, ExportOptions(**chosen)))
 
 
 def _check_options(options) -> None:
     """Refuse what the format has no use for."""
     from tfmaskrcnn.errors import InputError
-    from tfmaskrcnn.support.files import writable_file
 
     for names, formats in (
         *((_COMPARING, _FILES), (_TF_TRT, ("tf-trt",))),
@@ -181,10 +181,6 @@ def _check_options(options) -> None:
             f"--precision {options.precision} is not for --format {options.format}; wanted one of "
             f"{', '.join(known)}."
         )
-    if options.format in _FILES:
-        writable_file(options.out)
-        if not options.out.endswith(f".{options.format}"):  # by which other commands know it
-            raise InputError(f"{options.out}: the file's name has to end in .{options.format}.")
 
 
 def _check_saved_model(options) -> None:
@@ -217,6 +213,16 @@ def _check_size(options, config) -> None:
             f"{options.model} takes images of any size, --format {options.format} needs one: give "
             f"{text}."
         )
+
+
+def _check_file(options) -> None:
+    """Refuse a file that cannot be written, or that other commands would not know."""
+    from tfmaskrcnn.errors import InputError
+    from tfmaskrcnn.support.files import writable_file
+
+    writable_file(options.out)
+    if not options.out.endswith(f".{options.format}"):
+        raise InputError(f"{options.out}: the file's name has to end in .{options.format}.")
 
 
 def _typed(name: str) -> str:

@@ -32,15 +32,15 @@ def add_parser(commands) -> None:
 
 
 def _predict(options) -> None:
-    from tfmaskrcnn.inference.opening import check_model, open_source
+    from tfmaskrcnn.inference.opening import check_model, open_checked
     from tfmaskrcnn.support.files import writable_folder
 
     # First what takes no time.
-    check_model(options.model, overrides=options.set)
+    config = check_model(options.model, overrides=options.set)
 
     from tfmaskrcnn.inference.prediction_files import find_images, predict_files
 
     paths, folder = find_images(options.inputs), writable_folder(options.out)
-    source = open_source(options.model, overrides=options.set)
+    source = open_checked(options.model, config)
     results = predict_files(source, paths, folder, options.threshold, options.batch_size)
     print(f"results     {results}")

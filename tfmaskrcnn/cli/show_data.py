@@ -16,9 +16,8 @@ def add_parser(commands) -> None:
         commands,
         "show-data",
         _show,
-        "Draw what the model is fed. The folder gets a "
-        "picture an image, after augmentation and with its boxes, masks and classes, and a sheet "
-        f"of the first {_ON_SHEET}.",
+        "Draw what the model is fed. The folder gets a picture an image, after augmentation and "
+        f"with its boxes, masks and classes, and a sheet of the first {_ON_SHEET}.",
     )
     add_config(parser)
     add_out(parser)

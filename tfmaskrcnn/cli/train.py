@@ -13,9 +13,9 @@ def add_parser(commands) -> None:
         commands,
         "train",
         _train,
-        "Train a model. The folder gets config.json, weights.npz (the best "
-        "epoch by AP), states/ (to resume), history.csv, curves.png, first_batch.png (what the "
-        "network is fed) and tensorboard/.",
+        "Train a model. The folder gets config.json, weights.npz (the best epoch by AP), states/ "
+        "(to resume), history.csv, curves.png, first_batch.png (what the network is fed) and "
+        "tensorboard/.",
     )
     add_config(parser)
     add_out(parser, "the run's folder")

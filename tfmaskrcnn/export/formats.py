@@ -8,11 +8,12 @@ import tempfile
 import time
 from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
+from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.export.check import differences, preprocessed, saved_network, table
 from tfmaskrcnn.export.options import ExportOptions
 from tfmaskrcnn.export.saved_model import export_saved_model
-from tfmaskrcnn.inference.opening import is_saved_model, load
+from tfmaskrcnn.inference.opening import with_weights
 from tfmaskrcnn.support.shipped import script, shipped
 
 # The names of precisions in `export/tf_trt.py`.
@@ -20,15 +21,14 @@ _TRT_PRECISIONS = {"float32": "fp32", "float16": "fp16", "int8": "int8"}
 
 
 @contextlib.contextmanager
-def saved_model_of(
-    model: str, options: ExportOptions, overrides: Sequence[str] = ()
-) -> Iterator[str]:
+def saved_model_of(model: str, config: Optional[Config], options: ExportOptions) -> Iterator[str]:
     """The folder of a SavedModel: `model` if it is one, else a temporary one of that run.
 
+    `config` is what `check_model` says of `model`: that of a run, None of a SavedModel.
     It is made as for a machine without a GPU: a graph with GPU kernels for non-maximum suppression
     converts to no other format.
     """
-    if is_saved_model(model):
+    if config is None:
         yield model
         return
     import tensorflow as tf
@@ -37,7 +37,7 @@ def saved_model_of(
         tf.config.set_visible_devices([], "GPU")
     with tempfile.TemporaryDirectory() as temporary:
         folder = os.path.join(temporary, "saved_model")
-        yield export_saved_model(load(model, overrides), folder, options)
+        yield export_saved_model(with_weights(config, model), folder, options)
 
 
 class Written(NamedTuple):
@@ -50,11 +50,13 @@ class Written(NamedTuple):
 
     def text(self) -> str:
         """Lines for a terminal."""
-        batch, lines = self.shape[0], [f"inputs      images float32 {list(self.shape)}"]
-        lines[0] += f", sizes float32 [{batch}, 2]"
-        megabytes = os.path.getsize(self.path) / 1e6
-        lines.insert(0, f"written     {self.path} ({megabytes:.1f} MB, {self.seconds:.0f} s)")
-        return "\n".join([*lines, self.differences]).rstrip()
+        megabytes, batch = os.path.getsize(self.path) / 1e6, self.shape[0]
+        lines = [
+            f"written     {self.path} ({megabytes:.1f} MB, {self.seconds:.0f} s)",
+            f"inputs      images float32 {list(self.shape)}, sizes float32 [{batch}, 2]",
+            self.differences,
+        ]
+        return "\n".join(lines).rstrip()
 
 
 def write_file(

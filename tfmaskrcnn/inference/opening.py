@@ -86,10 +86,14 @@ def open_source(folder: str, needs_data: bool = False, overrides: Sequence[str] 
         InputError: `folder` is neither, is damaged, names no data though they are needed, or does
             not fit the overrides.
     """
-    config = check_model(folder, needs_data, overrides)
+    return open_checked(folder, check_model(folder, needs_data, overrides))
+
+
+def open_checked(folder: str, config: Optional[Config]) -> Source:
+    """The model in `folder`, for which `check_model` has given `config`."""
     if config is None:
         return _open_saved_model(folder)
-    model = _with_weights(config, folder)
+    model = with_weights(config, folder)
 
     def predict(images):
         return model.predict_images(images, batch_size=len(images))
@@ -120,10 +124,10 @@ def load(folder: str, overrides: Sequence[str] = ()):
     folder = os.fspath(folder)
     if not os.path.isdir(folder):
         raise InputError(f"There is no run folder {folder}.")
-    return _with_weights(run_config(folder, overrides), folder)
+    return with_weights(run_config(folder, overrides), folder)
 
 
-def _with_weights(config, folder: str):
+def with_weights(config: Config, folder: str):
     """The `MaskRCNN` of `config` with the weights of a run folder."""
     from tfmaskrcnn.model.mask_rcnn import MaskRCNN
     from tfmaskrcnn.model.weights import load_weights
