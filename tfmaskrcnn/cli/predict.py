@@ -25,7 +25,11 @@ def add_parser(commands) -> None:
     parser.add_argument("inputs", metavar="INPUT", nargs="+", help="image, folder or 'glob'")
     add_out(parser)
     parser.add_argument(
-        "--threshold", type=share, default=0.5, metavar="P", help="lowest score drawn (0.5)"
+        "--threshold",
+        type=share,
+        metavar="P",
+        help="lowest score drawn (the model's own thresholds of its classes if it has any, else "
+        "0.5); results.json holds all",
     )
     parser.add_argument("--batch-size", type=count, default=1, metavar="N", help="images at a time")
     add_set(parser, USE_SET_HELP)

@@ -5,13 +5,21 @@ from typing import TYPE_CHECKING
 from tfmaskrcnn.support.lazy import on_use
 
 if TYPE_CHECKING:
-    from tfmaskrcnn.inference import description, exported, opening, prediction_files
+    from tfmaskrcnn.inference import (
+        description,
+        exported,
+        opening,
+        prediction_files,
+        score_thresholds,
+    )
     from tfmaskrcnn.inference.description import describe
     from tfmaskrcnn.inference.exported import saved_model_predictor
     from tfmaskrcnn.inference.opening import Source, load, open_source
     from tfmaskrcnn.inference.prediction_files import find_images, predict_files
+    from tfmaskrcnn.inference.score_thresholds import ScoreThresholds
 
 __all__ = [
+    "ScoreThresholds",
     "Source",
     "describe",
     "description",
@@ -23,11 +31,13 @@ __all__ = [
     "predict_files",
     "prediction_files",
     "saved_model_predictor",
+    "score_thresholds",
 ]
 
 __getattr__, __dir__ = on_use(
     __name__,
     {
+        "ScoreThresholds": "score_thresholds:ScoreThresholds",
         "Source": "opening:Source",
         "load": "opening:load",
         "open_source": "opening:open_source",
@@ -39,5 +49,6 @@ __getattr__, __dir__ = on_use(
         "exported": "exported",
         "opening": "opening",
         "prediction_files": "prediction_files",
+        "score_thresholds": "score_thresholds",
     },
 )

@@ -1,9 +1,14 @@
 """What `info` tells of a run folder or an exported model."""
 
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 from tfmaskrcnn.inference.exported import exported_config, exported_json, load_saved_model
 from tfmaskrcnn.inference.opening import is_saved_model, run_config
+from tfmaskrcnn.inference.score_thresholds import (
+    ScoreThresholds,
+    exported_thresholds,
+    run_thresholds,
+)
 from tfmaskrcnn.support.run_folder import Run
 
 
@@ -17,6 +22,7 @@ def describe(folder: str) -> Dict[str, Any]:
         if export:  # of this program
             about["exported_by"] = export.get("versions")
             about["options"] = export.get("options")
+        about.update(_thresholds(exported_thresholds(folder, model.get("num_classes"))))
         return {**about, "signatures": _signatures(folder), "model": model}
     config = run_config(folder)
     from tfmaskrcnn.model.weights import read_weights
@@ -26,8 +32,13 @@ def describe(folder: str) -> Dict[str, Any]:
     return {
         "kind": "run",
         "weights": {"arrays": len(weights), "parameters": count},
+        **_thresholds(run_thresholds(folder, config.model.num_classes)),
         "config": config.model_dump(mode="json"),
     }
+
+
+def _thresholds(found: Optional[ScoreThresholds]) -> Dict[str, Any]:
+    return {} if found is None else {"score_thresholds": found.about()}
 
 
 def _signatures(folder: str) -> Dict[str, Any]:

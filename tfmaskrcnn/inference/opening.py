@@ -10,6 +10,11 @@ from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.config.yaml_files import load_config, split_override
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.inference.exported import exported_config, saved_model_predictor
+from tfmaskrcnn.inference.score_thresholds import (
+    ScoreThresholds,
+    exported_thresholds,
+    run_thresholds,
+)
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.support.run_folder import Run
 
@@ -28,6 +33,7 @@ class Source(NamedTuple):
     max_detections: Tuple[int, ...] = (1, 10, 100)
     channels: int = 3  # of the images that `predict` takes
     keypoint_sigmas: Tuple[float, ...] = ()
+    thresholds: Optional[ScoreThresholds] = None  # that were chosen for this model, if any were
 
 
 def is_saved_model(folder: str) -> bool:
@@ -107,6 +113,7 @@ def open_checked(folder: str, config: Optional[Config]) -> Source:
         config.evaluation.max_detections,
         config.model.input.channels,
         config.model.keypoint_head.sigmas,
+        run_thresholds(folder, config.model.num_classes),
     )
 
 
@@ -168,5 +175,11 @@ def _open_saved_model(folder: str) -> Source:
         return [dataclasses.replace(found, **labels) for found in predict(images)]
 
     channels = model.get("input", {}).get("channels", 3)
-    sigmas = tuple(head.get("sigmas", ()))
-    return Source(named, names, ids, channels=channels, keypoint_sigmas=sigmas)
+    return Source(
+        named,
+        names,
+        ids,
+        channels=channels,
+        keypoint_sigmas=tuple(head.get("sigmas", ())),
+        thresholds=exported_thresholds(folder, model.get("num_classes")),
+    )

@@ -4,7 +4,7 @@ import glob
 import json
 import logging
 import os
-from typing import Any, Dict, List, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 import numpy as np
 from PIL import Image
@@ -13,15 +13,22 @@ from tfmaskrcnn.data.coco.image_files import read_image
 from tfmaskrcnn.drawing.overlays import draw, first_channels
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.inference.opening import Source
+from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.support.files import replaced, writable_folder
 from tfmaskrcnn.support.progress_bar import progress_bar
 
 _LOG = logging.getLogger(__name__)
+# The lowest score that is drawn of a model without thresholds of its own.
+DEFAULT_THRESHOLD = 0.5
 _IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".npy")
 
 
 def predict_files(
-    source: Source, inputs: Sequence[str], folder: str, threshold: float, batch_size: int = 1
+    source: Source,
+    inputs: Sequence[str],
+    folder: str,
+    threshold: Optional[float] = None,
+    batch_size: int = 1,
 ) -> str:
     """Predict on images, draw them, and write all detections in COCO's results format.
 
@@ -29,7 +36,8 @@ def predict_files(
         source: from `open_source`.
         inputs: image files, folders of them, or glob patterns.
         folder: gets a PNG an image and `results.json`, whose image ids count the images from 1.
-        threshold: lowest score that is drawn; `results.json` holds all detections.
+        threshold: lowest score that is drawn; None takes the model's own thresholds, 0.5 where it
+            has none. `results.json` holds all detections.
         batch_size: images that go through the network together.
 
     Returns:
@@ -38,6 +46,7 @@ def predict_files(
     paths = find_images(inputs)
     pictures = _picture_paths(paths, writable_folder(folder))
     results: List[Dict[str, Any]] = []
+    drawn = _drawn(source, threshold)
     with progress_bar("predicting") as progress:
         for start in range(0, len(paths), batch_size):
             part = paths[start : start + batch_size]
@@ -46,15 +55,25 @@ def predict_files(
                 ids = source.category_ids or range(1, int(found.classes.max(initial=0)) + 1)
                 entries = found.coco_results(i + 1, ids)
                 results += [{**entry, "file_name": paths[i]} for entry in entries]
-                _save_picture(
-                    draw(first_channels(images[i - start]), found, threshold), pictures[i]
-                )
+                picture = draw(first_channels(images[i - start]), drawn(found), 0.0)
+                _save_picture(picture, pictures[i])
             progress(start + len(images), len(paths))
     path = os.path.join(folder, "results.json")
     with replaced(path, "w") as file:
         json.dump(results, file)
     _LOG.info("%d images, %d detections; pictures in %s", len(paths), len(results), folder)
     return path
+
+
+def _drawn(source: Source, threshold: Optional[float]) -> Callable[[Instances], Instances]:
+    """What chooses the detections that are drawn."""
+    own = source.thresholds
+    if threshold is None and own is not None:
+        text = "Drawn from the model's own score thresholds on (%s), chosen on %d images."
+        _LOG.info(text, own.short(), own.images)
+        return own.selected
+    lowest = DEFAULT_THRESHOLD if threshold is None else threshold
+    return lambda found: found[found.scores >= lowest]
 
 
 def find_images(inputs: Sequence[str]) -> List[str]:

@@ -23,6 +23,11 @@ class Run(NamedTuple):
         return os.path.join(self.folder, "weights.npz")
 
     @property
+    def thresholds(self) -> str:
+        """Score thresholds of the classes, once they have been chosen for these weights."""
+        return os.path.join(self.folder, "thresholds.json")
+
+    @property
     def states(self) -> str:
         """A folder of the last few states, each everything that a resumed run needs."""
         return os.path.join(self.folder, "states")
