@@ -15,6 +15,7 @@ from tfmaskrcnn.data.checking.repair import Change
 from tfmaskrcnn.data.checking.rules import NOTE, RULES, Finding
 from tfmaskrcnn.data.checking.setting_proposals import shown
 from tfmaskrcnn.support.files import replaced
+from tfmaskrcnn.support.pages import POLICY, encodable
 
 PICTURES = 4  # a rule
 OVERVIEW = 6  # whole images
@@ -54,13 +55,11 @@ def page(result: CheckResult, changes: Sequence[Change] = ()) -> str:
     ]
     text = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         f"<title>{name}: data check</title><style>{STYLE}</style></head>\n"
         f"<body>{chr(10).join(sections)}</body></html>\n"
     )
-    # A JSON may hold halves of characters, which no file can.
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return encodable(text)
 
 
 class _Album:

@@ -1,7 +1,5 @@
 """Small pictures of images with raw annotations drawn in, however wrong those are."""
 
-import base64
-import io
 import math
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
@@ -14,6 +12,7 @@ from tfmaskrcnn.data.coco.image_files import read_image
 from tfmaskrcnn.data.coco.records import Record
 from tfmaskrcnn.data.coco.segmentation import decode
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.support.pages import jpeg_uri
 
 SIDE = 240  # of a picture, pixels
 CONTEXT = 0.75  # around an object, times its longer side on each side
@@ -54,9 +53,7 @@ def picture(
             to_picture.draw(annotation, None, _PALE, _PALE)
     if chosen:
         to_picture.draw(chosen[0], shape, _BOX, _MASK, width=2)
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return jpeg_uri(image)
 
 
 def checked_shape(annotation: Dict[str, Any], record: Record):
