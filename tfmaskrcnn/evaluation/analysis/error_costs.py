@@ -15,7 +15,7 @@ from tfmaskrcnn.evaluation.analysis.verdicts import (
     MISJUDGED,
     MISSED,
     ImageVerdicts,
-    judge,
+    judge_matches,
 )
 
 
@@ -44,7 +44,7 @@ def error_costs(
     - One error an object is mended, of class or localisation, whichever has the higher score; so
       mending classes does not mend an object whose better detection is badly placed.
     - A detection that a crowd region excuses costs nothing, but can be mended to be an object.
-    - A loss, which the sampling of recall can make, is 0.
+    - A loss, which the sampling of recall can make, counts as 0.
     - A class of which all is missed has an AP of 0 once that leaves the ground truth, if there are
       detections of it, and else leaves the mean.
 
@@ -58,7 +58,7 @@ def error_costs(
         background: TIDE's background threshold.
     """
     matches = match_all(examined, kind, [iou])
-    verdicts = judge(examined, kind, None, iou, background)
+    verdicts = judge_matches(examined, kind, matches, None, background)
     codes, classes, best = _mending(examined, matches, verdicts)
     lost = {name: _lost(examined, verdicts, names) for name, names in _LOST.items()}
     counts = {name: sum(v.found.count(name) for v in verdicts) for name in ERRORS}

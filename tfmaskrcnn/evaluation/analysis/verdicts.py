@@ -9,7 +9,7 @@ from typing import List, NamedTuple, Optional, Tuple
 import numpy as np
 
 from tfmaskrcnn.evaluation.analysis.examined import Examined, ExaminedImage
-from tfmaskrcnn.evaluation.analysis.matching import NONE, match_all
+from tfmaskrcnn.evaluation.analysis.matching import NONE, Matches, match_all
 
 # Of detections.
 RIGHT = "right"
@@ -63,7 +63,18 @@ def judge(
         iou: least IoU of a match.
         background: IoU up to which a detection has nothing to do with an object.
     """
-    matches = match_all(examined, kind, [iou])
+    return judge_matches(examined, kind, match_all(examined, kind, [iou]), thresholds, background)
+
+
+def judge_matches(
+    examined: Examined,
+    kind: str,
+    matches: Matches,
+    thresholds: Optional[np.ndarray] = None,
+    background: float = 0.1,
+) -> List[ImageVerdicts]:
+    """`judge` on the `match_all` of all sizes that one has, at the first of its IoUs."""
+    limits = (matches.thresholds[0], background)
     least = np.full(examined.num_classes, -np.inf) if thresholds is None else np.array(thresholds)
     starts = np.searchsorted(matches.images, np.arange(len(examined.images) + 1))
     verdicts = []
@@ -76,7 +87,7 @@ def judge(
         sure = image.found.scores >= least[image.found.classes - 1]
         overlap = np.where(image.objects.crowd, 0.0, image.overlap(kind))
         own = np.where(sure & ~ignored, own, NONE)
-        verdicts.append(_verdicts(image, overlap, own, (sure, ignored), (iou, background)))
+        verdicts.append(_verdicts(image, overlap, own, (sure, ignored), limits))
     return verdicts
 
 
