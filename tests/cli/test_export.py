@@ -1,6 +1,7 @@
 """`export` with a --format: what each takes, what it refuses, what it hands on."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -12,21 +13,26 @@ from tfmaskrcnn.cli.main import main
 from tfmaskrcnn.config.yaml_files import save_config
 from tfmaskrcnn.export import formats
 from tfmaskrcnn.export.options import ExportOptions
+from tfmaskrcnn.inference.description import describe
 from tfmaskrcnn.inference.opening import check_model
+from tfmaskrcnn.inference.score_thresholds import ScoreThresholds, exported_thresholds, save_for_run
 from tfmaskrcnn.model.weights import save_weights
 from tfmaskrcnn.support.shipped import script
+
+THRESHOLDS = ScoreThresholds((0.3, None, 0.6), overall=0.5, iou=0.5, kind="mask", images=2)
 
 
 @pytest.fixture(scope="module")
 def given(tmp_path_factory):
-    """A folder with an untrained `run` and a SavedModel of it, `exported`."""
+    """A folder with an untrained `run` and a SavedModel of two of its classes, `exported`."""
     folder = tmp_path_factory.mktemp("given")
     config = tiny_config("class_names=[circle, square, triangle]")
     (folder / "run").mkdir()
     save_config(config, str(folder / "run" / "config.json"))
     model = mr.MaskRCNN(config.model)
     save_weights(model, str(folder / "run" / "weights.npz"))
-    mr.export_saved_model(model, str(folder / "exported"))
+    options = ExportOptions(classes=["3", "circle"], apply_thresholds=True)
+    mr.export_saved_model(model, str(folder / "exported"), options, THRESHOLDS)
     return folder
 
 
@@ -54,6 +60,10 @@ def refused(given, tmp_path, capsys):
         (["--format", "onnx"], "run takes images of any size, --format onnx needs one: give --fix"),
         (["--format", "tf-trt"], "give --fixed-size HEIGHT WIDTH or --shape BxHxW"),
         (["--format", "tflite", "--masks", "rle"], "--masks is for --format saved_model"),
+        (
+            ["--apply-thresholds"],
+            "The model has no score thresholds to apply; `tfmaskrcnn evaluate",
+        ),
         (["--format", "tf-trt", "--on-error", "report"], "--on-error is for --format saved_model"),
     ],
 )
@@ -68,6 +78,7 @@ def test_what_a_format_has_no_use_for_is_refused(refused, options, expected):
         (["--format", "onnx", "--max-detections", "7"], "--max-detections is for run folders"),
         (["--format", "onnx", "--precision", "float16"], "--precision is for run folders"),
         (["--format", "tflite", "--classes", "circle"], "--classes is for run folders"),
+        (["--format", "onnx", "--apply-thresholds"], "--apply-thresholds is for run folders"),
         (["--format", "tflite", "--set", "box_head.nms_iou=0.3"], "--set is for run folders"),
     ],
 )
@@ -103,6 +114,32 @@ def test_of_a_run_a_saved_model_is_made_in_between(given):
     with formats.saved_model_of(str(given / "exported"), None, ExportOptions()) as folder:
         assert folder == str(given / "exported")
     assert os.path.exists(folder)
+
+
+def test_a_run_s_thresholds_are_handed_on_and_a_damaged_file_is_told(
+    given, tmp_path, refused, monkeypatch
+):
+    calls = []
+    monkeypatch.setattr("tfmaskrcnn.export.export_saved_model", lambda *given: calls.append(given))
+    run = shutil.copytree(given / "run", tmp_path / "run")
+    save_for_run(THRESHOLDS, str(run))
+    assert main(["export", str(run), str(tmp_path / "1"), "--apply-thresholds"]) == 0
+    assert main(["export", str(run), str(tmp_path / "1")]) == 0
+    for _, _, options, thresholds in calls:
+        assert thresholds.scores == THRESHOLDS.scores
+        assert options.apply_thresholds == (options is calls[0][2])
+    assert describe(str(run))["score_thresholds"]["overall"] == 0.5
+    (run / "thresholds.json").write_text("{}")
+    assert "thresholds.json holds no score thresholds: 'scores' is missing" in refused(run)
+
+
+def test_thresholds_travel_with_the_exported_classes_and_info_tells_them(given):
+    exported = str(given / "exported")
+    carried = exported_thresholds(exported, 2)
+    assert carried.scores == (0.6, 0.3) and carried.class_names == ("triangle", "circle")
+    about = describe(exported)
+    assert about["options"]["apply_thresholds"] is True
+    assert about["score_thresholds"]["scores"] == {"triangle": 0.6, "circle": 0.3}
 
 
 def test_tf_trt_gets_what_its_script_takes(tmp_path):

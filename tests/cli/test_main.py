@@ -41,7 +41,7 @@ COMMANDS = {
         "--set",
     ],
     "predict": ["MODEL", "INPUT", "--out", "--threshold", "--batch-size", "--set"],
-    "export": ["MODEL", "OUT", "--masks", "--classes", "--precision", "--on-error", "--set"],
+    "export": ["MODEL", "OUT", "--masks", "--apply-thresholds", "--precision", "--set"],
     "compare": ["ARTEFACT", "--images", "--json", "--limit", "--size", "--results"],
     "benchmark": ["ARTEFACT", "--against", "--size", "--threads", "--profile", "--json"],
     "configs": ["NAME"],

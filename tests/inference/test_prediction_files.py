@@ -11,6 +11,7 @@ from PIL import Image
 from tfmaskrcnn import InputError, Instances
 from tfmaskrcnn.inference.opening import Source
 from tfmaskrcnn.inference.prediction_files import find_images, predict_files
+from tfmaskrcnn.inference.score_thresholds import ScoreThresholds
 
 
 def picture(path, size=(20, 30), value=90):
@@ -139,6 +140,38 @@ def test_the_threshold_decides_what_is_drawn_and_not_what_is_written(tmp_path):
         assert len(results_of(predict_files(source_of((1, 2)), [path], out, threshold))) == 2
         drawn[threshold] = np.unique(np.asarray(Image.open(os.path.join(out, "a.png"))))
     assert list(drawn[0.95]) == [90] and len(drawn[0.2]) > 1
+
+
+def test_without_a_threshold_the_model_s_own_are_taken_and_told(tmp_path, caplog):
+    caplog.set_level("INFO")
+    path = picture(tmp_path / "a.png")
+    values = {"iou": 0.5, "kind": "mask", "images": 7, "class_names": ("cell", "dust")}
+    drawn = {}
+    for second in (0.3, 0.31):  # the score of the second object, of class 2, is 0.3
+        own = ScoreThresholds(scores=(0.95, second), overall=0.5, **values)
+        source = source_of((1, 2))._replace(thresholds=own)
+        for threshold in (None, 0.2):
+            out = tmp_path / f"{second} {threshold}"
+            results = results_of(predict_files(source, [path], str(out), threshold))
+            assert len(results) == 2  # whatever is drawn
+            drawn[second, threshold] = np.asarray(Image.open(out / "a.png"))
+    assert len(np.unique(drawn[0.3, None])) > 1 and len(np.unique(drawn[0.31, None])) == 1
+    np.testing.assert_array_equal(drawn[0.3, 0.2], drawn[0.31, 0.2])
+    told = [text for text in caplog.messages if "own score thresholds" in text]
+    assert [text.partition("(")[2] for text in told] == [
+        "cell 0.95, dust 0.3), chosen on 7 images.",
+        "cell 0.95, dust 0.31), chosen on 7 images.",
+    ]
+
+
+def test_a_model_without_thresholds_is_drawn_from_a_half_on(tmp_path):
+    path = picture(tmp_path / "a.png")
+    pictures = []
+    for threshold in (None, 0.5, 0.2):
+        out = tmp_path / str(threshold)
+        predict_files(source_of((1, 2)), [path], str(out), threshold)
+        pictures.append((out / "a.png").read_bytes())
+    assert pictures[0] == pictures[1] != pictures[2]
 
 
 def test_images_go_through_in_batches(tmp_path):

@@ -53,6 +53,13 @@ def _add_detection_options(parser) -> None:
     parser.add_argument(
         "--score-threshold", type=share, metavar="P", help="leave out scores up to this"
     )
+    parser.add_argument(
+        "--apply-thresholds",
+        action="store_true",
+        default=None,
+        help="leave out detections below the run's own threshold of their class, which `evaluate "
+        "--save-thresholds` has found",
+    )
     parser.add_argument("--max-detections", type=count, metavar="N", help="an image")
     parser.add_argument(
         "--classes",
@@ -143,6 +150,7 @@ def _export(options) -> int:
     config = check_model(options.model, overrides=options.set)
     if config is None:
         _check_saved_model(options)
+    thresholds = _thresholds(options, config)
     if options.format != "saved_model":
         _check_size(options, config)
     if options.format in _FILES:
@@ -156,12 +164,14 @@ def _export(options) -> int:
     chosen = {name: value for name, value in given.items() if value is not None}
     if options.format == "saved_model":
         model = with_weights(config, options.model)
-        print(f"SavedModel  {export_saved_model(model, options.out, ExportOptions(**chosen))}")
+        done = export_saved_model(model, options.out, ExportOptions(**chosen), thresholds)
+        print(f"SavedModel  {done}")
         return 0
     if options.format != "onnx":  # the others choose a precision of their own
         chosen.pop("precision", None)
     write = _write_file if options.format in _FILES else _write_tf_trt
-    return write(options, saved_model_of(options.model, config, ExportOptions(**chosen)))
+    made = saved_model_of(options.model, config, ExportOptions(**chosen), thresholds)
+    return write(options, made)
 
 
 def _check_options(options) -> None:
@@ -192,7 +202,8 @@ def _check_saved_model(options) -> None:
             f"{options.model} is a SavedModel; wanted the folder of a training run, or another "
             "--format."
         )
-    fixed = ["score_threshold", "max_detections", "classes", "names", "min_side", "max_side"]
+    fixed = ["score_threshold", "apply_thresholds", "max_detections", "classes", "names"]
+    fixed += ["min_side", "max_side"]
     fixed += ["precision"] if options.format == "onnx" else []
     wrong = [name for name in fixed if getattr(options, name) is not None]
     if wrong:
@@ -200,6 +211,17 @@ def _check_saved_model(options) -> None:
             f"{options.model} is a SavedModel, whose settings were fixed when it was exported; "
             f"{_typed(wrong[0])} is for run folders."
         )
+
+
+def _thresholds(options, config):
+    """The score thresholds of a run, if it has any; None of a SavedModel, which holds its own."""
+    from tfmaskrcnn.errors import InputError
+    from tfmaskrcnn.inference.score_thresholds import NO_THRESHOLDS, run_thresholds
+
+    found = run_thresholds(options.model, config.model.num_classes) if config else None
+    if options.apply_thresholds and found is None:
+        raise InputError(NO_THRESHOLDS)
+    return found
 
 
 def _check_size(options, config) -> None:

@@ -1,7 +1,7 @@
 """The model that is exported: the one given, with the classes, limits and precision chosen."""
 
 import difflib
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.config.yaml_files import override
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.export.options import ExportOptions
+from tfmaskrcnn.inference.score_thresholds import NO_THRESHOLDS, ScoreThresholds
 from tfmaskrcnn.model.mask_rcnn import MaskRCNN
 from tfmaskrcnn.model.weights import load_weights, named_weights
 
@@ -46,6 +47,28 @@ def adapted(model: MaskRCNN, options: ExportOptions) -> Tuple[MaskRCNN, ModelCon
     arrays = {name: variable.numpy() for name, variable in named_weights(model).items()}
     load_weights(changed, classes_first(arrays, chosen, config.mask_head))
     return changed, described
+
+
+def adapted_thresholds(
+    model: MaskRCNN, options: ExportOptions, thresholds: Optional[ScoreThresholds]
+) -> Optional[ScoreThresholds]:
+    """`thresholds` of the classes of `model` as those of the exported classes, if there are any.
+
+    Raises:
+        InputError: they are to be applied and there are none, or they are of other classes.
+    """
+    config = model.config
+    if thresholds is None:
+        if options.apply_thresholds:
+            raise InputError(NO_THRESHOLDS)
+        return None
+    if len(thresholds.scores) != config.num_classes:
+        raise InputError(
+            f"There are thresholds of {len(thresholds.scores)} classes, the model has "
+            f"{config.num_classes}."
+        )
+    chosen = chosen_classes(config, options.classes)
+    return thresholds.subset(chosen, labelled(config, chosen, options.names).class_names)
 
 
 def chosen_classes(config: ModelConfig, wanted: Sequence[str]) -> List[int]:

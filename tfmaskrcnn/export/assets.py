@@ -3,16 +3,23 @@
 import dataclasses
 import json
 import os
-from typing import Dict
+from typing import Dict, Optional
 
 from tfmaskrcnn.config.model import ModelConfig
 from tfmaskrcnn.export.options import ExportOptions
+from tfmaskrcnn.inference.score_thresholds import ScoreThresholds
+from tfmaskrcnn.support.run_folder import Run
 from tfmaskrcnn.support.versions import versions
 
 CONFIG, LABEL_MAP, EXPORT = "config.json", "label_map.pbtxt", "export.json"
 
 
-def write_assets(config: ModelConfig, options: ExportOptions, folder: str) -> Dict[str, str]:
+def write_assets(
+    config: ModelConfig,
+    options: ExportOptions,
+    folder: str,
+    thresholds: Optional[ScoreThresholds] = None,
+) -> Dict[str, str]:
     """Write the files into `folder`; file name -> path."""
     about = {"versions": versions(), "options": dataclasses.asdict(options)}
     texts = {
@@ -20,6 +27,8 @@ def write_assets(config: ModelConfig, options: ExportOptions, folder: str) -> Di
         LABEL_MAP: label_map(config),
         EXPORT: json.dumps(about, indent=2) + "\n",
     }
+    if thresholds is not None:
+        texts[os.path.basename(Run(folder).thresholds)] = thresholds.to_json()
     paths = {name: os.path.join(folder, name) for name in texts}
     for name, text in texts.items():
         with open(paths[name], "w", encoding="utf-8", newline="") as file:

@@ -14,6 +14,7 @@ from tfmaskrcnn.export.check import differences, preprocessed, saved_network, ta
 from tfmaskrcnn.export.options import ExportOptions
 from tfmaskrcnn.export.saved_model import export_saved_model
 from tfmaskrcnn.inference.opening import with_weights
+from tfmaskrcnn.inference.score_thresholds import ScoreThresholds
 from tfmaskrcnn.support.shipped import script, shipped
 
 # The names of precisions in `export/tf_trt.py`.
@@ -21,10 +22,16 @@ _TRT_PRECISIONS = {"float32": "fp32", "float16": "fp16", "int8": "int8"}
 
 
 @contextlib.contextmanager
-def saved_model_of(model: str, config: Optional[Config], options: ExportOptions) -> Iterator[str]:
+def saved_model_of(
+    model: str,
+    config: Optional[Config],
+    options: ExportOptions,
+    thresholds: Optional[ScoreThresholds] = None,
+) -> Iterator[str]:
     """The folder of a SavedModel: `model` if it is one, else a temporary one of that run.
 
-    `config` is what `check_model` says of `model`: that of a run, None of a SavedModel.
+    `config` is what `check_model` says of `model`: that of a run, None of a SavedModel;
+    `thresholds` are the run's.
     It is made as for a machine without a GPU: a graph with GPU kernels for non-maximum suppression
     converts to no other format.
     """
@@ -37,7 +44,7 @@ def saved_model_of(model: str, config: Optional[Config], options: ExportOptions)
         tf.config.set_visible_devices([], "GPU")
     with tempfile.TemporaryDirectory() as temporary:
         folder = os.path.join(temporary, "saved_model")
-        yield export_saved_model(with_weights(config, model), folder, options)
+        yield export_saved_model(with_weights(config, model), folder, options, thresholds)
 
 
 class Written(NamedTuple):

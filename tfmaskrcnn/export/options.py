@@ -24,6 +24,8 @@ class ExportOptions:
     # roi: probabilities M x M inside the boxes; rle: COCO's compressed RLE; bitmaps: full size.
     masks: str = "roi"
     score_threshold: Optional[float] = None  # detections at or below it are left out
+    # Leave out detections below the model's own score threshold of their class.
+    apply_thresholds: bool = False
     max_detections: Optional[int] = None  # an image
     # Classes to detect, by name or number from 1; they are numbered from 1 in this order.
     classes: Sequence[str] = ()

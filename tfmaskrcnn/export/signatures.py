@@ -10,6 +10,8 @@ import tensorflow as tf
 
 from tfmaskrcnn import compat
 from tfmaskrcnn.export.options import ExportOptions
+from tfmaskrcnn.export.thresholded import at_or_above
+from tfmaskrcnn.inference.score_thresholds import ScoreThresholds
 from tfmaskrcnn.model.mask_rcnn import MaskRCNN
 from tfmaskrcnn.model.weights import named_weights
 from tfmaskrcnn.ops.decoding import CHANNELS, attempted, decode_image, too_large
@@ -46,8 +48,15 @@ class Servable(tf.Module):
     instead of `detection_masks`; and `image_errors` [B] string.
     """
 
-    def __init__(self, model: MaskRCNN, options: Optional[ExportOptions] = None):
+    def __init__(
+        self,
+        model: MaskRCNN,
+        options: Optional[ExportOptions] = None,
+        thresholds: Optional[ScoreThresholds] = None,
+    ):
+        """`thresholds` of the exported classes leave out what is below them."""
         super().__init__(name="servable")
+        self._thresholds = _Untracked(thresholds)
         self._model, self._options = _Untracked(model), _Untracked(options or ExportOptions())
         # tf.Module does not see through Keras 3's wrappers, and must not see Keras's layers.
         self.weights = [compat.tensor_variable(v) for v in named_weights(model).values()]
@@ -109,7 +118,14 @@ class Servable(tf.Module):
 
     def serve_network(self, images: tf.Tensor, sizes: tf.Tensor) -> Dict[str, tf.Tensor]:
         """Detections in preprocessed images [B, H, W, C] of real `sizes` [B, 2]."""
-        return self._outputs(self._model.it.detect(images, sizes), sizes)
+        return self._outputs(self._detect(images, sizes), sizes)
+
+    def _detect(self, images: tf.Tensor, sizes: tf.Tensor) -> Detections:
+        """See `MaskRCNN.detect`."""
+        found, thresholds = self._model.it.detect(images, sizes), self._thresholds.it
+        if thresholds is None:
+            return found
+        return at_or_above(found, thresholds.of(range(1, len(thresholds.scores) + 1)))
 
     def _outputs(self, found: Detections, sizes: tf.Tensor) -> Dict[str, tf.Tensor]:
         """Detections with boxes relative to `sizes` [B, 2] float32."""
@@ -140,7 +156,7 @@ class Servable(tf.Module):
         good = tf.equal(problems, "")
         if self._options.it.on_error == "fail":
             images = _all_good(images, problems)
-        found = self._model.it.detect(images, sizes)
+        found = self._detect(images, sizes)
         boxes = in_original(found.boxes, sizes, originals, self._model.it.config)
         keypoints = points_in_original(found.keypoints, sizes, originals)
         found = found._replace(boxes=boxes, keypoints=keypoints)
