@@ -8,11 +8,11 @@ have an IoU above a threshold t. An image scores TP / (TP + FP + FN), averaged o
 first, at t = 0.5.
 """
 
-from typing import Dict, List, NamedTuple, Sequence
+from typing import Dict, List, NamedTuple
 
 import numpy as np
-from pycocotools import mask as coco_mask
 
+from tfmaskrcnn.evaluation.analysis.pixels import paint
 from tfmaskrcnn.evaluation.ground_truth import GroundTruthFile
 
 THRESHOLDS = np.arange(10) * 0.05 + 0.5
@@ -64,43 +64,15 @@ def _counts_of_image(annotations, results, image: Dict, score_threshold: float) 
     found = sorted(results, key=lambda entry: -entry["score"])
     found = [entry for entry in found if entry["score"] >= score_threshold]
     objects = [entry for entry in annotations if not entry["iscrowd"]]
-    crowd = [_bitmap(entry) for entry in annotations if entry["iscrowd"]]
-    labels, sizes = _painted(list(map(_bitmap, found)), (image["height"], image["width"]))
-    real = (sizes > 0) & ~_in_crowd(labels, sizes, crowd)
+    crowd = [entry["segmentation"] for entry in annotations if entry["iscrowd"]]
+    masks = [[entry["segmentation"] for entry in entries] for entries in (found, objects)]
+    painted = paint(masks[0], (image["height"], image["width"]))
+    # Half of the detection or more lies in crowd regions.
+    in_crowd = painted.inside(crowd) * 2 >= np.maximum(painted.sizes, 1)
+    real = (painted.sizes > 0) & ~in_crowd
     kinds = [[entry["category_id"] for entry in entries] for entries in (found, objects)]
     same = np.equal.outer(*kinds).reshape(len(found), len(objects))
-    iou = _iou(labels, sizes, list(map(_bitmap, objects))) * same
-    return _count(iou[real])
-
-
-def _bitmap(entry: Dict) -> np.ndarray:
-    return coco_mask.decode(entry["segmentation"]).astype(bool)
-
-
-def _painted(masks: Sequence[np.ndarray], size):
-    """[H, W] number of the detection a pixel belongs to, 0 none, and [D] pixels of each."""
-    labels = np.zeros(size, np.int32)
-    for number in range(len(masks), 0, -1):  # the best one last, over the others
-        labels[masks[number - 1]] = number
-    return labels, np.bincount(labels.ravel(), minlength=len(masks) + 1)[1:]
-
-
-def _in_crowd(labels, sizes, crowd: List[np.ndarray]) -> np.ndarray:
-    """[D] bool: half of the detection or more lies in crowd regions."""
-    inside = np.zeros(labels.shape, bool)
-    for mask in crowd:
-        inside |= mask
-    covered = np.bincount(labels[inside], minlength=len(sizes) + 1)[1:]
-    return covered * 2 >= np.maximum(sizes, 1)
-
-
-def _iou(labels, sizes, truth: List[np.ndarray]) -> np.ndarray:
-    """[D, G] IoU of painted detections and annotated masks."""
-    iou = np.zeros((len(sizes), len(truth)))
-    for g, mask in enumerate(truth):
-        shared = np.bincount(labels[mask], minlength=len(sizes) + 1)[1:]
-        iou[:, g] = shared / np.maximum(sizes + mask.sum() - shared, 1)
-    return iou
+    return _count((painted.iou(masks[1]) * same)[real])
 
 
 def _count(iou: np.ndarray) -> np.ndarray:

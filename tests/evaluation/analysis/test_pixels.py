@@ -48,11 +48,12 @@ def test_a_pixel_goes_to_the_best_mask_and_is_counted_once():
     assert painted.sizes.tolist() == [80, 50, 10]
     np.testing.assert_array_equal(painted.labels[0, [0, 7, 8, 12, 13, 14]], [1, 1, 2, 2, 3, 0])
     others = masks_to_rle([drawn(size, (0, 7, 5, 9)), drawn(size, (0, 8, 10, 9))])
-    assert painted.shared(others).tolist() == [[5, 0], [5, 10], [0, 0]]
+    # The first has 5 pixels of either bar, the second is the 10 of column 8.
+    np.testing.assert_allclose(painted.iou(others), [[5 / 85, 0], [5 / 55, 10 / 50], [0, 0]])
     assert painted.inside(others).tolist() == [5, 10, 0]
 
 
 def test_nothing_is_painted_of_nothing():
     painted = paint([], (4, 5))
-    assert painted.sizes.shape == (0,) and painted.shared([]).shape == (0, 0)
+    assert painted.sizes.shape == (0,) and painted.iou([]).shape == (0, 0)
     assert painted.inside([]).shape == (0,)

@@ -13,13 +13,14 @@ class Painted(NamedTuple):
     labels: np.ndarray  # [H, W] int32, 1..D the mask that a pixel belongs to, 0 none
     sizes: np.ndarray  # [D] int, pixels that are left of each
 
-    def shared(self, rles: Sequence[Dict]) -> np.ndarray:
-        """[D, G] int: how many pixels of each painted mask lie in each of `rles`."""
-        counts = np.zeros((len(self.sizes), len(rles)), int)
-        for g, rle in enumerate(rles):
-            window = rle_window(rle)
-            counts[:, g] = self._count(_part(self.labels, window)[window.bitmap])
-        return counts
+    def iou(self, rles: Sequence[Dict]) -> np.ndarray:
+        """[D, G] float64 IoU of what is left of each mask with each of `rles`, taken whole."""
+        iou = np.zeros((len(self.sizes), len(rles)))
+        for g, window in enumerate(map(rle_window, rles)):
+            shared = self._count(_part(self.labels, window)[window.bitmap])
+            union = self.sizes + np.count_nonzero(window.bitmap) - shared
+            iou[:, g] = shared / np.maximum(union, 1)
+        return iou
 
     def inside(self, rles: Sequence[Dict]) -> np.ndarray:
         """[D] int: how many pixels of each painted mask lie in any of `rles`."""
