@@ -4,9 +4,11 @@ import os
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image, ImageFont
 
 from tfmaskrcnn.data.coco.records import Record
+from tfmaskrcnn.drawing import overlays
 from tfmaskrcnn.drawing.overlays import draw, draw_ground_truth, plot_curves, side_by_side
 from tfmaskrcnn.drawing.painting import PALETTE, choose_colors, label_font
 from tfmaskrcnn.instances import Instances
@@ -246,6 +248,19 @@ def test_curves_are_written_with_losses_and_precision(tmp_path):
         assert image.width > 1.8 * single.width and image.height == single.height
     with pytest.raises(ValueError, match="no losses or APs among .'accuracy'."):
         plot_curves({"accuracy": [1]}, both)
+
+
+def test_losses_on_the_val_split_are_dashed_in_the_colour_of_their_term():
+    names = ("loss", "mask_loss", "box_loss")
+    losses = {f"{split}{name}": [2.0, 1.0] for split in ("", "val_") for name in names}
+    axes = Figure().subplots()
+    overlays._plot_losses(axes, losses)
+    colors = {style: [] for style in ("-", "--")}
+    for line in axes.lines[:-1]:
+        colors[line.get_linestyle()].append(line.get_color())
+    assert colors["-"] == colors["--"] and len(set(colors["-"])) == 3
+    shown = axes.get_legend_handles_labels()[1]
+    assert shown == ["total", "box", "mask", "dashed: val split"]
 
 
 def test_labels_have_a_font_where_the_system_has_none(monkeypatch):

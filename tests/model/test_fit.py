@@ -145,6 +145,25 @@ def test_a_rate_of_no_weight_names_the_parts_there_are(start):
         toy(rules=GradientRules(rates={start: 0.5}))
 
 
+@pytest.mark.parametrize("eagerly", [True, False])
+def test_validation_divides_the_sums_of_all_batches_by_their_counts(eagerly):
+    model = toy(run_eagerly=eagerly, rate=1e-9)
+    whole, small = batch(0, 8), batch(1, 2)
+
+    def images():
+        yield from (whole, small)
+
+    spec = {n: tf.TensorSpec([None, *v.shape[1:]], v.dtype) for n, v in whole.items()}
+    data = tf.data.Dataset.from_generator(images, output_signature=spec)  # of unknown length
+    history = model.fit(data, validation_data=data, verbose=0).history
+    both = {n: tf.concat([whole[n], small[n]], 0) for n in whole}
+    terms = model.loss_terms(both, training=False)
+    expected = {name: float(term.total / term.count) for name, term in terms.items()}
+    expected["loss"] = sum(expected.values())
+    assert {n: history[f"val_{n}"][0] for n in expected} == pytest.approx(expected, rel=1e-6)
+    assert history["loss"][0] != pytest.approx(expected["loss"], rel=1e-2)  # a mean over batches
+
+
 def test_parts_compiled_with_xla_make_the_same_update():
     plain, compiled = toy(), toy(xla=True)
     for model in (plain, compiled):
@@ -259,6 +278,22 @@ REPLICAS = """
     assert_close(values(many), values(whole), 1e-6)
     for name, average in whole.average.averages.items():
         np.testing.assert_allclose(many.average.averages[name], average, atol=1e-6)
+
+    @tf.function
+    def validate(halves):
+        def mine():
+            index = tf.distribute.get_replica_context().replica_id_in_sync_group
+            return many.test_step({name: value[index] for name, value in halves.items()})
+        return strategy.run(mine)
+
+    for model in (whole, many):
+        for mean in model.loss_means.values():
+            mean.reset_state()
+    for seed, images in ((3, 8), (4, 2)):  # no row of the second half counts in the last
+        whole.test_step(batch(seed, images))
+        validate({n: tf.stack(tf.split(v, 2)) for n, v in batch(seed, images).items()})
+    for name, mean in whole.loss_means.items():
+        np.testing.assert_allclose(many.loss_means[name].result(), mean.result(), rtol=1e-6)
 """
 
 

@@ -26,6 +26,7 @@ OVERRIDES = (
     "train.batch_size=3",  # odd: one replica has two images, the other has one
     "train.epochs=2",  # few: rounding grows from step to step
     "train.evaluate_every=2",
+    "train.validation_loss=true",
     "train.learning_rate=0.0002",
     "train.schedule.warmup_steps=0",
     "train.save_every=1",
@@ -104,7 +105,7 @@ def assert_equal_histories(folder, alone):
     assert len(found) == len(expected) == 2
     for row, wanted in zip(found, expected):
         assert row == pytest.approx(wanted, abs=1e-5, rel=1e-4)
-    assert "val_box_ap" in expected[-1]
+    assert expected[-1]["val_loss"] > 0 and "val_box_ap" in expected[-1]
 
 
 @pytest.fixture(scope="module")

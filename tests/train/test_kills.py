@@ -17,10 +17,12 @@ from helpers.paths import ROOT
 from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn.support.run_folder import Run
 from tfmaskrcnn.train.saving import states_in
+from tfmaskrcnn.train.tensorboard import events_in
 
 KILLS = 10
 SETTINGS = (
     "train={epochs: 5, save_every: 1, evaluate_every: 2}",
+    "train={validation_loss: true, early_stop_on: loss}",
     "data.augment.scale=[0.8, 1]",
     # A state of 50 MB instead of 90; statistics are trained in the FPN.
     "backbone.freeze_at=5",
@@ -97,7 +99,19 @@ def result(folder):
         arrays = {name: state[name] for name in state.files if name != "about"}
         arrays.update({f"best/{name}": best[name] for name in best.files})
     with open(run.history, encoding="utf-8") as file:
-        return arrays, list(csv.reader(file))
+        return arrays, list(csv.reader(file)), val_losses(run)
+
+
+def val_losses(run):
+    """(step, tag, value) of what TensorBoard shows of the losses on the val split."""
+    paths = (os.path.join(run.tensorboard, name) for name in sorted(os.listdir(run.tensorboard)))
+    points = (
+        (event.step, value.tag, value.simple_value)
+        for path in paths
+        for event in events_in(path)
+        for value in event.summary.value
+    )
+    return [point for point in points if point[1].startswith("val_loss/")]
 
 
 @pytest.mark.slow
@@ -126,8 +140,12 @@ def test_a_run_killed_ten_times_ends_as_one_never_killed(config, tmp_path):
     process.communicate()
     assert cut_off >= 3  # kills while a state was being written
     assert not [n for n in os.listdir(Run(str(killed)).states) if not n.endswith(".npz")]
-    (expected, history), (found, history_found) = result(whole), result(killed)
-    assert history_found == history and len(history) == 6
+    (expected, history, points), (found, *others) = result(whole), result(killed)
+    assert others == [history, points] and len(history) == 6
+    rows = [dict(zip(history[0], row)) for row in history[1:]]
+    losses = [float(row["val_loss"]) for row in rows if row["val_loss"]]
+    shown = [value for _, tag, value in points if tag == "val_loss/total"]
+    assert len(losses) == 3 and shown == pytest.approx(losses, rel=1e-6)  # epochs 2, 4 and 5
     assert set(found) == set(expected)
     for name, value in expected.items():
         np.testing.assert_array_equal(found[name], value, err_msg=name)

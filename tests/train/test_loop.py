@@ -266,6 +266,14 @@ def test_missing_paths_are_named(tmp_path):
         mr.load(str(tmp_path / "nothing"))
 
 
+def test_a_validation_loss_wants_a_val_split(tmp_path):
+    with pytest.raises(mr.InputError, match="early_stop_on is loss, which needs validation_loss"):
+        tiny_config("train.early_stop_on=loss")
+    config = tiny_config("train={validation_loss: true, early_stop_on: loss}")
+    with pytest.raises(mr.InputError, match="no val split .* set data.val_json"):
+        train(config, str(tmp_path / "run"))
+
+
 def test_a_wrong_number_of_classes_names_both(sets, tmp_path):
     with pytest.raises(mr.InputError, match="3 categories .*num_classes is 7"):
         train(config_for(sets, "model.num_classes=7"), str(tmp_path / "run"))

@@ -37,7 +37,7 @@ def run_of(display, speed, keeper, recorder, now, epochs=2, seconds=2.0):
             for callback in (speed, display):
                 callback.on_train_batch_end(batch, dict(LOGS))
         now[0] += 10.0  # the evaluation
-        recorder.history.append({**LOGS, **AP})
+        recorder.history.append({**LOGS, **AP, **({"val_loss": 1.75} if epoch else {})})
         recorder.best, recorder.best_epoch = 0.25, 1
         for callback in (speed, display):
             callback.on_epoch_end(epoch, {})
@@ -47,7 +47,7 @@ def parts(steps=3):
     keeper = types.SimpleNamespace(step=0, steps=steps, begun_at=0)
     evaluation = types.SimpleNamespace(progress=None)
     recorder = types.SimpleNamespace(
-        history=[], kind="mask", best=None, best_epoch=0, evaluation=evaluation
+        history=[], kind="mask", measure="mask AP", best=None, best_epoch=0, evaluation=evaluation
     )
     return recorder, keeper, Speed(4)
 
@@ -75,6 +75,7 @@ def test_lines_tell_losses_ap_speed_and_the_time_left(now, caplog):
         "epoch 1/2   loss 1.500 (rpn_cls 0.500 mask 1.000)   mask AP 0.250 AP50"
     )
     assert first.endswith("box AP 0.125 (best)   2.0 images/s   1:14 left")
+    assert "   val loss 1.750   mask AP" in last and "val loss" not in first
     assert last.endswith("box AP 0.125   2.0 images/s")
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import math
 import types
 
 import pytest
@@ -31,7 +32,8 @@ def recorded(tmp_path, monkeypatch):
         for epoch, ap in enumerate(aps):
             if (epoch + 1) % every == 0:
                 evaluation.results[epoch + 1] = ap
-            found.on_epoch_end(epoch, {"loss": 2.0 - ap, "val_mask_ap": ap})
+            logs = {"loss": 2.0 - ap, "val_mask_ap": ap, "val_loss": 3.0 * ap}
+            found.on_epoch_end(epoch, logs)
             if model.stop_training:
                 break
         assert completed == list(range(len(found.history)))
@@ -56,6 +58,14 @@ def test_a_run_stops_when_an_evaluation_finds_no_better_ap_for_so_many_epochs(
         found, _ = recorded(aps, f"train.early_stop={stop}", every=every)
     assert len(found.history) == epochs and found.stopped
     assert f"No better mask AP since epoch {found.best_epoch}: stopping early." in caplog.text
+
+
+def test_the_lowest_loss_decides_where_it_is_told_to(recorded, caplog):
+    settings = "train.validation_loss=true", "train.early_stop_on=loss", "train.early_stop=2"
+    with caplog.at_level("INFO"):
+        found, saved = recorded([math.nan, 0.3, 0.1, 0.1, 0.2, 0.0], *settings)
+    assert saved == [1, 2, 3] and found.best == pytest.approx(0.3) and len(found.history) == 5
+    assert "No better val loss since epoch 3: stopping early." in caplog.text
 
 
 def test_numbers_of_an_epoch_without_evaluation_are_left_out(recorded, tmp_path):

@@ -181,12 +181,17 @@ def test_optimizers_of_tensorflow_addons_go_on_to_the_bit(tmp_path, name, precis
 
 
 def test_settings_of_the_evaluation_may_change_between_two_runs(saved):
-    config = load_config(None, [*OVERRIDES, "evaluation.batch_size=8"])
+    changes = ["evaluation.batch_size=8", "train.validation_loss=true"]
+    config = load_config(None, [*OVERRIDES, *changes])
     assert load_state(saved[0], compiled(), config) == PROGRESS
 
 
 @pytest.mark.parametrize(
-    "change", ["train.learning_rate=0.5", "data.max_instances=7", "model.num_classes=3"]
+    "change",
+    [
+        *("train.learning_rate=0.5", "data.max_instances=7", "model.num_classes=3"),
+        "train={validation_loss: true, early_stop_on: loss}",  # which was the best, then?
+    ],
 )
 def test_a_state_of_another_configuration_is_refused(saved, change):
     path, _ = saved

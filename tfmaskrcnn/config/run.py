@@ -108,7 +108,10 @@ class TrainConfig(Section):
     # Evaluate and keep a moving average of the weights, of this decay.
     ema: Optional[float] = Field(None, gt=0, lt=1)
     evaluate_every: Count = 1  # epochs between evaluations on the val split
-    early_stop: Optional[Count] = None  # epochs without a better AP
+    validation_loss: bool = False  # with each evaluation compute the val split's losses too
+    # What says which epoch is the best, whose weights are kept: the highest AP, or the lowest loss.
+    early_stop_on: Literal["ap", "loss"] = "ap"
+    early_stop: Optional[Count] = None  # epochs without a better one
     save_every: Optional[Count] = None  # steps between saved states, besides those of each epoch
     keep_states: Count = 2  # the last so many; a damaged one makes way for the one before
     tensorboard: bool = True  # write tensorboard/ into the run's folder
@@ -121,6 +124,12 @@ class TrainConfig(Section):
                 f"batch_size {self.batch_size} does not divide into {self.accumulate} equal parts "
                 "(accumulate)"
             )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _there_is_a_loss_to_stop_on(self):
+        if self.early_stop_on == "loss" and not self.validation_loss:
+            raise ValueError("early_stop_on is loss, which needs validation_loss=true")
         return self
 
 

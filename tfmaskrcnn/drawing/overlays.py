@@ -155,12 +155,16 @@ def _plot_losses(axes, losses: Dict[str, Sequence[float]]) -> None:
     """The total thick and dark, its parts thin in colour, the same colour dashed for `val_`."""
     parts = sorted({n.replace("val_", "", 1) for n in losses} - {"loss"})
     colors = {"loss": "#222222", **{n: f"C{i % 10}" for i, n in enumerate(parts)}}
+    named = set()
     for name in sorted(losses, key=lambda n: (n.replace("val_", "", 1) != "loss", n)):
         key = name.replace("val_", "", 1)
         style = "--" if name.startswith("val_") else "-"
         label = {"loss": "total"}.get(key, key.replace("_loss", "").replace("_", " "))
-        label += " (val)" if name.startswith("val_") else ""
+        label = "_" if key in named else label  # the legend tells colours, and dashes once
+        named.add(key)
         _plot(axes, losses[name], style, colors[key], 2.2 if key == "loss" else 1.3, label)
+    if any(name.startswith("val_") for name in losses):
+        axes.plot([], [], "--", color="#777777", linewidth=1.3, label="dashed: val split")
     axes.set_ylim(bottom=0)
 
 

@@ -1,7 +1,7 @@
 """What `compile` and `fit` do: one update of the weights from sums and counts of losses."""
 
 import contextlib
-from typing import Callable, Dict, List, Optional, Sequence
+from typing import Callable, Dict, Iterator, List, Optional, Sequence
 
 import keras
 import tensorflow as tf
@@ -12,7 +12,7 @@ from tfmaskrcnn.model.ema import WeightAverage
 from tfmaskrcnn.model.gradients import apply_gradients, rate_factors, rules_of
 from tfmaskrcnn.model.losses import LossTerm
 from tfmaskrcnn.model.weights import named_weights
-from tfmaskrcnn.ops.replicas import all_reduce_sum
+from tfmaskrcnn.ops.replicas import all_reduce_sum, num_replicas
 from tfmaskrcnn.support.reproducible import sums_in_order
 
 
@@ -66,6 +66,15 @@ class TrainableModel(keras.Model):
         xla = getattr(self, "_xla", None)
         return xla.of(name, function) if xla else function
 
+    @contextlib.contextmanager
+    def without_xla(self) -> Iterator[None]:
+        """What is traced within the block is not compiled: images of many sizes, few of each."""
+        before, self._xla = getattr(self, "_xla", None), None
+        try:
+            yield
+        finally:
+            self._xla = before
+
     def averaged(self):
         """A context in which the weights are those of `average`, if there is one."""
         average = getattr(self, "average", None)
@@ -113,14 +122,27 @@ class TrainableModel(keras.Model):
         return each, [tf.convert_to_tensor(g) for g in tape.gradient(scaled, variables)]
 
     def test_step(self, data):
-        """The losses of a validation batch, without an update."""
-        return self._log(_divided(self.loss_terms(_as_batch(data), training=False)))
+        """The losses of the validation batches so far, without an update.
+
+        Each is the sum over all of them divided by the count over all of them, whatever their size.
+        """
+        terms = self.loss_terms(_as_batch(data), training=False)
+        counts = {name: all_reduce_sum(term.count) for name, term in terms.items()}
+        for name, share in _divided(terms, counts).items():
+            self.loss_means[name].update_state(share * num_replicas(), sample_weight=counts[name])
+        total = tf.add_n([self.loss_means[name].result() for name in terms])
+        with tf.control_dependencies([total]):  # not when there is no further batch
+            self.loss_means["loss"].reset_state()
+        self.loss_means["loss"].update_state(total)
+        return self._results()
 
     def _log(self, each: Dict[str, tf.Tensor]):
         # A replica's losses are shares that sum to the global loss; a Mean averages over replicas.
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
         for name, value in {"loss": tf.add_n(list(each.values())), **each}.items():
-            self.loss_means[name].update_state(value * replicas)
+            self.loss_means[name].update_state(value * num_replicas())
+        return self._results()
+
+    def _results(self):
         return {n: compat.step_result(mean.result()) for n, mean in self.loss_means.items()}
 
     @property

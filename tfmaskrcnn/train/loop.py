@@ -27,6 +27,7 @@ from tfmaskrcnn.train.recorder import RunRecorder, draw_first_batch
 from tfmaskrcnn.train.saving import StateKeeper, states_in
 from tfmaskrcnn.train.splits import given, training_data
 from tfmaskrcnn.train.tensorboard import BoardWriter
+from tfmaskrcnn.train.validation import ValidationLoss
 
 _LOG = logging.getLogger(__name__)
 
@@ -69,6 +70,7 @@ def train(
 
 def _train(config: Config, run: Run, resume: bool, verbose: int, epochs, workers) -> MaskRCNN:
     workers.agree(lambda: _check_folder(run, resume) if workers.chief else None)
+    _check_splits(config)
     data = workers.agree(lambda: training_data(config))
     config = with_classes_of(data, config)
     check_same(workers, config, data)
@@ -157,6 +159,14 @@ def _finish_epoch(model, batches: Batches, callbacks, keeper: StateKeeper) -> No
     callbacks.on_epoch_end(epoch, logs)
 
 
+def _check_splits(config: Config) -> None:
+    if config.train.validation_loss and not config.data.val_json:
+        raise InputError(
+            "train.validation_loss is true, but there is no val split to compute it on; set "
+            "data.val_json and data.val_images."
+        )
+
+
 def _check_folder(run: Run, resume: bool) -> None:
     states = states_in(run.states)
     if states and not resume:
@@ -187,13 +197,17 @@ def _callbacks(
     run: Run, config: Config, keeper: StateKeeper, progress, workers: Workers, bar: bool
 ) -> List[keras.callbacks.Callback]:
     evaluation = workers.agree(lambda: _evaluation(config, workers))
+    losses = None
+    if config.train.validation_loss:
+        losses = workers.agree(lambda: ValidationLoss(config, evaluation, workers))
     recorder = RunRecorder(run, config, evaluation, keeper, progress)
     speed = Speed(config.train.batch_size)
     board = None
     if config.train.tensorboard:
         board = BoardWriter(run.tensorboard, config, evaluation, keeper, speed)
     display = progress_display(recorder, keeper, speed, bar)
-    return [c for c in (keeper, evaluation, board, recorder, speed, display) if c is not None]
+    each = (keeper, evaluation, losses, board, recorder, speed, display)
+    return [callback for callback in each if callback is not None]
 
 
 def _check_start(config: Config) -> None:

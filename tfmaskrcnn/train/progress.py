@@ -89,9 +89,10 @@ class ProgressLines(keras.callbacks.Callback):
             _LOG.info(text, where, loss, self.speed.rate, clock(self.seconds_left()))
 
     def on_epoch_end(self, epoch, logs=None):
-        """The epoch's losses, AP if it was evaluated, speed and the time left."""
+        """The epoch's losses, val loss and AP if it was evaluated, speed and the time left."""
         row, epochs = self.recorder.history[-1], self.params["epochs"]
         text = f"epoch {epoch + 1:>{len(str(epochs))}}/{epochs}   {_losses(row)}"
+        text += f"   val loss {row['val_loss']:.3f}" if "val_loss" in row else ""
         if "val_box_ap" in row:
             kind = self.recorder.kind
             text += f"   {kind} AP {row[f'val_{kind}_ap']:.3f} AP50 {row[f'val_{kind}_ap50']:.3f}"
@@ -158,7 +159,7 @@ class ProgressBar(ProgressLines):
         recorder = self.recorder
         self._bar.below = [_losses(logs or {})]
         if recorder.best is not None:
-            best = f"best {recorder.kind} AP {recorder.best:.3f} of epoch {recorder.best_epoch}"
+            best = f"best {recorder.measure} {recorder.best:.3f} of epoch {recorder.best_epoch}"
             self._bar.below.append(best)
 
 

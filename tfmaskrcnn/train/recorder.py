@@ -24,11 +24,12 @@ _MOST_PICTURES = 9  # of a batch
 
 
 class RunRecorder(keras.callbacks.Callback):
-    """Writes history, curves, the best weights and the state; stops when AP no longer improves.
+    """Writes history, curves, the best weights and the state; stops when nothing better comes.
 
     Goes after the `CocoCallback`, whose AP decides which weights are the best: that of keypoints,
-    else of masks, else of boxes, by what the model has. The state is written last, so that a run
-    killed in between evaluates its last epoch again.
+    else of masks, else of boxes, by what the model has; or, if `train.early_stop_on` says so, after
+    `ValidationLoss`, whose loss decides. The state is written last, so that a run killed in between
+    evaluates its last epoch again.
     """
 
     def __init__(
@@ -42,8 +43,10 @@ class RunRecorder(keras.callbacks.Callback):
         """Begin at `progress` (of the last state), or at the start of a run."""
         super().__init__()
         self.run, self.config, self.evaluation, self._keeper = run, config, evaluation, keeper
-        self.kind = "mask" if config.model.mask_head.enabled else "box"  # of AP that decides
+        self.kind = "mask" if config.model.mask_head.enabled else "box"  # of AP that is shown first
         self.kind = "keypoint" if config.model.keypoint_head.enabled else self.kind
+        self._lowest = config.train.early_stop_on == "loss"  # is the best
+        self.measure = "val loss" if self._lowest else f"{self.kind} AP"  # that decides
         keeper.recorded = self._progress
         progress = progress or {"best": None, "best_epoch": 0, "stopped": False, "history": []}
         self.best, self.best_epoch = progress["best"], progress["best_epoch"]
@@ -59,17 +62,23 @@ class RunRecorder(keras.callbacks.Callback):
         rate = compat.learning_rate(self.model.optimizer)
         self.history.append({"epoch": epoch + 1, **numbers, "learning_rate": rate})
         self._write_history()
-        score = numbers.get(f"val_{self.kind}_ap")
-        if self.evaluation is None or (evaluated and (self.best is None or score > self.best)):
+        score = numbers.get("val_loss" if self._lowest else f"val_{self.kind}_ap")
+        if self.evaluation is None or (evaluated and self._is_best(score)):
             self.best, self.best_epoch = score, epoch + 1
             with self.model.averaged():
                 save_weights(self.model, self.run.weights)
         patience = self.config.train.early_stop
         if patience and evaluated and epoch + 1 - self.best_epoch >= patience:
-            text = "No better %s AP since epoch %d: stopping early."
-            _LOG.info(text, self.kind, self.best_epoch)
+            text = "No better %s since epoch %d: stopping early."
+            _LOG.info(text, self.measure, self.best_epoch)
             self.stopped = self.model.stop_training = True
         self._keeper.completed(epoch)
+
+    def _is_best(self, score: float) -> bool:
+        """Whether `score` is better than all before; anything is better than a loss of NaN."""
+        if self.best is None or math.isnan(self.best):
+            return True
+        return score < self.best if self._lowest else score > self.best
 
     def _progress(self) -> Dict[str, Any]:
         return {

@@ -1,6 +1,6 @@
-"""Prediction on all replicas of a process at once, for evaluation during training."""
+"""What evaluation during training computes on all replicas of a process at once."""
 
-from typing import List
+from typing import Callable, Dict, List, Optional, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -51,11 +51,37 @@ class ReplicaPredictor(Predictor):
     def _detect_in_graph(self, batches, sizes):
         """Each field of `Detections`, by name, as a list with a tensor of each replica."""
 
-        def of_replica():
-            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-            i = int(tf.get_static_value(replica)) % self._replicas
-            found = self._model.detect(batches[i], sizes[i])._asdict()
+        def detect(of_replica):
+            found = self._model.detect(*of_replica)._asdict()
             return {name: value for name, value in found.items() if value is not None}
 
-        found = self._strategy.run(of_replica)
-        return {n: self._strategy.experimental_local_results(v) for n, v in found.items()}
+        arguments = list(zip(batches, sizes))
+        return on_each_replica(self._strategy, self._replicas, detect, arguments)
+
+
+def on_each_replica(
+    strategy: Optional[tf.distribute.Strategy],
+    replicas: int,
+    function: Callable,
+    arguments: Sequence,
+) -> Dict[str, Sequence[tf.Tensor]]:
+    """`function(arguments[i])` on replica i of this process, side by side in a graph.
+
+    Args:
+        strategy: None for one device.
+        replicas: of this process, as many as there are `arguments`.
+        function: returns tensors by name.
+        arguments: one for each replica.
+
+    Returns:
+        By name, a tensor of each replica.
+    """
+    if strategy is None:
+        return {name: [value] for name, value in function(arguments[0]).items()}
+
+    def of_replica():
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        return function(arguments[int(tf.get_static_value(replica)) % replicas])
+
+    found = strategy.run(of_replica)
+    return {name: strategy.experimental_local_results(value) for name, value in found.items()}

@@ -116,6 +116,8 @@ def _checksum(arrays: Dict[str, np.ndarray]) -> str:
 
 def training_digest(config: Config) -> str:
     """A fingerprint of all that decides the weights of a run."""
-    free = {"evaluation": True, "train": {"save_every", "keep_states", "tensorboard", "strategy"}}
-    parts = config.model_dump(mode="json", exclude=free)
+    free = {"save_every", "keep_states", "tensorboard", "strategy", "validation_loss"}
+    parts = config.model_dump(mode="json", exclude={"evaluation": True, "train": free})
+    if config.train.early_stop_on == "ap":  # older states know nothing else
+        del parts["train"]["early_stop_on"]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -30,7 +30,7 @@ _LOG = logging.getLogger(__name__)
 _STEPS_BETWEEN_POINTS = 20  # of the curves of losses; an epoch's last step is always one
 _PICTURES = 4  # images of the val split that are drawn after each evaluation
 _PICTURE_WIDTH = 1400  # of ground truth and prediction together, pixels
-_EVALUATED = ("AP/", "val/")  # tags of what is written after an epoch's last step
+_EVALUATED = ("AP/", "val/", "val_loss/")  # tags of what is written after an epoch's last step
 
 
 class EventLog:
@@ -103,7 +103,7 @@ class EventLog:
 class BoardWriter(keras.callbacks.Callback):
     """Writes losses, learning rate, speed, AP and pictures of a run of `train`.
 
-    The x axis counts updates. Goes after the `CocoCallback` and before the `RunRecorder`, whose
+    The x axis counts updates. Goes after the evaluation and before the `RunRecorder`, whose
     state must not know of an epoch that is not written.
     """
 
@@ -143,19 +143,22 @@ class BoardWriter(keras.callbacks.Callback):
         count, before = step - self._point, self._sums
         losses = {n: (total - before.get(n, 0.0)) / count for n, total in sums.items()}
         self._sums, self._point = sums, step
-        values = {"loss/" + ("total" if n == "loss" else n[:-5]): v for n, v in losses.items()}
+        values = {f"loss/{_term(name)}": value for name, value in losses.items()}
         values["learning_rate"] = compat.learning_rate(self.model.optimizer)
         values["images_per_second"] = self._speed.rate
         self._log.scalars(self._epoch * steps + step, values)
         self._log.flush()
 
     def on_epoch_end(self, epoch, logs=None):
-        """AP and pictures, if the epoch was evaluated."""
+        """AP, val losses if there are any, and pictures, if the epoch was evaluated."""
         step = (epoch + 1) * self._keeper.steps
         if self._evaluation is not None and epoch + 1 in self._evaluation.results:
             prefix = self._evaluation.prefix
             found = {n[len(prefix) :]: v for n, v in (logs or {}).items() if n.startswith(prefix)}
-            self._log.scalars(step, {f"AP/{name}": value for name, value in found.items()})
+            losses = {n: found.pop(n) for n in self.model.loss_means if n in found}
+            values = {f"AP/{name}": value for name, value in found.items()}
+            values.update({f"val_loss/{_term(name)}": value for name, value in losses.items()})
+            self._log.scalars(step, values)
             for record in self._records:
                 with not_vital():  # an image or annotation that evaluation left to pycocotools
                     self._log.picture(step, f"val/{record.file_name}", self._picture(record))
@@ -172,6 +175,11 @@ class BoardWriter(keras.callbacks.Callback):
         )
         captions = "ground truth", "prediction, scores from 0.5"
         return side_by_side([truth, draw(shown, found)], captions)
+
+
+def _term(name: str) -> str:
+    """What a loss is called here: "loss" -> "total", "mask_loss" -> "mask"."""
+    return "total" if name == "loss" else name[: -len("_loss")]
 
 
 def _spread(records: List[Record]) -> List[Record]:
