@@ -61,6 +61,28 @@ def add_set(parser, text: str = _SET_HELP) -> None:
     )
 
 
+def add_tta(parser) -> None:
+    """The option --tta: None where it is not given, a list without words where it is alone."""
+    parser.add_argument(
+        "--tta",
+        nargs="*",
+        type=flip_or_scale,
+        metavar="WAY",
+        help="look at every image several times and merge what is found: hflip, vflip, transpose, "
+        "scales such as 0.8 1.25, in all combinations (hflip alone); scales need a run folder",
+    )
+
+
+def flip_or_scale(text: str) -> str:
+    """A flip's name or a scale, as the `type` of an argument."""
+    from tfmaskrcnn.inference.variants import check_word
+
+    try:
+        return check_word(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def count(text: str) -> int:
     """A whole number above 0, as the `type` of an argument."""
     if not text.isdecimal() or int(text) < 1:
