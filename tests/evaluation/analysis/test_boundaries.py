@@ -43,6 +43,12 @@ def image_of(masks, size):
     return ExaminedImage(1, "1.png", size, objects, Found(classes, ones, boxes, rles))
 
 
+def test_the_depth_is_2_percent_of_the_diagonal_at_least_1():
+    # Diagonals of 500, 125.6, 125 (2.5 goes to the even side, as in the authors' code) and 10.
+    sizes = ((300, 400), (76, 100), (75, 100), (6, 8))
+    assert list(map(boundary_depth, sizes)) == [10, 3, 2, 1]
+
+
 def test_the_hand_case_of_a_shifted_square():
     # 40 x 40 pixels, the diagonal of 300 x 400 is 500: the boundary is 10 deep and has 1600 - 400
     # pixels. Shifted by 2, the masks share 40 * 38; the holes lose 2 rows of either side to the

@@ -63,11 +63,12 @@ def test_quarters_of_the_set_have_as_many_objects_each():
 def test_equal_sizes_make_fewer_rows_or_no_table():
     same = [(1, square(20, 30 * i)) for i in range(6)]
     assert "by object size (this set)" not in tables([(same, [])])
-    rows = tables([([*same, *[(1, square(90, 40 * i, 20)) for i in range(4)]], [])])
-    assert [row[:1] + row[2:3] for row in rows["by object size (this set)"]] == [
-        ("tiny: area under 400 px", 6),
-        ("huge: area from 400 px", 4),
-    ]
+    larger = [(1, square(90, 40 * i, 20)) for i in range(4)]
+    found = [(*entry, 0.9) for entry in larger]
+    rows = tables([([*same, *larger], found)])["by object size (this set)"]
+    assert [row.name for row in rows] == ["tiny: area under 400 px", "huge: area from 400 px"]
+    assert [row.num_objects for row in rows] == [6, 4]
+    assert [row.ap for row in rows] == pytest.approx([0.0, 1.0])  # the limit belongs to one side
 
 
 def test_crowding_goes_by_the_nearest_box_whatever_its_class():
@@ -112,11 +113,12 @@ def test_objects_at_each_border_are_told_apart(cut):
 def test_images_are_cut_by_brightness_and_their_false_detections_count():
     there, false = [(1, square(20, 20))], (1, square(90, 90), 0.95)
     right = (*there[0], 0.9)
-    images = [(there, [right])] * 2 + [(there, [right, false])] * 2 + [([], [])] * 4
-    rows = tables(images, [200, 210, 20, 30, 40, 100, 150, 160])["by brightness of the image"]
-    # Quarters lie at 38, 125 and 170. Rows without objects are left out.
-    assert [row.name for row in rows] == ["dark: mean grey under 38", "bright: mean grey from 170"]
-    assert [row[1:4] for row in rows] == [(2, 2, 1.0)] * 2
+    images = [(there, [right])] * 2 + [(there, [right, false])] * 2 + [([], [])] * 8
+    grey = [200, 210, 30, 40, 20, 220, 100, 110, 120, 130, 140, 150]
+    rows = tables(images, grey)["by brightness of the image"]
+    # Quarters lie at 85, 125 and 162.5. Rows without objects are left out.
+    assert [row.name for row in rows] == ["dark: mean grey under 85", "bright: mean grey from 162"]
+    assert [row[1:4] for row in rows] == [(3, 2, 1.0)] * 2
     assert rows[0].ap == pytest.approx(0.5) and rows[1].ap == pytest.approx(1.0)
 
 
