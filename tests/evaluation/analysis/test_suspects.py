@@ -23,9 +23,10 @@ def grid(right, missed):
 
 
 def test_the_worst_image_is_neither_the_most_crowded_nor_one_with_a_single_object():
-    half_wrong, crowded, single, perfect = grid(20, 20), grid(220, 24), grid(0, 1), grid(30, 0)
+    half_wrong, crowded, perfect = grid(20, 20), grid(220, 24), grid(30, 0)
+    single = ([(1, A)], [(1, NOWHERE, 0.99)])
     examined, verdicts = judged([perfect, single, crowded, half_wrong])
-    # Mistakes 24 of 244, 20 of 40, 1 of 1.
+    # Mistakes 24 of 244, 20 of 40, 2 of 2.
     assert worst_images(examined, verdicts, 4) == [3, 2, 1]
     assert worst_images(examined, verdicts, 1) == [3]
 
@@ -65,6 +66,7 @@ def test_missed_objects_come_by_size_and_say_what_stays_below_the_threshold():
     missed = certain_mistakes(*judged([(objects, [(1, B, 0.9), (2, NOWHERE, 0.4)])]), 5)["missed"]
     assert [s.object for s in missed] == [1, 0]
     assert missed[0].text == "class 1 of 900 px, not found; class 2 0.40 is below the threshold"
+    assert missed[1].text == "class 1 of 25 px, not found"
     assert missed[0].score == pytest.approx(900 / 12000)
 
 
@@ -80,9 +82,17 @@ def test_a_list_takes_a_quarter_from_one_image_unless_others_have_no_more():
 def test_certain_detections_without_an_annotation_may_be_forgotten_ones():
     # Half the right ones have 0.8 or more: 0.7 is above the threshold, and not certain.
     right = [([(1, A)], [(1, A, score)]) for score in (0.6, 0.7, 0.8, 0.9, 0.95)]
+    right += [([(2, A)], [(2, A, 0.99)])] * 5  # another class, with scores of its own
     found = [(1, NOWHERE, 0.85), (1, C, 0.7), (1, B, 0.9)]
     doubtful = label_errors(*judged([*right, ([(2, B, True)], found)]), 5)["not annotated"]
-    assert [(s.image, s.row, s.kind) for s in doubtful] == [(5, 1, "background")]  # B: a crowd
+    assert [(s.image, s.row, s.kind) for s in doubtful] == [(10, 1, "background")]  # B: a crowd
+
+
+def test_with_few_right_detections_of_its_class_a_detection_must_be_as_sure_as_any():
+    right = [([(1, A)], [(1, A, 0.9)])] * 5 + [([(2, A)], [(2, A, 0.6)])]
+    found = [(2, NOWHERE, 0.7), (2, C, 0.95)]
+    doubtful = label_errors(*judged([*right, ([], found)]), 5)["not annotated"]
+    assert [s.score for s in doubtful] == [0.95]
 
 
 def test_an_object_that_nothing_reaches_may_be_no_object():

@@ -62,6 +62,15 @@ def test_the_limits_of_iou_can_be_chosen():
     assert one([(1, A)], [(1, NEAR_A, 0.9)], background=0.3).found == ["background"]
 
 
+def test_at_the_limits_themselves_an_overlap_is_what_the_authors_program_says():
+    half = (1, (10, 10, 30, 20), 0.5)  # IoU 1/2
+    assert one([(1, A)], [half]).found == ["right"]
+    assert one([(1, A)], [(1, A, 0.9), half]).found == ["right", "localisation"]
+    tenth = (10, 10, 30, 12)  # IoU 1/10
+    assert one([(1, A)], [(1, tenth, 0.5)]).found == ["localisation"]
+    assert one([(1, A)], [(2, tenth, 0.5)]).found == ["background"]
+
+
 def test_nothing_anywhere_gets_no_verdict():
     verdict = one([], [])
     assert (verdict.found, verdict.objects) == ([], [])

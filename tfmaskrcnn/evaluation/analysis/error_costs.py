@@ -44,7 +44,6 @@ def error_costs(
     - One error an object is mended, of class or localisation, whichever has the higher score; so
       mending classes does not mend an object whose better detection is badly placed.
     - A detection that a crowd region excuses costs nothing, but can be mended to be an object.
-    - A loss, which the sampling of recall can make, counts as 0.
     - A class of which all is missed has an AP of 0 once that leaves the ground truth, if there are
       detections of it, and else leaves the mean.
 
@@ -68,7 +67,7 @@ def error_costs(
 
     def gain(**changes) -> float:
         fixed = _mean(matches._replace(**changes), matches.counts)
-        return ABSENT if ap == ABSENT else max(fixed - ap, 0.0)
+        return ABSENT if ap == ABSENT else max(fixed - ap, 0.0)  # below 0 by rounding alone
 
     costs = {}
     for name in ERRORS:

@@ -53,8 +53,8 @@ def judge(
 
     RIGHT and IGNORED are COCO's at `iou`. Of the rest, the first of these that fits: its best
     overlap with an object of its class is between `background` and `iou` (LOCALISATION), with one
-    of another class at least `iou` (CLASSIFICATION), with a found one of its class at least `iou`
-    (DUPLICATE), with any at most `background` (BACKGROUND); else BOTH.
+    of another class at least `iou` (CLASSIFICATION), with one of its class, then a found one, at
+    least `iou` (DUPLICATE), with any at most `background` (BACKGROUND); else BOTH.
 
     Args:
         examined: the images.
@@ -102,7 +102,6 @@ def _verdicts(image: ExaminedImage, overlap, own, flags, limits) -> ImageVerdict
     same = image.found.classes[:, None] == image.objects.classes  # [D, G]
     of_class, here = _best(overlap * same)
     of_other, there = _best(overlap * ~same)
-    of_found, first = _best(overlap * (same & taken[:-1]))
     of_any, near = _best(overlap)
     misplaced = (background <= of_class) & (of_class <= iou)
     confused = of_other >= iou
@@ -114,7 +113,7 @@ def _verdicts(image: ExaminedImage, overlap, own, flags, limits) -> ImageVerdict
         (IGNORED, ignored, excused),
         (LOCALISATION, misplaced, here),
         (CLASSIFICATION, confused, there),
-        (DUPLICATE, of_found >= iou, first),
+        (DUPLICATE, of_class >= iou, here),  # or it would be right
         (BACKGROUND, of_any <= background, NONE),
     )
     codes, tests, partners = zip(*cases)
