@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from helpers.drawn_sets import drawn, random_set
-from tfmaskrcnn.evaluation.analysis.matching import NONE, match_all
+from tfmaskrcnn.evaluation.analysis.coco_matching import NONE, match_all
 from tfmaskrcnn.evaluation.analysis.verdicts import judge
 
 A, B, C = (10, 10, 30, 30), (10, 60, 30, 80), (60, 10, 80, 30)

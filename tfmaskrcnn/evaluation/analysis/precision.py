@@ -4,7 +4,7 @@ from typing import Optional
 
 import numpy as np
 
-from tfmaskrcnn.evaluation.analysis.matching import Matches
+from tfmaskrcnn.evaluation.analysis.coco_matching import Matches
 
 RECALLS = np.linspace(0.0, 1.0, 101)  # COCO's
 ABSENT = -1.0  # COCO's mark of a number that has no ground truth to refer to
