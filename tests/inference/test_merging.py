@@ -65,6 +65,9 @@ def test_what_one_result_keeps_apart_stays_apart_and_finds_its_closest():
     both = merge([pair, other])
     np.testing.assert_allclose(both.boxes, pair.boxes)
     np.testing.assert_allclose(both.scores, [0.725, 0.7])
+    one = merge([pair[:1], pair])  # both of the pair could join it
+    np.testing.assert_allclose(one.boxes, pair.boxes)
+    np.testing.assert_allclose(one.scores, [0.9, 0.4])
 
 
 def test_finds_that_hardly_overlap_are_two_objects():
