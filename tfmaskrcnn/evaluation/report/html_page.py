@@ -1,0 +1,155 @@
+"""The report as one HTML page, complete in itself: pictures and charts are inside, no scripts."""
+
+import functools
+import os
+from typing import Dict, List, Optional
+
+import jinja2
+
+from tfmaskrcnn.evaluation.analysis.precision import ABSENT
+from tfmaskrcnn.evaluation.analysis.suspects import (
+    Suspect,
+    certain_mistakes,
+    label_errors,
+    worst_images,
+)
+from tfmaskrcnn.evaluation.report import evidence, findings, plots, views, words
+from tfmaskrcnn.support.files import replaced
+from tfmaskrcnn.support.pages import LOOK, POLICY, encodable
+from tfmaskrcnn.support.progress_bar import Progress
+
+WORST = 8  # whole images
+CROPS = 4  # of each kind of mistake and of doubtful annotations
+TALLEST = 560  # pixels of a picture on the page
+TABLE_CLASSES = 12  # with more, the confusion matrix is drawn
+
+# What a doubtful annotation may mean, by `label_errors`.
+DOUBTS = {
+    "not annotated": "The model is certain of an object where none is annotated.",
+    "found by nothing": "An annotation that no detection of any score or class comes near.",
+    "other class": "The model is certain of the outline, and of another class.",
+}
+
+# What the lines in pictures mean, by the styles of `evidence`.
+LEGEND = (
+    ("missed", "missed"),
+    ("false", "false"),
+    ("class", "wrong class"),
+    ("outline", "badly outlined"),
+    ("doubled", "doubled"),
+    ("annotated", "annotation"),
+    ("right", "right"),
+)
+
+
+def write_page(report, path: str, progress: Optional[Progress] = None) -> str:
+    """Write the page.
+
+    Args:
+        report: the `Report`.
+        path: of the new file.
+        progress: told how many images of those with pictures are done.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    text = page(report, progress)
+    with replaced(path, "w") as file:
+        file.write(text)
+    return os.fspath(path)
+
+
+def page(report, progress: Optional[Progress] = None) -> str:
+    """The page as text; everything from the data is escaped."""
+    worst = worst_images(report.examined, report.verdicts, WORST)
+    mistakes = certain_mistakes(report.examined, report.verdicts, CROPS)
+    doubts = label_errors(report.examined, report.verdicts, CROPS)
+    shots = [evidence.Shot(i) for i in worst]
+    for suspects in (*mistakes.values(), *doubts.values()):
+        shots += [_shot(suspect) for suspect in suspects]
+    pictures = evidence.take(report, shots, progress)
+    context = {
+        "report": report,
+        "policy": POLICY,
+        "look": LOOK,
+        "pictures": pictures,
+        "worst": views.worst_rows(report, worst),
+        "mistakes": {k: mistakes[k] for k in views.kinds_of_error(report) if mistakes[k]},
+        "doubts": {k: found for k, found in doubts.items() if found},
+        "shown": {shot.image for shot in pictures if shot.whole},
+        "unreadable": _unreadable(report, shots, pictures),
+        **_numbers(report),
+    }
+    return encodable(_template().render(context))
+
+
+def _numbers(report) -> Dict:
+    """What the tables and charts show."""
+    axes = views.matrix_axes(report)
+    return {
+        "sums": findings.tally(report.verdicts),
+        "choices": views.choices(report.points.overall),
+        "classes": views.class_rows(report),
+        "pairs": views.confused_pairs(report),
+        "axes": axes,
+        "axis_names": [report.class_names[k - 1] if k else "nothing" for k in axes],
+        "cells": views.matrix_cells(report, axes),
+        "kinds_of_error": views.kinds_of_error(report),
+        "counts": views.count_rows(report),
+        "costs": views.cost_rows(report),
+        "charts": _charts(report),
+    }
+
+
+def _charts(report) -> Dict[str, str]:
+    charts = {"counting": plots.count_scatter(report.counting, "counting-chart")}
+    if len(report.points.overall.scores) and report.points.overall.num_objects:
+        charts["curves"] = plots.threshold_curves(report.points.overall, "threshold-chart")
+    if report.reliability.ece != ABSENT:
+        charts["reliability"] = plots.reliability_diagram(report.reliability, "reliability-chart")
+    if report.outlines is not None and len(report.outlines.ious):
+        charts["outlines"] = plots.outline_histogram(report.outlines, "outline-chart")
+    return charts
+
+
+def _shot(suspect: Suspect) -> evidence.Shot:
+    return evidence.Shot(suspect.image, suspect.row, suspect.object)
+
+
+def _unreadable(report, shots, pictures) -> List[str]:
+    """File names of images that should be shown and cannot be."""
+    missing = sorted({shot.image for shot in shots if shot not in pictures})
+    return [report.examined.images[i].file_name for i in missing]
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(os.path.dirname(__file__)),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        number=words.number,
+        percent=words.percent,
+        many=words.many,
+        between=words.between,
+        begun=words.begun,
+    )
+    environment.globals.update(
+        findings=findings,
+        words=words,
+        doubt_words=DOUBTS,
+        legend_words=LEGEND,
+        tallest=TALLEST,
+        shot_of=_shot,
+        whole=evidence.Shot,
+        table_classes=TABLE_CLASSES,
+        absent=ABSENT,
+    )
+    return environment.get_template("page.html")
