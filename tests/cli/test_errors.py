@@ -331,6 +331,17 @@ def test_damaged_weights(given, refused, tmp_path, command):
     assert re.search("There is no weights file .*damaged/weights.npz", refused(command, run, *out))
 
 
+def test_damaged_score_thresholds(given, refused, no_model, tmp_path):
+    run = shutil.copytree(given / "run", tmp_path / "run")
+    (run / "thresholds.json").write_text('{"scores": [0.5]}')
+    for command in (
+        ["predict", run, given / "val" / "images", "--out", tmp_path / "out"],
+        ["export", run, tmp_path / "1"],
+        ["info", run],
+    ):
+        assert re.search("thresholds.json holds no score thresholds .'overall'", refused(*command))
+
+
 @pytest.mark.parametrize("command", ["evaluate", "predict", "export", "info"])
 def test_a_folder_that_is_no_model(given, refused, no_model, tmp_path, command):
     rest = {"predict": [given / "val" / "images", "--out", tmp_path / "out"]}

@@ -14,6 +14,7 @@ from tfmaskrcnn.inference.score_thresholds import (
     ScoreThresholds,
     exported_thresholds,
     run_thresholds,
+    stored_thresholds,
 )
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.support.run_folder import Run
@@ -69,6 +70,7 @@ def check_model(
         config = run_config(folder, overrides)
         if needs_data and not (config.data.val_json and config.data.val_images):
             raise InputError(f"{folder} has no val split; give --json FILE and --images FOLDER.")
+        stored_thresholds(folder, config.model.num_classes)  # if they are damaged
         return config
     if overrides:
         raise InputError(

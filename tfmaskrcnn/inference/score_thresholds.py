@@ -126,15 +126,18 @@ class ScoreThresholds:
         """
         raw = read_json(path)
         fields = {field.name: field for field in dataclasses.fields(cls)}
-        if not isinstance(raw, dict):
-            raise InputError(f"{path} holds no score thresholds: it is a {type(raw).__name__}.")
-        for name, field in fields.items():
-            if name not in raw and field.default is dataclasses.MISSING:
-                raise InputError(f"{path} holds no score thresholds: {name!r} is missing.")
         try:
+            if not isinstance(raw, dict):
+                raise InputError(f"it is a {type(raw).__name__}.")
+            for name, field in fields.items():
+                if name not in raw and field.default is dataclasses.MISSING:
+                    raise InputError(f"{name!r} is missing.")
             return cls(**{name: value for name, value in raw.items() if name in fields})
         except InputError as error:
-            raise InputError(f"{path} holds no score thresholds: {error}") from None
+            reason = str(error).rstrip(".")
+            raise InputError(
+                f"{path} holds no score thresholds ({reason}); remove or replace the file."
+            ) from None
 
 
 def save_for_run(thresholds: ScoreThresholds, folder: str) -> str:
@@ -149,27 +152,34 @@ def run_thresholds(folder: str, num_classes: int) -> Optional[ScoreThresholds]:
 
     Others, which a resumed training has left behind, are told of in the log.
 
+    Raises: see `stored_thresholds`.
+    """
+    run = Run(folder)
+    found = stored_thresholds(folder, num_classes)
+    if found is None or found.weights in ("", weights_digest(run.weights)):
+        return found
+    _LOG.warning(
+        "%s is of other weights than those in the run and is not used; `tfmaskrcnn evaluate "
+        "--save-thresholds` finds new ones.",
+        run.thresholds,
+    )
+    return None
+
+
+def stored_thresholds(folder: str, num_classes: int) -> Optional[ScoreThresholds]:
+    """The thresholds that lie in a run, of whatever weights; None where there are none.
+
     Raises:
         InputError: the file is damaged or of another number of classes.
     """
-    run = Run(folder)
-    if not os.path.exists(run.thresholds):
-        return None
-    found = _read(run.thresholds, num_classes)
-    if found.weights and found.weights != weights_digest(run.weights):
-        _LOG.warning(
-            "%s is of other weights than those in the run and is not used; `tfmaskrcnn evaluate "
-            "--save-thresholds` finds new ones.",
-            run.thresholds,
-        )
-        return None
-    return found
+    path = Run(folder).thresholds
+    return _read(path, num_classes) if os.path.exists(path) else None
 
 
 def exported_thresholds(folder: str, num_classes: Optional[int]) -> Optional[ScoreThresholds]:
     """The thresholds in a SavedModel of `num_classes` (None: not known), if there are any.
 
-    Raises: see `run_thresholds`.
+    Raises: see `stored_thresholds`.
     """
     path = os.path.join(folder, "assets", os.path.basename(Run(folder).thresholds))
     return _read(path, num_classes) if os.path.exists(path) else None
