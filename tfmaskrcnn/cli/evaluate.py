@@ -1,7 +1,17 @@
 """The command `evaluate` of the command line."""
 
+import argparse
+
 # Nothing here may import TensorFlow before the command runs, see `main`.
-from tfmaskrcnn.cli.arguments import USE_SET_HELP, add_model, add_set, command, count, share
+from tfmaskrcnn.cli.arguments import (
+    USE_SET_HELP,
+    add_model,
+    add_set,
+    add_tta,
+    command,
+    count,
+    share,
+)
 
 
 def add_parser(commands) -> None:
@@ -10,20 +20,45 @@ def add_parser(commands) -> None:
         commands,
         "evaluate",
         _evaluate,
-        "Box, mask and keypoint AP of a model. MODEL is a run folder or an exported SavedModel; "
-        "without --json and --images a run's own val split is taken.",
+        "Box, mask and keypoint AP of a model, why they are what they are, and which score to take "
+        "as the threshold. MODEL is a run folder or an exported SavedModel; without --json and "
+        "--images a run's own val split is taken.",
     )
     add_model(parser)
     parser.add_argument("--json", metavar="FILE", help="COCO instance annotations")
     parser.add_argument("--images", metavar="FOLDER", help="the folder their file names start from")
     parser.add_argument("--limit", type=count, metavar="N", help="only the first N images")
-    parser.add_argument("--results", metavar="FILE", help="also write the numbers as JSON")
+    _add_judging(parser.add_argument_group("how it is judged"))
+    _add_outputs(parser.add_argument_group("what is written"))
+    add_set(parser, USE_SET_HELP)
+
+
+def _add_judging(parser) -> None:
     parser.add_argument(
         "--max-detections",
         type=count,
         nargs=3,
         metavar="N",
         help="COCO's maxDets (default: the run's, else 1 10 100); AP uses the last",
+    )
+    parser.add_argument(
+        "--classes",
+        nargs="+",
+        type=class_pair,
+        default=[],
+        metavar="CLASS",
+        help="judge these categories only, by name; car=vehicle judges the model's cars as the "
+        "file's vehicles",
+    )
+    parser.add_argument(
+        "--iou",
+        type=share,
+        default=0.5,
+        metavar="P",
+        help="IoU from which on a detection is right, of all but AP (0.5)",
+    )
+    parser.add_argument(
+        "--against", metavar="MODEL", help="another model on the same images: is MODEL better?"
     )
     parser.add_argument(
         "--kaggle",
@@ -33,35 +68,114 @@ def add_parser(commands) -> None:
         metavar="P",
         help="also the Data Science Bowl's score, of detections with a score from P (0.5) on",
     )
-    add_set(parser, USE_SET_HELP)
+    add_tta(parser)
+
+
+def _add_outputs(parser) -> None:
+    parser.add_argument("--html", metavar="FILE", help="the report as one page, with pictures")
+    parser.add_argument("--results", metavar="FILE", help="all numbers as JSON")
+    parser.add_argument("--csv", metavar="FOLDER", help="all numbers as tables")
+    parser.add_argument(
+        "--save-thresholds",
+        action="store_true",
+        help="keep each class's score of the best F1 in the run: `predict` and `export` take it",
+    )
+
+
+def class_pair(text: str) -> str:
+    """CLASS or CLASS=CATEGORY, as the `type` of an argument."""
+    own, equal, other = text.partition("=")
+    if not own or (equal and not other):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a name nor CLASS=CATEGORY")
+    return text
 
 
 def _evaluate(options) -> None:
-    from tfmaskrcnn.inference.opening import open_source
-    from tfmaskrcnn.support.files import replaced, writable_file
+    # First what takes no time.
+    config = _check(options)
+
+    from tfmaskrcnn.evaluation.class_choice import ClassChoice
+    from tfmaskrcnn.evaluation.report.summary import summary, verdict
+    from tfmaskrcnn.inference.augmented import open_augmented
+    from tfmaskrcnn.inference.score_thresholds import save_for_run
+
+    source = open_augmented(options.model, config, options.tta)
+    report = _report(options, options.model, source, source)
+    print(f"{report.result.table()}\n\n{summary(report)}")
+    if options.against:
+        report = report.compared_with(_second(options, source))
+        print(f"\n{verdict(report)}")
+    if options.save_thresholds:
+        choice = ClassChoice.of(options.classes)
+        found = report.score_thresholds(source.class_names, choice)
+        print(f"\nthresholds  {save_for_run(found, options.model)}")
+    _write(options, report)
+
+
+def _check(options):
+    """The configuration of a run; finds without TensorFlow what is wrong."""
+    from tfmaskrcnn.errors import InputError
+    from tfmaskrcnn.inference.augmented import check_augmentation
+    from tfmaskrcnn.inference.opening import check_model
+    from tfmaskrcnn.support.files import writable_file
+
+    needs_data = not (options.json and options.images)
+    config = check_model(options.model, needs_data, options.set)
+    check_augmentation(options.model, config, options.tta)
+    if options.against:
+        check_model(options.against)
+    if options.save_thresholds and config is None:
+        raise InputError(f"{options.model} is a SavedModel; --save-thresholds is for run folders.")
+    if not 0.1 < options.iou < 1:
+        raise InputError(f"--iou is {options.iou:g}; wanted a number above 0.1 and below 1.")
+    for path in (options.html, options.results):
+        if path:
+            writable_file(path)
+    return config
+
+
+def _report(options, name: str, source, first):
+    """The report on `source`, judged on the data and by the rules of `first`."""
+    from tfmaskrcnn.evaluation.runner import report
     from tfmaskrcnn.support.progress_bar import progress_bar
 
-    if options.results:
-        writable_file(options.results)
-    # Before TensorFlow is imported: it looks at the folder first.
-    source = open_source(options.model, not (options.json and options.images), options.set)
-
-    from tfmaskrcnn.evaluation import evaluate
-
-    with progress_bar() as progress:
-        result = evaluate(
+    with progress_bar(f"evaluating {name}" if options.against else "evaluating") as progress:
+        return report(
             source.predict,
-            options.json or source.val_json,
-            options.images or source.val_images,
-            options.max_detections or source.max_detections,
+            options.json or first.val_json,
+            options.images or first.val_images,
+            name,
+            options.iou,
+            max_detections=options.max_detections or first.max_detections,
             limit=options.limit,
             progress=progress,
             channels=source.channels,
             keypoint_sigmas=source.keypoint_sigmas,
             kaggle_threshold=options.kaggle,
+            classes=options.classes,
         )
-    print(result.table())
+
+
+def _second(options, first):
+    """The report on the model of --against, on the same data."""
+    from tfmaskrcnn.inference.opening import open_source
+
+    return _report(options, options.against, open_source(options.against), first)
+
+
+def _write(options, report) -> None:
+    from tfmaskrcnn.evaluation.report.html_page import write_page
+    from tfmaskrcnn.evaluation.report.sheets import to_json, write_csv
+    from tfmaskrcnn.support.files import replaced
+    from tfmaskrcnn.support.progress_bar import progress_bar
+
     if options.results:
         with replaced(options.results, "w") as file:
-            file.write(result.to_json())
+            file.write(to_json(report))
         print(f"results     {options.results}")
+    if options.csv:
+        write_csv(report, options.csv)
+        print(f"tables      {options.csv}")
+    if options.html:
+        with progress_bar("drawing") as progress:
+            print(f"report      {write_page(report, options.html, progress)}")

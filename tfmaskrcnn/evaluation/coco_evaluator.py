@@ -9,6 +9,8 @@ from pycocotools import mask as coco_mask
 from pycocotools.cocoeval import COCOeval
 
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.evaluation.analysis.examined import Examined, examine
+from tfmaskrcnn.evaluation.class_choice import ClassChoice
 from tfmaskrcnn.evaluation.coco_result import CocoResult
 from tfmaskrcnn.evaluation.ground_truth import GroundTruthFile, coco_index
 from tfmaskrcnn.evaluation.kaggle import kaggle_score
@@ -32,6 +34,7 @@ class CocoEvaluator:
         max_detections: Sequence[int] = (1, 10, 100),
         class_names: Sequence[str] = (),
         keypoint_sigmas: Sequence[float] = (),
+        choice: Optional[ClassChoice] = None,
     ):
         """Read the ground truth.
 
@@ -41,9 +44,11 @@ class CocoEvaluator:
             max_detections: ascending; recall is reported at each, everything else at the last.
             class_names: of the model's classes 1..K, to be compared with the JSON's.
             keypoint_sigmas: of OKS, one a keypoint; none for the defaults of `KeypointHeadConfig`.
+            choice: which categories count, and which classes they are; None takes all.
 
         Raises:
-            InputError: the file is no COCO set, or has a category that `class_names` lacks.
+            InputError: the file is no COCO set, has a category that `class_names` lacks, or lacks
+                one that is chosen.
         """
         wanted = sorted(set(max_detections))
         if not wanted or wanted[0] < 1 or list(max_detections) != wanted:
@@ -51,6 +56,9 @@ class CocoEvaluator:
         self.max_detections = tuple(wanted)
         self.keypoint_sigmas = tuple(keypoint_sigmas)
         self.truth = GroundTruthFile(json_path)
+        self.choice = choice or ClassChoice()
+        self.left_out: Tuple[str, ...] = ()  # categories that the model does not know
+        self.choice.restrict(self.truth)
         self._ids: Dict[Tuple[str, ...], Tuple[Optional[int], ...]] = {}
         self.reset()
         self._ids_of_classes(class_names)
@@ -58,6 +66,7 @@ class CocoEvaluator:
     def reset(self) -> None:
         """Forget all that was added."""
         self._results: Dict[int, List[Dict]] = {}
+        self.brightness: Dict[int, float] = {}  # mean value of each image, where that is known
         self._without_masks = False
         self._num_keypoints: Optional[int] = None
 
@@ -140,7 +149,14 @@ class CocoEvaluator:
             num_detections=sum(map(len, self._results.values())),
             keypoints=keypoints,
             kaggle=kaggle,
+            left_out=self.left_out,
         )
+
+    def examined(self) -> Examined:
+        """Arrays of what is there and what was found so far, for `analysis`."""
+        names = _unique(self.truth.class_names, self.truth.category_ids)
+        masks, most = self._can_judge_masks(), self.max_detections[-1]
+        return examine(self.truth, self._results, names, masks, most)
 
     def _numbers(self, kind: str) -> Tuple[Dict[str, float], Dict[str, float]]:
         evaluated = self._run(kind)
@@ -178,21 +194,13 @@ class CocoEvaluator:
     def _ids_of_classes(self, names: Sequence[str]) -> Tuple[Optional[int], ...]:
         """The category id of each class of a model with these names; None where the file has none.
 
-        A model without names has the file's categories in the order of their ids. One that knows
-        more classes than the file, such as COCO's 80, has its detections of the others left out.
+        One that knows more classes than the file, such as COCO's 80, has its detections of the
+        others left out.
         """
-        names, truth = tuple(names), self.truth
-        if not names or names == truth.class_names:
-            return truth.category_ids
+        names = tuple(names)
         if names not in self._ids:
-            absent = [name for name in truth.class_names if name not in names]
-            if absent:
-                raise InputError(
-                    f"The model does not know the categories of {truth.path}: {_short(absent)}. "
-                    f"Model: {_short(names)}; file, by category id: {_short(truth.class_names)}."
-                )
-            by_name = dict(zip(truth.class_names, truth.category_ids))
-            self._ids[names] = tuple(by_name.get(name) for name in names)
+            self._ids[names], left_out = self.choice.ids(names, self.truth)
+            self.left_out += left_out
         return self._ids[names]
 
 
@@ -234,7 +242,3 @@ def _mean(values: np.ndarray) -> float:
 
 def _unique(names: Sequence[str], ids: Sequence[int]) -> List[str]:
     return [n if names.count(n) == 1 else f"{n} ({i})" for n, i in zip(names, ids)]
-
-
-def _short(names: Sequence[str]) -> str:
-    return ", ".join(names[:10]) + (f", ... ({len(names)} in all)" if len(names) > 10 else "")

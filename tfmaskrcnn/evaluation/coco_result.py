@@ -47,6 +47,7 @@ class CocoResult:
     # detections of an image; None for a model without keypoints.
     keypoints: Optional[Dict[str, float]] = None
     kaggle: Optional[Dict[str, float]] = None  # `kaggle.KaggleResult`, on request
+    left_out: Tuple[str, ...] = ()  # categories that the model does not know; the rest was judged
 
     @property
     def has_masks(self) -> bool:

@@ -1,7 +1,7 @@
 """The ground truth of an evaluation: a COCO JSON as pycocotools wants it, checked on use."""
 
 import os
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -26,6 +26,7 @@ class GroundTruthFile:
         categories = sorted(raw["categories"], key=lambda c: c["id"])
         self.category_ids: Tuple[int, ...] = tuple(c["id"] for c in categories)  # classes 1..K
         self.class_names: Tuple[str, ...] = tuple(str(c["name"]) for c in categories)
+        self.all_class_names = self.class_names  # those left out by `keep` too
         # Whether any annotation has a mask, or there is none at all: a set may hold boxes alone.
         masks = (entry.get("segmentation") for entry in raw["annotations"])
         self.has_masks = not raw["annotations"] or any(masks)
@@ -36,7 +37,17 @@ class GroundTruthFile:
             entry = {key: value for key, value in entry.items() if value is not None}
             entry.update(id=number, original_id=entry.get("id"))
             self._annotations.setdefault(entry.get("image_id"), []).append(entry)
+        self._left_out: Tuple[int, ...] = ()
         self._ready: Dict[int, List[Dict]] = {}
+
+    def keep(self, names: Sequence[str]) -> None:
+        """Leave the categories of other names out, and all their annotations."""
+        every = zip(self.category_ids, self.class_names)
+        kept = [(i, name) for i, name in every if name in names]
+        self._left_out += tuple(i for i in self.category_ids if i not in [k for k, _ in kept])
+        self.category_ids = tuple(i for i, _ in kept)
+        self.class_names = tuple(name for _, name in kept)
+        self._ready.clear()
 
     def annotations(self, image_id: int, masks: bool = True) -> List[Dict]:
         """What an image holds, `area`, `bbox`, `iscrowd` always there and `segmentation` as RLE.
@@ -51,6 +62,7 @@ class GroundTruthFile:
         """
         if image_id not in self._ready:
             entries = self._annotations.get(image_id, [])
+            entries = [e for e in entries if e.get("category_id") not in self._left_out]
             self._ready[image_id] = [self._completed(entry, image_id, masks) for entry in entries]
         return self._ready[image_id]
 

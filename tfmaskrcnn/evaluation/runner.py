@@ -2,15 +2,17 @@
 
 import inspect
 import os
-from typing import Callable, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
 from tfmaskrcnn.data.coco.image_files import read_image
 from tfmaskrcnn.data.coco.records import Record, load_coco
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.evaluation.class_choice import ClassChoice
 from tfmaskrcnn.evaluation.coco_evaluator import CocoEvaluator
 from tfmaskrcnn.evaluation.coco_result import CocoResult
+from tfmaskrcnn.evaluation.report.report import Report, check_iou
 from tfmaskrcnn.inference.exported import saved_model_predictor
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.support.progress_bar import Progress
@@ -18,18 +20,24 @@ from tfmaskrcnn.support.progress_bar import Progress
 Predictor = Callable[[List[np.ndarray]], List[Instances]]
 
 
-def evaluate(
-    source,
-    json_path: str,
-    image_dir: str,
-    max_detections: Sequence[int] = (1, 10, 100),
-    batch_size: int = 1,
-    limit: Optional[int] = None,
-    progress: Optional[Progress] = None,
-    channels: int = 3,
-    keypoint_sigmas: Sequence[float] = (),
-    kaggle_threshold: Optional[float] = None,
-) -> CocoResult:
+class EvaluationOptions(NamedTuple):
+    """How `evaluate` and `report` judge."""
+
+    max_detections: Sequence[int] = (1, 10, 100)  # ascending; all but recall is at the last
+    batch_size: int = 1  # images handed to the source together
+    limit: Optional[int] = None  # the first so many images only
+    progress: Optional[Progress] = None  # called with (images done, images in all)
+    channels: int = 3  # C, the model's `input.channels`
+    # Of OKS, the model's `keypoint_head.sigmas`; none for the defaults.
+    keypoint_sigmas: Sequence[float] = ()
+    # Also compute the Data Science Bowl's score of detections from this score.
+    kaggle_threshold: Optional[float] = None
+    # Categories to judge, by name; "car=vehicle" judges the model's cars as the file's vehicles.
+    # None of them: all that the model knows.
+    classes: Sequence[str] = ()
+
+
+def evaluate(source, json_path: str, image_dir: str, **options) -> CocoResult:
     """COCO's numbers of `source` on a data set.
 
     Args:
@@ -38,23 +46,74 @@ def evaluate(
             exported SavedModel.
         json_path: COCO instance JSON.
         image_dir: the folder that its file names start from.
-        max_detections: ascending; recall is reported at each, everything else at the last.
-        batch_size: images handed to `source` together.
-        limit: evaluate the first so many images only.
-        progress: called with (images done, images in all).
-        channels: C, the model's `input.channels`.
-        keypoint_sigmas: of OKS, the model's `keypoint_head.sigmas`; none for the defaults.
-        kaggle_threshold: also compute the Data Science Bowl's score of detections from this score.
+        options: of `EvaluationOptions`.
 
     Raises:
-        InputError: a file is missing or wrong, or the classes differ from the data set's.
+        InputError: a file is missing or wrong, the classes differ from the data set's, or an option
+            is unknown.
     """
+    options = options_of(options)
+    evaluator, _ = _evaluated(source, json_path, image_dir, options)
+    return evaluator.result(options.kaggle_threshold)
+
+
+def report(
+    source, json_path: str, image_dir: str, name: str = "", iou: float = 0.5, **options
+) -> Report:
+    """Why `source` has the numbers it has, and which threshold to take: see `Report`.
+
+    `write_page(report, "report.html")` makes a page of it, `to_json` and `write_csv` tables.
+
+    Args:
+        source: as in `evaluate`; so are `json_path` and `image_dir`.
+        name: what the report calls the model; empty for its path or type.
+        iou: least IoU with an object of a detection that is right.
+        options: of `EvaluationOptions`.
+
+    Raises:
+        InputError: as in `evaluate`; `iou` is out of range.
+    """
+    options = options_of(options)
+    check_iou(iou)
+    evaluator, records = _evaluated(source, json_path, image_dir, options)
+    path = isinstance(source, (str, os.PathLike))
+    return Report(
+        result=evaluator.result(options.kaggle_threshold),
+        examined=evaluator.examined(),
+        source=name or (os.fspath(source) if path else type(source).__name__),
+        data=os.fspath(json_path),
+        iou=iou,
+        image_paths={record.image_id: record.path for record in records},
+        brightness=dict(evaluator.brightness),
+        channels=options.channels,
+    )
+
+
+def options_of(options: Dict[str, Any]) -> EvaluationOptions:
+    """The options by their names.
+
+    Raises:
+        InputError: there is no such option.
+    """
+    unknown = [name for name in options if name not in EvaluationOptions._fields]
+    if unknown:
+        known = ", ".join(EvaluationOptions._fields)
+        raise InputError(f"There is no option {unknown[0]!r}; wanted {known}.")
+    return EvaluationOptions(**options)
+
+
+def _evaluated(source, json_path: str, image_dir: str, options: EvaluationOptions):
+    """The evaluator that has seen what `source` finds, and the records of its images."""
     predict = as_predictor(source)
+    choice = ClassChoice.of(options.classes, leave_out_unknown=True)
+    sigmas, limits = options.keypoint_sigmas, options.max_detections
     # Annotations that training refuses are left to pycocotools, which counts all of them.
-    records = load_coco(json_path, image_dir, skip_invalid=True, masks=False).records[:limit]
-    evaluator = CocoEvaluator(json_path, max_detections, keypoint_sigmas=keypoint_sigmas)
-    add_predictions(evaluator, predict, records, batch_size, progress, channels)
-    return evaluator.result(kaggle_threshold)
+    data = load_coco(json_path, image_dir, skip_invalid=True, masks=False)
+    records = data.records[: options.limit]
+    evaluator = CocoEvaluator(json_path, limits, keypoint_sigmas=sigmas, choice=choice)
+    steps = (options.batch_size, options.progress, options.channels)
+    add_predictions(evaluator, predict, records, *steps)
+    return evaluator, records
 
 
 def add_predictions(
@@ -72,6 +131,8 @@ def add_predictions(
         found = predict(images)
         if len(found) != len(batch):
             raise ValueError(f"{len(found)} results for {len(batch)} images.")
+        for record, image in zip(batch, images):
+            evaluator.brightness[record.image_id] = float(image.mean())
         evaluator.add_many([r.image_id for r in batch], found)
         if progress:
             progress(start + len(batch), len(records))

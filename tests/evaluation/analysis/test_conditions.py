@@ -7,8 +7,8 @@ import pytest
 
 from helpers.drawn_sets import drawn, random_set
 from helpers.without_masks import without_masks
-from tfmaskrcnn.evaluation.analysis.conditions import conditions
 from tfmaskrcnn.evaluation.analysis.coco_matching import match_all
+from tfmaskrcnn.evaluation.analysis.conditions import conditions
 from tfmaskrcnn.evaluation.analysis.precision import average_precision, mean_present
 from tfmaskrcnn.evaluation.analysis.verdicts import judge
 

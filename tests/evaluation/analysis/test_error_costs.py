@@ -4,9 +4,9 @@ import pytest
 from helpers.drawn_sets import drawn, random_set
 from helpers.paths import GOLDEN
 from tfmaskrcnn.evaluation.analysis import precision
+from tfmaskrcnn.evaluation.analysis.coco_matching import match_all
 from tfmaskrcnn.evaluation.analysis.error_costs import error_costs
 from tfmaskrcnn.evaluation.analysis.examined import Examined, ExaminedImage, Found, Objects
-from tfmaskrcnn.evaluation.analysis.coco_matching import match_all
 from tfmaskrcnn.evaluation.analysis.precision import ABSENT, average_precision, mean_present
 
 A, B = (10, 10, 30, 30), (10, 60, 30, 80)

@@ -11,8 +11,8 @@ from typing import Dict, NamedTuple, Sequence, Tuple
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from tfmaskrcnn.evaluation.analysis.examined import Examined, ExaminedImage
 from tfmaskrcnn.evaluation.analysis.coco_matching import match_all
+from tfmaskrcnn.evaluation.analysis.examined import Examined, ExaminedImage
 from tfmaskrcnn.evaluation.analysis.pixels import rle_window
 from tfmaskrcnn.evaluation.analysis.precision import ABSENT, average_precision, mean_present
 from tfmaskrcnn.evaluation.analysis.verdicts import FOUND, ImageVerdicts

@@ -4,8 +4,8 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from tfmaskrcnn.evaluation.analysis.examined import Examined, ExaminedImage
 from tfmaskrcnn.evaluation.analysis.coco_matching import match_all
+from tfmaskrcnn.evaluation.analysis.examined import Examined, ExaminedImage
 from tfmaskrcnn.evaluation.analysis.precision import ABSENT, average_precision, mean_present
 from tfmaskrcnn.evaluation.analysis.verdicts import FOUND, ImageVerdicts
 

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfmaskrcnn.evaluation.analysis.examined import Examined, ExaminedImage
 from tfmaskrcnn.evaluation.analysis.coco_matching import NONE
+from tfmaskrcnn.evaluation.analysis.examined import Examined, ExaminedImage
 
 CROWD_SHARE = 0.5  # of a detection in a crowd region, from which on it is excused
 

@@ -4,8 +4,8 @@ from typing import Dict, NamedTuple, Sequence
 
 import numpy as np
 
-from tfmaskrcnn.evaluation.analysis.examined import Examined
 from tfmaskrcnn.evaluation.analysis.coco_matching import match_all
+from tfmaskrcnn.evaluation.analysis.examined import Examined
 from tfmaskrcnn.evaluation.analysis.precision import ABSENT
 
 IN_CROWD = 0.5  # least share of a detection in a crowd region that makes it one of the crowd

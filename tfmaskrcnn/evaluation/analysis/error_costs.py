@@ -4,8 +4,8 @@ from typing import Dict, List, NamedTuple
 
 import numpy as np
 
-from tfmaskrcnn.evaluation.analysis.examined import Examined
 from tfmaskrcnn.evaluation.analysis.coco_matching import NONE, Matches, match_all
+from tfmaskrcnn.evaluation.analysis.examined import Examined
 from tfmaskrcnn.evaluation.analysis.precision import ABSENT, average_precision
 from tfmaskrcnn.evaluation.analysis.verdicts import (
     CLASSIFICATION,

@@ -4,8 +4,8 @@ from typing import Dict, NamedTuple
 
 import numpy as np
 
-from tfmaskrcnn.evaluation.analysis.examined import Examined
 from tfmaskrcnn.evaluation.analysis.coco_matching import Matches
+from tfmaskrcnn.evaluation.analysis.examined import Examined
 from tfmaskrcnn.evaluation.analysis.precision import ABSENT
 
 USUAL = 0.5  # the threshold that people take without a look

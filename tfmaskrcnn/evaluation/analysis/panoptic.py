@@ -8,8 +8,8 @@ from typing import Dict, NamedTuple, Sequence
 
 import numpy as np
 
-from tfmaskrcnn.evaluation.analysis.examined import Examined, ExaminedImage
 from tfmaskrcnn.evaluation.analysis.coco_matching import NONE, match
+from tfmaskrcnn.evaluation.analysis.examined import Examined, ExaminedImage
 from tfmaskrcnn.evaluation.analysis.pixels import Painted, paint
 from tfmaskrcnn.evaluation.analysis.precision import ABSENT
 

@@ -47,6 +47,7 @@ def _of_class(matches: Matches, members, draws, counts) -> np.ndarray:
     wanted = draws @ counts  # [B] objects to be found
     weights = draws[:, matches.images[members]]  # [B, N]
     right, ignored = matches.right[:, members], matches.ignored[:, members]
+    needed = _needed(wanted)
     ap = np.full((len(draws), len(matches.thresholds)), ABSENT)
     ranked, seen = None, None
     for t in range(len(matches.thresholds)):
@@ -54,10 +55,27 @@ def _of_class(matches: Matches, members, draws, counts) -> np.ndarray:
             ranked, seen = ignored[t], np.cumsum(weights * ~ignored[t], axis=1)
         places = np.flatnonzero(right[t])  # between them precision only falls
         hits = np.cumsum(weights[:, places], axis=1)
-        precision = hits / (seen[:, places] + np.spacing(1))
+        precision = hits / np.maximum(seen[:, places], 1)
         precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
         precision = np.concatenate([precision, np.zeros((len(draws), 1))], axis=1)
-        for b in np.flatnonzero(wanted):
-            reached = np.searchsorted(hits[b] / wanted[b], RECALLS, side="left")
-            ap[b, t] = precision[b, reached].mean()
+        reached = np.take_along_axis(precision, _first_places(hits, needed), axis=1)
+        ap[:, t] = np.where(wanted > 0, reached.mean(axis=1), ABSENT)
     return ap
+
+
+def _needed(wanted: np.ndarray) -> np.ndarray:
+    """[B, 101] int: of [B] objects so many have to be found for each of `RECALLS`."""
+    whole = np.maximum(wanted, 1)[:, None]
+    needed = np.ceil(RECALLS * whole).astype(int)
+    # COCOeval compares quotients, whose rounding decides about recalls such as 0.29 of 100.
+    needed -= (needed - 1) / whole >= RECALLS
+    return needed + (needed / whole < RECALLS)
+
+
+def _first_places(hits: np.ndarray, needed: np.ndarray) -> np.ndarray:
+    """[B, 101] first index at which [B, P] ascending `hits` reach `needed`; P where they do not."""
+    draws, places = hits.shape
+    room = max(int(needed.max(initial=0)), int(hits.max(initial=0))) + 1
+    offsets = np.arange(draws)[:, None] * room  # one ascending row of all
+    found = np.searchsorted((hits + offsets).ravel(), (needed + offsets).ravel(), side="left")
+    return np.minimum(found.reshape(needed.shape) - np.arange(draws)[:, None] * places, places)

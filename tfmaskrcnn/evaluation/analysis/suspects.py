@@ -4,8 +4,8 @@ from typing import Dict, List, NamedTuple
 
 import numpy as np
 
-from tfmaskrcnn.evaluation.analysis.examined import Examined
 from tfmaskrcnn.evaluation.analysis.coco_matching import NONE
+from tfmaskrcnn.evaluation.analysis.examined import Examined
 from tfmaskrcnn.evaluation.analysis.verdicts import (
     BACKGROUND,
     BOTH,

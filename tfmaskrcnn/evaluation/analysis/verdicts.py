@@ -8,8 +8,8 @@ from typing import List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from tfmaskrcnn.evaluation.analysis.examined import Examined, ExaminedImage
 from tfmaskrcnn.evaluation.analysis.coco_matching import NONE, Matches, match_all
+from tfmaskrcnn.evaluation.analysis.examined import Examined, ExaminedImage
 
 # Of detections.
 RIGHT = "right"

@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+
+from helpers.drawn_sets import drawn, random_set
+from tfmaskrcnn.evaluation.analysis import bootstrap
+from tfmaskrcnn.evaluation.analysis.bootstrap import NO_INTERVAL, ap_interval, intervals
+from tfmaskrcnn.evaluation.analysis.coco_matching import COCO_THRESHOLDS, Matches, match_all
+from tfmaskrcnn.evaluation.analysis.precision import average_precision, mean_present
+
+A = (10, 10, 30, 30)
+
+
+class Population:
+    """Matches of many images, better and worse ones; objects are found well, badly or not."""
+
+    def __init__(self, seed, num_classes, objects, num_images=3000, spread=0.5):
+        rng = np.random.default_rng(seed)
+        per_image = rng.poisson(objects, num_images)
+        images = np.repeat(np.arange(num_images), per_image)
+        classes = rng.integers(num_classes, size=len(images))
+        self.counts = np.zeros((num_classes, num_images), int)
+        np.add.at(self.counts, (classes, images), 1)
+        quality = rng.normal(0.8, 1, len(images)) + rng.normal(0, spread, num_images)[images]
+        seen = rng.random(len(images)) < 0.85
+        iou = np.clip(0.78 + 0.05 * quality + rng.normal(0, 0.08, len(images)), 0.1, 1)
+        false = np.repeat(np.arange(num_images), rng.poisson(objects * 0.3, num_images))
+        self.images = np.concatenate([images[seen], false])
+        self.classes = np.concatenate([classes[seen], rng.integers(num_classes, size=len(false))])
+        quality = np.concatenate([quality[seen] + 1, rng.normal(-1, 1, len(false))])
+        self.scores = 1 / (1 + np.exp(-quality))
+        self.iou = np.concatenate([iou[seen], np.zeros(len(false))])
+        self.ends = np.argsort(self.images, kind="stable")
+        self.starts = np.searchsorted(self.images[self.ends], np.arange(num_images + 1))
+
+    def sample(self, chosen):
+        """`Matches` of the images `chosen`."""
+        parts = [self.ends[self.starts[i] : self.starts[i + 1]] for i in chosen]
+        rows, lengths = np.concatenate(parts), [len(part) for part in parts]
+        objects = np.where(self.iou[rows] >= COCO_THRESHOLDS[:, None], 0, -1)
+        return Matches(
+            COCO_THRESHOLDS,
+            np.repeat(np.arange(len(chosen)), lengths),
+            np.zeros(len(rows), int),
+            self.classes[rows] + 1,
+            self.scores[rows],
+            objects,
+            np.zeros(objects.shape, bool),
+            self.counts[:, chosen],
+        )
+
+
+@pytest.mark.parametrize("size, num_classes, objects", [(14, 1, 20), (40, 1, 6), (40, 10, 3)])
+def test_intervals_hold_the_ap_of_the_whole_set(monkeypatch, size, num_classes, objects):
+    monkeypatch.setattr(bootstrap.draw_images, "__defaults__", (100, 0))  # for time
+    monkeypatch.setattr(bootstrap.draw_halves, "__defaults__", (60, 0))
+    population = Population(2, num_classes, objects)
+    whole = population.sample(np.arange(population.counts.shape[1]))
+    truth = mean_present(average_precision(whole))[0]
+    rng = np.random.default_rng(3)
+    found = [ap_interval(population.sample(rng.choice(3000, size))) for _ in range(100)]
+    held = sum(i.low <= truth <= i.high for i in found)
+    assert held >= 90
+    assert all(i.low <= i.value <= i.high for i in found)
+    # And they are not held by being wide: a normal interval would be some 4 deviations.
+    widths = np.mean([i.high - i.low for i in found])
+    assert widths < 5.5 * np.std([i.value for i in found])
+
+
+def test_a_perfect_predictor_leaves_no_doubt():
+    images = [([(1, A)], [(1, A, 0.9)])] * 5
+    assert ap_interval(match_all(drawn(images), "mask")) == (1.0, 1.0, 1.0)
+
+
+def test_one_image_says_nothing_of_others():
+    assert ap_interval(match_all(drawn([([(1, A)], [(1, A, 0.9)])]), "mask")) == (1.0, 0.0, 1.0)
+
+
+def test_without_objects_there_is_no_interval():
+    matches = match_all(drawn([([], [(1, A, 0.5)])] * 3), "mask")
+    assert ap_interval(matches) == NO_INTERVAL
+
+
+def test_all_classes_come_first_then_each():
+    matches = match_all(random_set(1, num_classes=3), "mask")
+    found = intervals(bootstrap.ap_statistic(matches), matches.counts.shape[1])
+    ap = average_precision(matches)
+    expected = [mean_present(ap)[0], *ap[0].mean(axis=1)]
+    np.testing.assert_allclose([i.value for i in found], expected)
+
+
+def test_more_images_make_narrower_intervals():
+    population = Population(0, 1, 6)
+    few, many = (ap_interval(population.sample(np.arange(n))) for n in (20, 500))
+    assert many.high - many.low < (few.high - few.low) / 3
+
+
+def test_draws_are_the_same_each_time_and_of_as_many_images():
+    draws = bootstrap.draw_images(7, 50)
+    assert (draws.sum(axis=1) == 7).all() and (draws == bootstrap.draw_images(7, 50)).all()
+    halves = bootstrap.draw_halves(7, 50)
+    assert (halves.sum(axis=1) == 3).all() and halves.max() == 1
+    assert len(np.unique(halves, axis=0)) > 1
+
+
+def test_students_factor_is_that_of_tables():
+    # Student's 97.5 % quantiles, of any book, over the normal one's 1.960.
+    for freedom, quantile in ((4, 2.776), (9, 2.262), (13, 2.160), (80, 1.990)):
+        assert bootstrap._student(freedom) == pytest.approx(quantile / 1.960, rel=0.02)
