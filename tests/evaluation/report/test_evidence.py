@@ -46,6 +46,7 @@ def test_outlines_lie_on_the_bright_object(tmp_path):
     np.testing.assert_allclose(bright.min(axis=0), outline.min(axis=0)[::-1], atol=3)
     np.testing.assert_allclose(bright.max(axis=0), outline.max(axis=0)[::-1], atol=3)
     np.testing.assert_allclose(outline.max(axis=0) - outline.min(axis=0), [96, 64], atol=1)
+    np.testing.assert_allclose((outline.max(axis=0) + outline.min(axis=0)) / 2, 120, atol=1)
 
 
 def test_a_crop_shows_one_detection_and_all_annotations():

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from helpers.drawn_report import report_of
+from helpers.drawn_report import changed, report_of
 from helpers.drawn_sets import drawn
 from tfmaskrcnn.evaluation.analysis.conditions import Condition, Conditions
 from tfmaskrcnn.evaluation.analysis.operating_points import Reliability
@@ -32,7 +32,7 @@ def mixed():
 def test_a_perfect_model_has_nothing_wrong(perfect):
     assert findings.tally(perfect.verdicts) == (8, 8, 0, 0, 8, 0)
     text = findings.headline(perfect)
-    assert "1.000" in text and "8 (100 %) are found, none is missed" in text
+    assert "0.600 (0.500 to 0.700 with" in text and "8 (100 %) are found, none is missed" in text
     assert text.endswith("of 8 detections none is wrong.")
     assert "None is taken for another class" in findings.confusion(perfect, [])
     assert "costs anything" in findings.costs(perfect)
@@ -60,7 +60,7 @@ def test_errors_are_counted_and_named(mixed):
 
 def test_the_dearest_error_is_named_with_the_ap_without_it(mixed):
     costs = {"classification": 0.01, "localisation": 0.25, "missed": 0.1}
-    mixed.costs["mask"] = mixed.costs["mask"]._replace(ap=0.5, costs=costs)
+    changed(mixed, costs={"mask": mixed.costs["mask"]._replace(ap=0.5, costs=costs)})
     text = findings.costs(mixed)
     assert (
         text
@@ -90,8 +90,7 @@ def test_only_a_clear_difference_is_a_place_where_it_fails(mixed):
             Condition("small", 2, count, recall, -1.0, 0.7),
             Condition("few", 1, 3, 0.0, -1, -1),
         ]
-        mixed.conditions = [Conditions("by size", "", rows)]
-        return findings.failing(mixed)
+        return findings.failing(changed(mixed, conditions=[Conditions("", "", rows)]))
 
     assert "nowhere in particular" in failing(0.55, 12)  # of 62 %, half a standard error
     text = failing(0.3, 40)
@@ -102,8 +101,8 @@ def test_reliability_says_in_which_direction_scores_are_wrong(mixed):
     def said(score, right):
         edges, counts = np.array([0, 0.5, 1]), np.array([0, 100])
         means, shares = np.array([np.nan, score]), np.array([np.nan, right])
-        mixed.reliability = Reliability(edges, counts, means, shares, abs(score - right))
-        return findings.reliability(mixed)
+        scores = Reliability(edges, counts, means, shares, abs(score - right))
+        return findings.reliability(changed(mixed, reliability=scores))
 
     assert "promise too much, by 0.20" in said(0.9, 0.7) and "70 % are right" in said(0.9, 0.7)
     assert "promise too little" in said(0.6, 0.8) and "mean what they say" in said(0.8, 0.82)
@@ -113,5 +112,5 @@ def test_reliability_says_in_which_direction_scores_are_wrong(mixed):
     "masks, boxes, word", [(0.4, 0.5, "coarse"), (0.5, 0.4, "boxes are the weaker")]
 )
 def test_coarse_masks_are_told_from_wrong_boxes(mixed, masks, boxes, word):
-    mixed.result = dataclasses.replace(mixed.result, masks={"AP": masks}, boxes={"AP": boxes})
-    assert word in findings.outlines(mixed)
+    result = dataclasses.replace(mixed.result, masks={"AP": masks}, boxes={"AP": boxes})
+    assert word in findings.outlines(changed(mixed, result=result))

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from helpers.drawn_report import report_of
+from helpers.drawn_report import changed, report_of
 from helpers.drawn_sets import drawn, random_set
+from tfmaskrcnn.evaluation.analysis.bootstrap import NO_INTERVAL, Interval
+from tfmaskrcnn.evaluation.analysis.comparison import Comparison, ImageChange
 from tfmaskrcnn.evaluation.report.html_page import page, write_page
+from tfmaskrcnn.evaluation.report.report import Against
 from tfmaskrcnn.support.pages import POLICY
 
 EVIL = "<script>alert(1)</script>\"'&<img src=x onerror=alert(2)>$\\frac{"
@@ -53,7 +56,14 @@ def boxes_alone(folder=None):
 
 
 def many_classes(folder=None):
-    return report_of(random_set(2, num_images=6, num_classes=30), folder)
+    """And a second model, which was shown the same images."""
+    examined = random_set(2, num_images=6, num_classes=30)
+    per_class = {"class 1": Interval(-0.1, -0.2, 0.1), "class 2": NO_INTERVAL}
+    changes = [ImageChange(i, 0.9, 0.1 * i) for i in range(6)]
+    better = Interval(0.2, 0.1, 0.3)
+    comparison = Comparison("mask", 0.6, 0.4, better, per_class, "yes", 0, changes)
+    other = report_of(examined, folder, source="runs/<other>")
+    return report_of(examined, folder, against=Against(other, comparison))
 
 
 def nothing_found(folder=None):
@@ -131,11 +141,19 @@ def test_what_does_not_exist_has_no_section(written):
     assert "Panoptic" not in text and 'id="outlines"' not in text and "wrong class" not in text
     text = written(hostile).read_text(encoding="utf-8")
     assert 'id="panoptic"' in text and 'id="outlines"' in text and "wrong class" in text
+    assert 'id="against"' not in text and 'id="pairs"' not in text
+
+
+def test_two_models_are_shown_side_by_side(written):
+    elements = Elements(written(many_classes).read_text(encoding="utf-8"))
+    pairs = [name for name in elements.values("id") if name.startswith("pair-")]
+    assert len(pairs) == 3 and {f"#{name}" for name in pairs} <= set(elements.values("href"))
+    assert "Is runs/drawn better than runs/<other>? Yes: the difference" in elements.text
 
 
 def test_keypoints_are_in_the_summary_and_without_files_there_are_no_pictures():
     report = boxes_alone()
-    report.result = dataclasses.replace(report.result, keypoints={"AP": 0.4321})
+    changed(report, result=dataclasses.replace(report.result, keypoints={"AP": 0.4321}))
     text = page(report)
     assert "keypoint AP" in text and "0.432" in text
     assert "<img" not in text and "could not be read" in text

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from helpers.drawn_report import report_of
+from helpers.drawn_report import changed, report_of
 from helpers.drawn_sets import drawn, random_set
 from tfmaskrcnn.evaluation.analysis.confusion import Confusion
 from tfmaskrcnn.evaluation.report import views
@@ -25,7 +25,7 @@ def test_choices_are_the_ends_of_what_a_goal_allows():
 def test_confused_pairs_come_by_count_and_never_with_themselves():
     report = report_of(random_set(0, num_images=1))
     counts = np.array([[0, 1, 0, 0], [2, 9, 3, 0], [0, 0, 5, 4], [0, 1, 0, 0]])
-    report.confusion = Confusion(counts, 0.5, np.full(3, 0.5))
+    changed(report, confusion=Confusion(counts, 0.5, np.full(3, 0.5)))
     pairs = views.confused_pairs(report)
     assert [(p.annotated, p.found, p.count, p.objects) for p in pairs] == [
         ("class 2", "class 3", 4, 9),

@@ -12,6 +12,7 @@ from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation.analysis import verdicts as codes
 from tfmaskrcnn.evaluation.analysis.coco_matching import NONE
 from tfmaskrcnn.evaluation.analysis.examined import ExaminedImage
+from tfmaskrcnn.evaluation.report.report import Report
 from tfmaskrcnn.support.pages import jpeg_uri
 from tfmaskrcnn.support.progress_bar import Progress, counted
 
@@ -89,11 +90,13 @@ class Picture(NamedTuple):
         return _letter(self.size[1])
 
 
-def take(report, shots: Sequence[Shot], progress: Optional[Progress] = None) -> Dict[Shot, Picture]:
+def take(
+    report: Report, shots: Sequence[Shot], progress: Optional[Progress] = None
+) -> Dict[Shot, Picture]:
     """A picture of each shot whose image can be read; each image is read once.
 
     Args:
-        report: the `Report`.
+        report: what the pictures are of.
         shots: what to show.
         progress: told how many images are done.
     """
@@ -109,7 +112,7 @@ def take(report, shots: Sequence[Shot], progress: Optional[Progress] = None) -> 
     return pictures
 
 
-def _read(report, image: ExaminedImage) -> Optional[Image.Image]:
+def _read(report: Report, image: ExaminedImage) -> Optional[Image.Image]:
     path = report.image_paths.get(image.image_id)
     try:
         pixels = read_image(path, image.size, report.channels) if path else None
@@ -118,7 +121,7 @@ def _read(report, image: ExaminedImage) -> Optional[Image.Image]:
     return None if pixels is None else Image.fromarray(first_channels(pixels)).convert("RGB")
 
 
-def _picture(report, shot: Shot, pixels: Image.Image) -> Picture:
+def _picture(report: Report, shot: Shot, pixels: Image.Image) -> Picture:
     image = report.examined.images[shot.image]
     window = (0.0, 0.0, *map(float, image.size)) if shot.whole else _window(image, shot)  # yxyx
     sides = window[2] - window[0], window[3] - window[1]
@@ -159,7 +162,7 @@ class _Mark(NamedTuple):
     label: str  # in the picture; empty for none
 
 
-def _marks(report, shot: Shot) -> Iterable[_Mark]:
+def _marks(report: Report, shot: Shot) -> Iterable[_Mark]:
     """What is drawn of an image: all that counts, or what a crop is about and all annotations."""
     image, verdict = report.examined.images[shot.image], report.verdicts[shot.image]
     names = [_short(name) for name in report.class_names]

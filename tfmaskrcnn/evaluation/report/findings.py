@@ -6,7 +6,16 @@ import numpy as np
 
 from tfmaskrcnn.evaluation.analysis import verdicts as codes
 from tfmaskrcnn.evaluation.analysis.precision import ABSENT
-from tfmaskrcnn.evaluation.report.words import ERRORS, PLURAL, between, many, number, percent
+from tfmaskrcnn.evaluation.report.report import Report
+from tfmaskrcnn.evaluation.report.words import (
+    ERRORS,
+    PLURAL,
+    at_iou,
+    between,
+    many,
+    number,
+    percent,
+)
 
 ENOUGH = 0.005  # differences of shares below it are none
 CLEAR = 2.0  # standard errors from which on a difference is no chance
@@ -33,7 +42,7 @@ def tally(verdicts: Sequence[codes.ImageVerdicts]) -> Tally:
     return Tally(sum(parts), *parts, found.count(codes.RIGHT) + wrong, wrong)
 
 
-def headline(report) -> str:
+def headline(report: Report) -> str:
     """What the model is worth."""
     sums, interval = tally(report.verdicts), report.intervals[report.kind]
     if not report.examined.images:
@@ -51,7 +60,7 @@ def headline(report) -> str:
     return f"{text}; of {many(sums.detections, 'detection')} {wrong} wrong."
 
 
-def threshold(report) -> str:
+def threshold(report: Report) -> str:
     """Which score to take."""
     points = report.points
     curve, several = points.overall, len(report.class_names) > 1
@@ -78,7 +87,7 @@ def threshold(report) -> str:
     return text
 
 
-def reliability(report) -> str:
+def reliability(report: Report) -> str:
     """Whether scores are probabilities."""
     found = report.reliability
     if found.ece == ABSENT:
@@ -97,7 +106,7 @@ def reliability(report) -> str:
     )
 
 
-def confusion(report, pairs: Sequence) -> str:
+def confusion(report: Report, pairs: Sequence) -> str:
     """Which classes are taken for which; `pairs` as of `views.confused_pairs`."""
     counts = report.confusion.counts
     objects, nothing = int(counts[1:].sum()), int(counts[0].sum())
@@ -122,13 +131,13 @@ def confusion(report, pairs: Sequence) -> str:
     )
 
 
-def costs(report) -> str:
+def costs(report: Report) -> str:
     """Which kind of error to mend first."""
     found = report.costs[report.kind]
     if found.ap == ABSENT:
         return "Nothing is annotated, so no error has a price."
     name = max(found.costs, key=found.costs.get)
-    gain, ap = found.costs[name], f"{report.kind} AP50"
+    gain, ap = found.costs[name], f"{report.kind} {at_iou(report.points.iou)}"
     if gain < 0.0005:
         return f"No kind of error costs anything by itself: {ap} is {number(found.ap)}."
     return (
@@ -137,7 +146,7 @@ def costs(report) -> str:
     )
 
 
-def failing(report) -> str:
+def failing(report: Report) -> str:
     """Under which condition most objects are lost."""
     sums = tally(report.verdicts)
     rows = [row for table in report.conditions for row in table.rows]
@@ -160,7 +169,7 @@ def failing(report) -> str:
     )
 
 
-def outlines(report) -> str:
+def outlines(report: Report) -> str:
     """Whether masks are coarse, or boxes wrong."""
     found, result = report.outlines, report.result
     if not len(found.ious):
@@ -185,7 +194,7 @@ def outlines(report) -> str:
     return f"{text}Masks are as good as boxes {aps}."
 
 
-def counting(report) -> str:
+def counting(report: Report) -> str:
     """Whether the model can be used to count."""
     found = report.counting
     images, objects = len(found.annotated), int(np.sum(found.annotated))
@@ -202,7 +211,7 @@ def counting(report) -> str:
     return f"{text}It counts too {way}: {found.mean_error:+.1f} on average."
 
 
-def panoptic(report) -> str:
+def panoptic(report: Report) -> str:
     """Whether outlines or finding is the weaker."""
     found = report.panoptic
     if found.pq == ABSENT:
@@ -214,7 +223,7 @@ def panoptic(report) -> str:
     )
 
 
-def worst(report, rows: Sequence) -> str:
+def worst(report: Report, rows: Sequence) -> str:
     """How errors are spread over images; `rows` as of `views.worst_rows`."""
     sums = tally(report.verdicts)
     total = sums.wrong + sums.missed

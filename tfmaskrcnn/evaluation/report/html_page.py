@@ -14,11 +14,15 @@ from tfmaskrcnn.evaluation.analysis.suspects import (
     worst_images,
 )
 from tfmaskrcnn.evaluation.report import evidence, findings, plots, views, words
+from tfmaskrcnn.evaluation.report.report import Report
+from tfmaskrcnn.evaluation.report.summary import answer
 from tfmaskrcnn.support.files import replaced
 from tfmaskrcnn.support.pages import LOOK, POLICY, encodable
 from tfmaskrcnn.support.progress_bar import Progress
 
 WORST = 8  # whole images
+CHANGES = 8  # images in which two models differ most
+PAIRS = 3  # of these with pictures
 CROPS = 4  # of each kind of mistake and of doubtful annotations
 TALLEST = 560  # pixels of a picture on the page
 TABLE_CLASSES = 12  # with more, the confusion matrix is drawn
@@ -42,11 +46,11 @@ LEGEND = (
 )
 
 
-def write_page(report, path: str, progress: Optional[Progress] = None) -> str:
+def write_page(report: Report, path: str, progress: Optional[Progress] = None) -> str:
     """Write the page.
 
     Args:
-        report: the `Report`.
+        report: what it shows.
         path: of the new file.
         progress: told how many images of those with pictures are done.
 
@@ -62,31 +66,39 @@ def write_page(report, path: str, progress: Optional[Progress] = None) -> str:
     return os.fspath(path)
 
 
-def page(report, progress: Optional[Progress] = None) -> str:
+def page(report: Report, progress: Optional[Progress] = None) -> str:
     """The page as text; everything from the data is escaped."""
     worst = worst_images(report.examined, report.verdicts, WORST)
     mistakes = certain_mistakes(report.examined, report.verdicts, CROPS)
     doubts = label_errors(report.examined, report.verdicts, CROPS)
-    shots = [evidence.Shot(i) for i in worst]
+    changes = views.changes(report, CHANGES)
+    pairs = [evidence.Shot(change.image) for change in changes[:PAIRS]]
+    shots = [*map(evidence.Shot, worst), *pairs]
     for suspects in (*mistakes.values(), *doubts.values()):
         shots += [_shot(suspect) for suspect in suspects]
+    shots = list(dict.fromkeys(shots))
     pictures = evidence.take(report, shots, progress)
+    others = evidence.take(report.against.report, pairs) if report.against else {}
     context = {
         "report": report,
         "policy": POLICY,
         "look": LOOK,
         "pictures": pictures,
+        "other_pictures": others,
+        "pairs_shown": [shot.image for shot in pairs if shot in pictures and shot in others],
+        "answer": answer(report.against.comparison) if report.against else "",
+        "changes": changes,
         "worst": views.worst_rows(report, worst),
         "mistakes": {k: mistakes[k] for k in views.kinds_of_error(report) if mistakes[k]},
         "doubts": {k: found for k, found in doubts.items() if found},
-        "shown": {shot.image for shot in pictures if shot.whole},
+        "shown": {i for i in worst if evidence.Shot(i) in pictures},
         "unreadable": _unreadable(report, shots, pictures),
         **_numbers(report),
     }
     return encodable(_template().render(context))
 
 
-def _numbers(report) -> Dict:
+def _numbers(report: Report) -> Dict:
     """What the tables and charts show."""
     axes = views.matrix_axes(report)
     return {
@@ -101,10 +113,13 @@ def _numbers(report) -> Dict:
         "counts": views.count_rows(report),
         "costs": views.cost_rows(report),
         "charts": _charts(report),
+        "differences": views.differences(report),
+        "iou": f"{report.points.iou:g}",
+        "at_iou": words.at_iou(report.points.iou),
     }
 
 
-def _charts(report) -> Dict[str, str]:
+def _charts(report: Report) -> Dict[str, str]:
     charts = {"counting": plots.count_scatter(report.counting, "counting-chart")}
     if len(report.points.overall.scores) and report.points.overall.num_objects:
         charts["curves"] = plots.threshold_curves(report.points.overall, "threshold-chart")
@@ -139,6 +154,7 @@ def _template() -> jinja2.Template:
         percent=words.percent,
         many=words.many,
         between=words.between,
+        signed=words.signed,
         begun=words.begun,
     )
     environment.globals.update(

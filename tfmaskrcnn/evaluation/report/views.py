@@ -5,8 +5,11 @@ from typing import Dict, List, NamedTuple, Sequence, Tuple
 import numpy as np
 
 from tfmaskrcnn.evaluation.analysis import verdicts as codes
+from tfmaskrcnn.evaluation.analysis.bootstrap import NO_INTERVAL, Interval
+from tfmaskrcnn.evaluation.analysis.comparison import ImageChange
 from tfmaskrcnn.evaluation.analysis.operating_points import Curve, OperatingPoint
 from tfmaskrcnn.evaluation.analysis.precision import ABSENT
+from tfmaskrcnn.evaluation.report.report import Report
 from tfmaskrcnn.evaluation.report.words import ERRORS, percent
 
 GOAL = 0.9  # share of right detections, or of found objects, that somebody may want
@@ -83,7 +86,7 @@ def choices(curve: Curve) -> List[Tuple[str, OperatingPoint]]:
     ]
 
 
-def class_rows(report) -> List[ClassRow]:
+def class_rows(report: Report) -> List[ClassRow]:
     """Classes with objects, those with most first."""
     result = report.result
     rows = [
@@ -101,7 +104,7 @@ def class_rows(report) -> List[ClassRow]:
     return sorted(rows, key=lambda row: -row.objects)
 
 
-def confused_pairs(report, count: int = 12) -> List[Pair]:
+def confused_pairs(report: Report, count: int = 12) -> List[Pair]:
     """At most `count` pairs of different classes, the most often confused first."""
     counts, names = report.confusion.counts, report.class_names
     off = counts[1:, 1:] * ~np.eye(len(names), dtype=bool)
@@ -113,14 +116,14 @@ def confused_pairs(report, count: int = 12) -> List[Pair]:
     ]
 
 
-def matrix_axes(report) -> List[int]:
+def matrix_axes(report: Report) -> List[int]:
     """Rows and columns of the confusion matrix where anything is; background comes last."""
     counts = report.confusion.counts
     used = np.flatnonzero(counts.any(axis=0) | counts.any(axis=1))
     return [*(int(k) for k in used if k), 0]
 
 
-def matrix_cells(report, axes: Sequence[int]) -> Dict[Tuple[int, int], Cell]:
+def matrix_cells(report: Report, axes: Sequence[int]) -> Dict[Tuple[int, int], Cell]:
     """The entries that are not 0, by their places in `axes`."""
     counts = report.confusion.counts[np.ix_(axes, axes)]
     shares = report.confusion.normalised()[np.ix_(axes, axes)]
@@ -130,7 +133,7 @@ def matrix_cells(report, axes: Sequence[int]) -> Dict[Tuple[int, int], Cell]:
     }
 
 
-def cost_rows(report) -> List[Cost]:
+def cost_rows(report: Report) -> List[Cost]:
     """TIDE's errors that can occur, the dearest first."""
     kinds = report.examined.kinds
     counts = report.costs[report.kind].counts
@@ -147,19 +150,19 @@ def cost_rows(report) -> List[Cost]:
     return sorted(rows, key=lambda row: -row.gains[0])
 
 
-def count_rows(report) -> List[Tuple[str, Tuple]]:
+def count_rows(report: Report) -> List[Tuple[str, Tuple]]:
     """Classes that are annotated or found, with their `ClassCount`; those with most first."""
     rows = [(n, c) for n, c in report.counting.per_class.items() if c.annotated or c.found]
     return sorted(rows, key=lambda row: -row[1].annotated)
 
 
-def kinds_of_error(report) -> List[str]:
+def kinds_of_error(report: Report) -> List[str]:
     """Verdicts on errors that can occur: with one class no object is taken for another."""
     of_class = (codes.CLASSIFICATION, codes.BOTH)
     return [kind for kind in ERRORS if len(report.class_names) > 1 or kind not in of_class]
 
 
-def worst_rows(report, indices: Sequence[int]) -> List[WorstRow]:
+def worst_rows(report: Report, indices: Sequence[int]) -> List[WorstRow]:
     """What is in each of these images."""
     rows = []
     for i in indices:
@@ -168,6 +171,19 @@ def worst_rows(report, indices: Sequence[int]) -> List[WorstRow]:
         counts = tuple(both.count(kind) for kind in kinds_of_error(report))
         rows.append(WorstRow(i, image.file_name, verdict.found.count(codes.RIGHT), counts))
     return rows
+
+
+def changes(report: Report, count: int) -> List[ImageChange]:
+    """The images in which two models differ most; none without a second one."""
+    found = report.against.comparison.changes if report.against else []
+    return [change for change in found[:count] if change.first != change.second]
+
+
+def differences(report: Report) -> List[Tuple[str, Interval]]:
+    """Classes with the difference in AP of two models, the largest gain first."""
+    found = report.against.comparison.per_class if report.against else {}
+    rows = [row for row in found.items() if row[1] != NO_INTERVAL]
+    return sorted(rows, key=lambda row: -row[1].value)
 
 
 def _point(curve: Curve, indices):

@@ -15,7 +15,7 @@ class ErrorWords(NamedTuple):
     """What a kind of error is called."""
 
     title: str
-    meaning: str
+    meaning: str  # with {iou}, the least of a match
     mended: str  # what AP would be without
 
 
@@ -23,17 +23,17 @@ class ErrorWords(NamedTuple):
 ERRORS: Dict[str, ErrorWords] = {
     codes.CLASSIFICATION: ErrorWords(
         "Wrong class",
-        "the outline fits an object of another class (IoU 0.5 or more)",
+        "the outline fits an object of another class (IoU {iou} or more)",
         "objects taken for another class",
     ),
     codes.LOCALISATION: ErrorWords(
         "Badly outlined",
-        "overlaps an object of its class too little (IoU 0.1 to 0.5)",
+        "overlaps an object of its class too little (IoU 0.1 to {iou})",
         "bad outlines",
     ),
     codes.BOTH: ErrorWords(
         "Class and outline",
-        "overlaps an object of another class (IoU 0.1 to 0.5)",
+        "overlaps an object of another class (IoU 0.1 to {iou})",
         "bad outlines of another class",
     ),
     codes.DUPLICATE: ErrorWords(
@@ -65,6 +65,16 @@ def percent(part: float, whole: float = 1.0) -> str:
     if 0 < share < 0.5:
         return "under 1 %"
     return "over 99 %" if 99.5 <= share < 100 else f"{share:.0f} %"
+
+
+def signed(value: Optional[float]) -> str:
+    """+0.012, or n/a for what does not exist."""
+    return "n/a" if number(value) == "n/a" else f"{value:+.3f}"
+
+
+def at_iou(iou: float) -> str:
+    """What AP at one IoU is called: AP50."""
+    return f"AP{100 * iou:g}"
 
 
 def many(count: int, thing: str, things: str = "") -> str:
