@@ -21,11 +21,10 @@ class ClassChoice(NamedTuple):
     def of(cls, words: Sequence[str], leave_out_unknown: bool = False) -> "ClassChoice":
         """What `--classes person car=vehicle` means."""
         pairs = [word.partition("=") for word in words]
-        wrong = [
-            word for word, (own, equal, other) in zip(words, pairs) if not own or equal > other
-        ]
-        if wrong:
-            raise InputError(f"--classes {wrong[0]}: wanted a name, or CLASS=CATEGORY.")
+        for own, equal, other in pairs:
+            if not own or (equal and not other):
+                text = f"classes: {own + equal + other!r} is neither a name nor CLASS=CATEGORY."
+                raise InputError(text)
         return cls(tuple((own, other or own) for own, _, other in pairs), leave_out_unknown)
 
     def restrict(self, truth: GroundTruthFile) -> None:
@@ -42,7 +41,7 @@ class ClassChoice(NamedTuple):
     def ids(
         self, names: Sequence[str], truth: GroundTruthFile
     ) -> Tuple[Tuple[Optional[int], ...], Tuple[str, ...]]:
-        """The category id of each class, None where it has none; and categories left out of `truth`.
+        """The category id of each class, None where it has none; and what is left out of `truth`.
 
         Args:
             names: of the model's classes; empty if it has none: then they are the file's

@@ -61,7 +61,8 @@ class CocoEvaluator:
         self.choice.restrict(self.truth)
         self._ids: Dict[Tuple[str, ...], Tuple[Optional[int], ...]] = {}
         self.reset()
-        self._ids_of_classes(class_names)
+        if class_names:
+            self._ids_of_classes(class_names)
 
     def reset(self) -> None:
         """Forget all that was added."""

@@ -12,7 +12,7 @@ from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation.class_choice import ClassChoice
 from tfmaskrcnn.evaluation.coco_evaluator import CocoEvaluator
 from tfmaskrcnn.evaluation.coco_result import CocoResult
-from tfmaskrcnn.evaluation.report.report import Report, check_iou
+from tfmaskrcnn.evaluation.reporting.report import Report, check_iou
 from tfmaskrcnn.inference.exported import saved_model_predictor
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.support.progress_bar import Progress

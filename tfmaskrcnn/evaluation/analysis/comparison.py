@@ -73,8 +73,8 @@ def compare(
     ]
     order = np.argsort(-np.abs(scores[0] - scores[1]), kind="stable")
     changes = [ImageChange(int(i), float(scores[0][i]), float(scores[1][i])) for i in order]
-    verdict = OPEN if difference == NO_INTERVAL else _verdict(difference)
-    needed = _images_needed(difference, num_images) if verdict == OPEN else 0
+    verdict = _verdict(difference) if difference.known else OPEN
+    needed = _images_needed(difference, num_images) if verdict == OPEN and difference.known else 0
     return Comparison(kind, *ap, difference, per_class, verdict, needed, changes)
 
 

@@ -1,4 +1,4 @@
-"""What an evaluation tells beyond AP: a `Report`, of which the page, JSON, CSV and text are made."""
+"""What an evaluation tells beyond AP: a `Report`, of which page, tables and text are made."""
 
 import dataclasses
 import functools
@@ -7,13 +7,13 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence
 import numpy as np
 
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.evaluation.analysis.boundaries import Outlines, outlines
 from tfmaskrcnn.evaluation.analysis.bootstrap import (
     NO_INTERVAL,
     Interval,
     ap_statistic,
     intervals,
 )
+from tfmaskrcnn.evaluation.analysis.boundaries import Outlines, outlines
 from tfmaskrcnn.evaluation.analysis.coco_matching import Matches, match_all
 from tfmaskrcnn.evaluation.analysis.comparison import Comparison, compare
 from tfmaskrcnn.evaluation.analysis.conditions import Conditions, conditions
@@ -31,7 +31,7 @@ from tfmaskrcnn.evaluation.analysis.panoptic import PanopticQuality, panoptic_qu
 from tfmaskrcnn.evaluation.analysis.verdicts import ImageVerdicts, judge_matches
 from tfmaskrcnn.evaluation.class_choice import ClassChoice
 from tfmaskrcnn.evaluation.coco_result import CocoResult
-from tfmaskrcnn.evaluation.report.cautions import cautions
+from tfmaskrcnn.evaluation.reporting.cautions import cautions
 from tfmaskrcnn.inference.score_thresholds import ScoreThresholds
 
 BACKGROUND = 0.1  # IoU from which on a detection is about an object at all, as in TIDE

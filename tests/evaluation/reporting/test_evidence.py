@@ -1,4 +1,4 @@
-"""`evaluation/report/evidence.py`: pictures show the right place, outlines lie on the objects."""
+"""Pictures show the right place, outlines lie on the objects."""
 
 import base64
 import io
@@ -10,8 +10,8 @@ from pycocotools import mask as coco_mask
 
 from helpers.drawn_report import report_of
 from helpers.drawn_sets import drawn
-from tfmaskrcnn.evaluation.report import evidence
-from tfmaskrcnn.evaluation.report.evidence import Shot, contours, take
+from tfmaskrcnn.evaluation.reporting import evidence
+from tfmaskrcnn.evaluation.reporting.evidence import Shot, contours, take
 
 OBJECT, FALSE = (40, 30, 60, 60), (70, 80, 90, 110)
 

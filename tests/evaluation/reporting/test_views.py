@@ -1,11 +1,11 @@
-"""`evaluation/report/views.py`: rows of tables."""
+"""`evaluation/reporting/views.py`: rows of tables."""
 
 import numpy as np
 
 from helpers.drawn_report import changed, report_of
 from helpers.drawn_sets import drawn, random_set
 from tfmaskrcnn.evaluation.analysis.confusion import Confusion
-from tfmaskrcnn.evaluation.report import views
+from tfmaskrcnn.evaluation.reporting import views
 
 
 def test_choices_are_the_ends_of_what_a_goal_allows():

@@ -1,4 +1,4 @@
-"""`evaluation/report/plots.py`: SVG that can stand in a page."""
+"""`evaluation/reporting/plots.py`: SVG that can stand in a page."""
 
 import re
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from helpers.drawn_report import report_of
 from helpers.drawn_sets import random_set
-from tfmaskrcnn.evaluation.report import plots
+from tfmaskrcnn.evaluation.reporting import plots
 
 
 def test_charts_stand_alone_and_share_no_id():

@@ -1,4 +1,4 @@
-"""`evaluation/report/html_page.py`: complete in itself, safe, and it works in a browser."""
+"""`evaluation/reporting/html_page.py`: complete in itself, safe, and it works in a browser."""
 
 import base64
 import dataclasses
@@ -12,8 +12,8 @@ from helpers.drawn_report import changed, report_of
 from helpers.drawn_sets import drawn, random_set
 from tfmaskrcnn.evaluation.analysis.bootstrap import NO_INTERVAL, Interval
 from tfmaskrcnn.evaluation.analysis.comparison import Comparison, ImageChange
-from tfmaskrcnn.evaluation.report.html_page import page, write_page
-from tfmaskrcnn.evaluation.report.report import Against
+from tfmaskrcnn.evaluation.reporting.html_page import page, write_page
+from tfmaskrcnn.evaluation.reporting.report import Against
 from tfmaskrcnn.support.pages import POLICY
 
 EVIL = "<script>alert(1)</script>\"'&<img src=x onerror=alert(2)>$\\frac{"

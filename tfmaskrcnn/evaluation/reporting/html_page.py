@@ -13,9 +13,9 @@ from tfmaskrcnn.evaluation.analysis.suspects import (
     label_errors,
     worst_images,
 )
-from tfmaskrcnn.evaluation.report import evidence, findings, plots, views, words
-from tfmaskrcnn.evaluation.report.report import Report
-from tfmaskrcnn.evaluation.report.summary import answer
+from tfmaskrcnn.evaluation.reporting import evidence, findings, plots, views, words
+from tfmaskrcnn.evaluation.reporting.report import Report
+from tfmaskrcnn.evaluation.reporting.summary import answer
 from tfmaskrcnn.support.files import replaced
 from tfmaskrcnn.support.pages import LOOK, POLICY, encodable
 from tfmaskrcnn.support.progress_bar import Progress

@@ -1,4 +1,4 @@
-"""`evaluation/report/findings.py`: what the sentences say."""
+"""`evaluation/reporting/findings.py`: what the sentences say."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from helpers.drawn_report import changed, report_of
 from helpers.drawn_sets import drawn
 from tfmaskrcnn.evaluation.analysis.conditions import Condition, Conditions
 from tfmaskrcnn.evaluation.analysis.operating_points import Reliability
-from tfmaskrcnn.evaluation.report import findings, views
+from tfmaskrcnn.evaluation.reporting import findings, views
 
 BOXES = [(5, 5, 25, 25), (5, 40, 25, 60), (5, 70, 25, 90), (50, 5, 90, 45)]
 

@@ -5,12 +5,12 @@ from typing import Dict, List, NamedTuple, Sequence, Tuple
 import numpy as np
 
 from tfmaskrcnn.evaluation.analysis import verdicts as codes
-from tfmaskrcnn.evaluation.analysis.bootstrap import NO_INTERVAL, Interval
+from tfmaskrcnn.evaluation.analysis.bootstrap import Interval
 from tfmaskrcnn.evaluation.analysis.comparison import ImageChange
 from tfmaskrcnn.evaluation.analysis.operating_points import Curve, OperatingPoint
 from tfmaskrcnn.evaluation.analysis.precision import ABSENT
-from tfmaskrcnn.evaluation.report.report import Report
-from tfmaskrcnn.evaluation.report.words import ERRORS, percent
+from tfmaskrcnn.evaluation.reporting.report import Report
+from tfmaskrcnn.evaluation.reporting.words import ERRORS, percent
 
 GOAL = 0.9  # share of right detections, or of found objects, that somebody may want
 
@@ -182,7 +182,7 @@ def changes(report: Report, count: int) -> List[ImageChange]:
 def differences(report: Report) -> List[Tuple[str, Interval]]:
     """Classes with the difference in AP of two models, the largest gain first."""
     found = report.against.comparison.per_class if report.against else {}
-    rows = [row for row in found.items() if row[1] != NO_INTERVAL]
+    rows = [row for row in found.items() if row[1].known]
     return sorted(rows, key=lambda row: -row[1].value)
 
 

@@ -12,7 +12,7 @@ from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation.analysis import verdicts as codes
 from tfmaskrcnn.evaluation.analysis.coco_matching import NONE
 from tfmaskrcnn.evaluation.analysis.examined import ExaminedImage
-from tfmaskrcnn.evaluation.report.report import Report
+from tfmaskrcnn.evaluation.reporting.report import Report
 from tfmaskrcnn.support.pages import jpeg_uri
 from tfmaskrcnn.support.progress_bar import Progress, counted
 

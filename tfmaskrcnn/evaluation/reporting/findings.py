@@ -6,8 +6,8 @@ import numpy as np
 
 from tfmaskrcnn.evaluation.analysis import verdicts as codes
 from tfmaskrcnn.evaluation.analysis.precision import ABSENT
-from tfmaskrcnn.evaluation.report.report import Report
-from tfmaskrcnn.evaluation.report.words import (
+from tfmaskrcnn.evaluation.reporting.report import Report
+from tfmaskrcnn.evaluation.reporting.words import (
     ERRORS,
     PLURAL,
     at_iou,
@@ -51,7 +51,7 @@ def headline(report: Report) -> str:
         found = many(sums.detections, "detection")
         return f"Nothing is annotated in these images, so no AP exists ({found})."
     text = f"The AP of {PLURAL[report.kind]} is {number(interval.value)}"
-    if interval.low != ABSENT:
+    if interval.known:
         text += f" ({between(interval)} with 95 % confidence on other images like these)"
     text += f". Of {many(sums.objects, 'object')} {_found(sums)}"
     if not sums.detections:

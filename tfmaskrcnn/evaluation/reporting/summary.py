@@ -2,11 +2,10 @@
 
 from typing import List, Tuple
 
-from tfmaskrcnn.evaluation.analysis.bootstrap import NO_INTERVAL
 from tfmaskrcnn.evaluation.analysis.comparison import OPEN, YES, Comparison
-from tfmaskrcnn.evaluation.report import findings
-from tfmaskrcnn.evaluation.report.report import Report
-from tfmaskrcnn.evaluation.report.words import between, number
+from tfmaskrcnn.evaluation.reporting import findings
+from tfmaskrcnn.evaluation.reporting.report import Report
+from tfmaskrcnn.evaluation.reporting.words import between, number
 from tfmaskrcnn.support.tables import as_text
 
 FEW_CLASSES = 20  # with more, only those that differ are listed
@@ -40,7 +39,7 @@ def verdict(report: Report, width: int = 80) -> str:
 def answer(comparison: Comparison) -> str:
     """One sentence: yes, no, or not enough images."""
     difference, aps = comparison.difference, f"{comparison.kind} AP"
-    if difference == NO_INTERVAL:
+    if not difference.known:
         return "There is no object to compare them on."
     span = f"{difference.low:+.3f} to {difference.high:+.3f} with 95 % confidence"
     if comparison.verdict != OPEN:
@@ -56,13 +55,13 @@ def _sure(report: Report) -> List[Tuple[str, str]]:
     return [
         (f"{kind} AP", f"{number(interval.value)}, on other images like these {between(interval)}")
         for kind, interval in report.intervals.items()
-        if interval != NO_INTERVAL
+        if interval.known
     ]
 
 
 def _classes(comparison: Comparison) -> List[str]:
     """Those that are told apart; all of few."""
-    each = {n: i for n, i in comparison.per_class.items() if i != NO_INTERVAL}
+    each = {n: i for n, i in comparison.per_class.items() if i.known}
     if len(each) > FEW_CLASSES:
         each = {name: i for name, i in each.items() if i.low > 0 or i.high < 0}
     if len(comparison.per_class) < 2:

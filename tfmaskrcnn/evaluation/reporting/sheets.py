@@ -9,11 +9,11 @@ from typing import Any, Dict, List
 import numpy as np
 
 from tfmaskrcnn.evaluation.analysis.bootstrap import Interval
-from tfmaskrcnn.evaluation.analysis.comparison import image_scores
 from tfmaskrcnn.evaluation.analysis.coco_matching import match_all
+from tfmaskrcnn.evaluation.analysis.comparison import image_scores
 from tfmaskrcnn.evaluation.analysis.precision import ABSENT
 from tfmaskrcnn.evaluation.analysis.verdicts import ERRORS, MISSED, RIGHT
-from tfmaskrcnn.evaluation.report.report import Report
+from tfmaskrcnn.evaluation.reporting.report import Report
 from tfmaskrcnn.support.files import replaced, writable_folder
 
 Row = Dict[str, Any]
@@ -210,17 +210,15 @@ def _against(report: Report) -> List[Row]:
     other, comparison = report.against
     names = {ALL: comparison.difference, **comparison.per_class}
     return [
-        {"against": other.source, "class": name, **_interval(interval, least=-1.0)}
+        {"against": other.source, "class": name, **_interval(interval)}
         for name, interval in names.items()
     ]
 
 
-def _interval(interval: Interval, least: float = 0.0) -> Row:
-    if interval.low == interval.high == ABSENT:
-        return {"value": None, "low": None, "high": None}
-    return {name: _number(value, least) for name, value in interval._asdict().items()}
+def _interval(interval: Interval) -> Row:
+    return {name: v if interval.known else None for name, v in interval._asdict().items()}
 
 
-def _number(value, least: float = 0.0):
+def _number(value):
     """A float, None of what is ABSENT or NaN."""
-    return None if math.isnan(value) or value < least else float(value)
+    return None if math.isnan(value) or value == ABSENT else float(value)

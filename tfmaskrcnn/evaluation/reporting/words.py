@@ -84,7 +84,7 @@ def many(count: int, thing: str, things: str = "") -> str:
 
 def between(interval: Interval) -> str:
     """ "0.42 to 0.55"."""
-    if interval.low == ABSENT:
+    if not interval.known:
         return "n/a"
     return f"{number(interval.low)} to {number(interval.high)}"
 
