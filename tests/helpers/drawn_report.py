@@ -5,7 +5,7 @@ from PIL import Image
 
 from tfmaskrcnn.evaluation.analysis.bootstrap import NO_INTERVAL, Interval
 from tfmaskrcnn.evaluation.coco_result import CocoResult
-from tfmaskrcnn.evaluation.report.report import Report
+from tfmaskrcnn.evaluation.reporting.report import Report
 
 AP = Interval(0.6, 0.5, 0.7)
 NAMES = ("AP", "AP50", "AP75")

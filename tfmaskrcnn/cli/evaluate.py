@@ -95,7 +95,7 @@ def _evaluate(options) -> None:
     config = _check(options)
 
     from tfmaskrcnn.evaluation.class_choice import ClassChoice
-    from tfmaskrcnn.evaluation.report.summary import summary, verdict
+    from tfmaskrcnn.evaluation.reporting.summary import summary, verdict
     from tfmaskrcnn.inference.augmented import open_augmented
     from tfmaskrcnn.inference.score_thresholds import save_for_run
 
@@ -124,14 +124,27 @@ def _check(options):
     check_augmentation(options.model, config, options.tta)
     if options.against:
         check_model(options.against)
-    if options.save_thresholds and config is None:
-        raise InputError(f"{options.model} is a SavedModel; --save-thresholds is for run folders.")
+    if options.save_thresholds:
+        _check_saving(options, config)
     if not 0.1 < options.iou < 1:
         raise InputError(f"--iou is {options.iou:g}; wanted a number above 0.1 and below 1.")
     for path in (options.html, options.results):
         if path:
             writable_file(path)
     return config
+
+
+def _check_saving(options, config) -> None:
+    """Thresholds are of the scores that the run gives as it is."""
+    from tfmaskrcnn.errors import InputError
+
+    if config is None:
+        raise InputError(f"{options.model} is a SavedModel; --save-thresholds is for run folders.")
+    for name, given in (("--tta", options.tta is not None), ("--set", options.set)):
+        if given:
+            raise InputError(
+                f"With {name} scores differ from the run's; leave --save-thresholds out."
+            )
 
 
 def _report(options, name: str, source, first):
@@ -164,8 +177,8 @@ def _second(options, first):
 
 
 def _write(options, report) -> None:
-    from tfmaskrcnn.evaluation.report.html_page import write_page
-    from tfmaskrcnn.evaluation.report.sheets import to_json, write_csv
+    from tfmaskrcnn.evaluation.reporting.html_page import write_page
+    from tfmaskrcnn.evaluation.reporting.sheets import to_json, write_csv
     from tfmaskrcnn.support.files import replaced
     from tfmaskrcnn.support.progress_bar import progress_bar
 
