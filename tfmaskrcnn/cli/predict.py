@@ -6,6 +6,7 @@ from tfmaskrcnn.cli.arguments import (
     add_model,
     add_out,
     add_set,
+    add_tta,
     command,
     count,
     share,
@@ -32,19 +33,22 @@ def add_parser(commands) -> None:
         "0.5); results.json holds all",
     )
     parser.add_argument("--batch-size", type=count, default=1, metavar="N", help="images at a time")
+    add_tta(parser)
     add_set(parser, USE_SET_HELP)
 
 
 def _predict(options) -> None:
-    from tfmaskrcnn.inference.opening import check_model, open_checked
+    from tfmaskrcnn.inference.augmented import check_augmentation, open_augmented
+    from tfmaskrcnn.inference.opening import check_model
     from tfmaskrcnn.support.files import writable_folder
 
     # First what takes no time.
     config = check_model(options.model, overrides=options.set)
+    check_augmentation(options.model, config, options.tta)
 
     from tfmaskrcnn.inference.prediction_files import find_images, predict_files
 
     paths, folder = find_images(options.inputs), writable_folder(options.out)
-    source = open_checked(options.model, config)
+    source = open_augmented(options.model, config, options.tta)
     results = predict_files(source, paths, folder, options.threshold, options.batch_size)
     print(f"results     {results}")
