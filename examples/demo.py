@@ -1,4 +1,4 @@
-"""The main job from data to a picture: train, evaluate, export, predict without Keras.
+"""The main job from data to a picture: train, report, export, predict without Keras.
 
 `make demo` runs it: nuclei in 46 real microscope images (examples/nuclei), from ImageNet weights,
 in a few minutes on 2 CPU cores. Each step is the command line as a user would type it.
@@ -19,6 +19,7 @@ VAL = os.path.join("examples", "nuclei", "val.json")
 RUN = os.path.join("runs", "demo")
 EXPORTED = os.path.join(RUN, "exported", "1")
 NUMBERS = os.path.join(RUN, "evaluation.json")
+REPORT = os.path.join(RUN, "report.html")
 FOUND = os.path.join(RUN, "found")
 # A module that is None in sys.modules cannot be imported: proof that the SavedModel needs no Keras.
 WITHOUT_KERAS = (
@@ -39,6 +40,7 @@ def main() -> int:
     bare = [sys.executable, "-c", WITHOUT_KERAS]
     steps = [
         [*cli, "train", CONFIG, "--out", RUN],
+        [*cli, "evaluate", RUN, "--html", REPORT, "--save-thresholds"],
         [*cli, "export", RUN, EXPORTED],
         [*bare, "evaluate", EXPORTED, "--json", VAL, "--images", IMAGES]
         + ["--max-detections", "1", "100", "1000", "--results", NUMBERS],
@@ -60,6 +62,7 @@ def main() -> int:
     for kind in ("boxes", "masks"):
         print(f"  {kind:<12}AP {numbers[kind]['AP']:.3f}   AP50 {numbers[kind]['AP50']:.3f}")
     for label, path in (
+        ("report", REPORT),
         ("checkpoint", os.path.join(RUN, "weights.npz")),
         ("SavedModel", EXPORTED),
         ("overlay", overlay),

@@ -100,7 +100,7 @@ def _evaluate(options) -> None:
     from tfmaskrcnn.inference.score_thresholds import save_for_run
 
     source = open_augmented(options.model, config, options.tta)
-    report = _report(options, options.model, source, source)
+    report = _report(options, _label(options), source, source)
     print(f"{report.result.table()}\n\n{summary(report)}")
     if options.against:
         report = report.compared_with(_second(options, source))
@@ -110,6 +110,12 @@ def _evaluate(options) -> None:
         found = report.score_thresholds(source.class_names, choice)
         print(f"\nthresholds  {save_for_run(found, options.model)}")
     _write(options, report)
+
+
+def _label(options) -> str:
+    """The model with what it was told to do otherwise."""
+    tta = [] if options.tta is None else ["--tta", *options.tta]
+    return " ".join([options.model, *tta, *(["--set"] if options.set else []), *options.set])
 
 
 def _check(options):

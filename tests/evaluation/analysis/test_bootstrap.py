@@ -2,51 +2,13 @@ import numpy as np
 import pytest
 
 from helpers.drawn_sets import drawn, random_set
+from helpers.populations import Population
 from tfmaskrcnn.evaluation.analysis import bootstrap
 from tfmaskrcnn.evaluation.analysis.bootstrap import ap_interval, intervals
-from tfmaskrcnn.evaluation.analysis.coco_matching import COCO_THRESHOLDS, Matches, match_all
+from tfmaskrcnn.evaluation.analysis.coco_matching import match_all
 from tfmaskrcnn.evaluation.analysis.precision import average_precision, mean_present
 
 A = (10, 10, 30, 30)
-
-
-class Population:
-    """Matches of many images, better and worse ones; objects are found well, badly or not."""
-
-    def __init__(self, seed, num_classes, objects, num_images=3000, spread=0.5):
-        rng = np.random.default_rng(seed)
-        per_image = rng.poisson(objects, num_images)
-        images = np.repeat(np.arange(num_images), per_image)
-        classes = rng.integers(num_classes, size=len(images))
-        self.counts = np.zeros((num_classes, num_images), int)
-        np.add.at(self.counts, (classes, images), 1)
-        quality = rng.normal(0.8, 1, len(images)) + rng.normal(0, spread, num_images)[images]
-        seen = rng.random(len(images)) < 0.85
-        iou = np.clip(0.78 + 0.05 * quality + rng.normal(0, 0.08, len(images)), 0.1, 1)
-        false = np.repeat(np.arange(num_images), rng.poisson(objects * 0.3, num_images))
-        self.images = np.concatenate([images[seen], false])
-        self.classes = np.concatenate([classes[seen], rng.integers(num_classes, size=len(false))])
-        quality = np.concatenate([quality[seen] + 1, rng.normal(-1, 1, len(false))])
-        self.scores = 1 / (1 + np.exp(-quality))
-        self.iou = np.concatenate([iou[seen], np.zeros(len(false))])
-        self.ends = np.argsort(self.images, kind="stable")
-        self.starts = np.searchsorted(self.images[self.ends], np.arange(num_images + 1))
-
-    def sample(self, chosen):
-        """`Matches` of the images `chosen`."""
-        parts = [self.ends[self.starts[i] : self.starts[i + 1]] for i in chosen]
-        rows, lengths = np.concatenate(parts), [len(part) for part in parts]
-        objects = np.where(self.iou[rows] >= COCO_THRESHOLDS[:, None], 0, -1)
-        return Matches(
-            COCO_THRESHOLDS,
-            np.repeat(np.arange(len(chosen)), lengths),
-            np.zeros(len(rows), int),
-            self.classes[rows] + 1,
-            self.scores[rows],
-            objects,
-            np.zeros(objects.shape, bool),
-            self.counts[:, chosen],
-        )
 
 
 @pytest.mark.parametrize("size, num_classes, objects", [(14, 1, 20), (40, 1, 6), (40, 10, 3)])
@@ -54,8 +16,7 @@ def test_intervals_hold_the_ap_of_the_whole_set(monkeypatch, size, num_classes, 
     monkeypatch.setattr(bootstrap.draw_images, "__defaults__", (100, 0))  # for time
     monkeypatch.setattr(bootstrap.draw_halves, "__defaults__", (60, 0))
     population = Population(2, num_classes, objects)
-    whole = population.sample(np.arange(population.counts.shape[1]))
-    truth = mean_present(average_precision(whole))[0]
+    truth = population.ap()
     rng = np.random.default_rng(3)
     found = [ap_interval(population.sample(rng.choice(3000, size))) for _ in range(100)]
     held = sum(i.low <= truth <= i.high for i in found)
