@@ -6,6 +6,7 @@ from tfmaskrcnn.support.lazy import on_use
 
 if TYPE_CHECKING:
     from tfmaskrcnn.inference import (
+        augmented,
         description,
         exported,
         opening,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ScoreThresholds",
     "Source",
+    "augmented",
     "describe",
     "description",
     "exported",
@@ -45,6 +47,7 @@ __getattr__, __dir__ = on_use(
         "find_images": "prediction_files:find_images",
         "predict_files": "prediction_files:predict_files",
         "saved_model_predictor": "exported:saved_model_predictor",
+        "augmented": "augmented",
         "description": "description",
         "exported": "exported",
         "opening": "opening",

@@ -66,7 +66,7 @@ def test_equal_sizes_make_fewer_rows_or_no_table():
     larger = [(1, square(90, 40 * i, 20)) for i in range(4)]
     found = [(*entry, 0.9) for entry in larger]
     rows = tables([([*same, *larger], found)])["by object size (this set)"]
-    assert [row.name for row in rows] == ["tiny: area under 400 px", "huge: area from 400 px"]
+    assert [row.name for row in rows] == ["small: area under 400 px", "large: area from 400 px"]
     assert [row.num_objects for row in rows] == [6, 4]
     assert [row.ap for row in rows] == pytest.approx([0.0, 1.0])  # the limit belongs to one side
 
@@ -130,8 +130,8 @@ def test_images_of_different_sizes_are_told_apart_by_the_longer_side():
     assert table.title == "by size of the image"
     assert [row.num_images for row in table.rows] == [2, 2]
     assert [row.name for row in table.rows] == [
-        "tiny: longer side under 245 px",
-        "huge: longer side from 245 px",
+        "small: longer side under 245 px",
+        "large: longer side from 245 px",
     ]
 
 

@@ -82,7 +82,7 @@ class _Population(NamedTuple):
 
     def row(self, name: str, chosen: np.ndarray, ap: float = ABSENT) -> Condition:
         """The condition of the objects `chosen`: [N] bool."""
-        found, total = self.found & chosen, np.count_nonzero(chosen)
+        found, total = self.found & chosen, int(np.count_nonzero(chosen))
         recall = np.count_nonzero(found) / total if total else ABSENT
         mean_iou = float(self.ious[found].mean()) if found.any() else ABSENT
         return Condition(name, len(np.unique(self.images[chosen])), total, recall, ap, mean_iou)
@@ -113,6 +113,7 @@ def _quarters(values: np.ndarray, words: Sequence[str]) -> List[_Range]:
     limits = limits[first][(below > 0) & (below < len(values))]
     edges = [-np.inf, *limits.tolist(), np.inf]
     chosen = np.linspace(0, len(words) - 1, len(edges) - 1).round().astype(int)
+    chosen = (1, 2) if len(edges) == 3 else chosen  # two are no extremes
     return [_Range(words[i], *pair) for i, *pair in zip(chosen, edges, edges[1:])]
 
 
@@ -207,7 +208,7 @@ def _rows_of_images(examined, objects, values, ranges, noun) -> List[Condition]:
     rows = []
     for part, images, value in zip(ranges, chosen, ap.tolist()):
         row = objects.row(part.name(*noun), images[objects.images], value)
-        rows.append(row._replace(num_images=np.count_nonzero(images)))
+        rows.append(row._replace(num_images=int(np.count_nonzero(images))))
     return rows
 
 

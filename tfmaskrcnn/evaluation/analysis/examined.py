@@ -52,8 +52,8 @@ class ExaminedImage:
     def found_areas(self, kind: str) -> np.ndarray:
         """[D] float64 pixels that each detection's mask or box has."""
         if kind == "mask":
-            areas = coco_mask.area(self.found.rles) if self.found.rles else []
-            return np.array(areas, np.float64)
+            # One by one: with NumPy 2 pycocotools 2.0.11 cannot take more than 255 together.
+            return np.array([coco_mask.area(rle) for rle in self.found.rles or []], np.float64)
         return np.prod(self.found.boxes[:, 2:] - self.found.boxes[:, :2], axis=1)
 
     @functools.cached_property
