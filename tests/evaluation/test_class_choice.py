@@ -2,6 +2,7 @@ import pytest
 
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation.class_choice import ClassChoice
+from tfmaskrcnn.evaluation.class_choice import judged as judged_categories
 from tfmaskrcnn.evaluation.coco_evaluator import CocoEvaluator
 from tfmaskrcnn.evaluation.runner import evaluate
 
@@ -84,3 +85,18 @@ def test_a_model_without_names_has_the_files_categories(coco_set):
 
 def test_words_become_pairs():
     assert ClassChoice.of(["a", "b=c d"]).pairs == (("a", "a"), ("b", "c d"))
+
+
+def test_a_class_cannot_be_two_categories_and_twice_the_same_is_once():
+    with pytest.raises(InputError, match="the class 'car' cannot be 'car' and 'truck' at once"):
+        ClassChoice.of(["car", "car=truck"])
+    assert ClassChoice.of(["car", "car=car"]).pairs == (("car", "car"),)
+
+
+def test_what_will_be_judged_is_told_without_a_model(coco_set):
+    path = coco_set.json_path
+    assert judged_categories(path, [], []) == ("leaf", "plum")
+    assert judged_categories(path, [], ["stone", "plum"]) == ("plum",)
+    assert judged_categories(path, ["stone=leaf"], ["stone", "plum"]) == ("leaf",)
+    with pytest.raises(InputError, match="The model has no class 'leaf'"):
+        judged_categories(path, ["leaf"], ["plum"])

@@ -1,6 +1,8 @@
 """The command `evaluate` of the command line."""
 
 import argparse
+import contextlib
+import os
 
 # Nothing here may import TensorFlow before the command runs, see `main`.
 from tfmaskrcnn.cli.arguments import (
@@ -12,6 +14,9 @@ from tfmaskrcnn.cli.arguments import (
     count,
     share,
 )
+
+# What is read of a model's folder.
+MODEL_FILES = ("config.json", "weights.npz", "thresholds.json", "saved_model.pb")
 
 
 def add_parser(commands) -> None:
@@ -94,6 +99,9 @@ def _evaluate(options) -> None:
     # First what takes no time.
     config = _check(options)
 
+    # Then what takes little.
+    _check_classes(options, config)
+
     from tfmaskrcnn.evaluation.class_choice import ClassChoice
     from tfmaskrcnn.evaluation.reporting.summary import summary, verdict
     from tfmaskrcnn.inference.augmented import open_augmented
@@ -123,7 +131,6 @@ def _check(options):
     from tfmaskrcnn.errors import InputError
     from tfmaskrcnn.inference.augmented import check_augmentation
     from tfmaskrcnn.inference.opening import check_model
-    from tfmaskrcnn.support.files import writable_file
 
     needs_data = not (options.json and options.images)
     config = check_model(options.model, needs_data, options.set)
@@ -134,10 +141,84 @@ def _check(options):
         _check_saving(options, config)
     if not 0.1 < options.iou < 1:
         raise InputError(f"--iou is {options.iou:g}; wanted a number above 0.1 and below 1.")
-    for path in (options.html, options.results):
-        if path:
-            writable_file(path)
+    limits = options.max_detections
+    if limits and not limits[0] < limits[1] < limits[2]:
+        given = " ".join(map(str, limits))
+        raise InputError(f"--max-detections is {given}; wanted three ascending numbers.")
+    json_path, images = _data(options, config)
+    if not os.path.isfile(json_path):
+        raise InputError(f"There is no file {json_path}; wanted COCO annotations.")
+    if not os.path.isdir(images):
+        raise InputError(f"The image folder {images} does not exist.")
+    _check_outputs(options, json_path)
     return config
+
+
+def _data(options, config):
+    """Path of the annotations and of the image folder."""
+    own = None if config is None else config.data
+    return options.json or own.val_json, options.images or own.val_images
+
+
+def _check_outputs(options, json_path: str) -> None:
+    """Refuse, without making anything, what could not be written or would be lost."""
+    from tfmaskrcnn.errors import InputError
+
+    models = [model for model in (options.model, options.against) if model]
+    read = [json_path, *(os.path.join(m, n) for m in models for n in MODEL_FILES)]
+    read = {os.path.realpath(path) for path in read}
+    outputs = [path for path in (options.html, options.results, options.csv) if path]
+    for i, path in enumerate(outputs):
+        if os.path.realpath(path) in read:
+            raise InputError(f"{path} is read here and would be replaced; choose another name.")
+        below = [os.path.join(os.path.realpath(other), "") for other in outputs[:i]]
+        if os.path.join(os.path.realpath(path), "").startswith(tuple(below)):
+            raise InputError(f"{path} is named for two outputs; give each a place of its own.")
+        if path is options.csv:
+            if os.path.isfile(path):
+                raise InputError(f"{path} is a file; --csv wants a folder.")
+            path = os.path.join(path, "ap.csv")
+        _check_place(path)
+
+
+def _check_place(path: str) -> None:
+    """Make sure that the file `path` can be written once its folder has been made."""
+    from tfmaskrcnn.errors import InputError
+    from tfmaskrcnn.support.files import writable_file
+
+    folder, names = os.path.realpath(path), []
+    while not names or not os.path.lexists(folder):
+        folder, name = os.path.split(folder)
+        names.append(name)
+    try:
+        for name in names:  # it may be too long
+            with contextlib.suppress(FileNotFoundError):
+                os.stat(os.path.join(folder, f"{name}.{os.getpid()}.tmp"))
+    except OSError as error:
+        raise InputError(f"Cannot write {path}: {error.strerror}.") from None
+    writable_file(path if len(names) == 1 else os.path.join(folder, names[-1]))
+
+
+def _check_classes(options, config) -> None:
+    """Find before a model is opened which classes it, or the other one, does not know."""
+    from tfmaskrcnn.evaluation.analysis.comparison import check_same_classes
+    from tfmaskrcnn.evaluation.class_choice import judged
+    from tfmaskrcnn.inference.opening import check_model
+
+    json_path, _ = _data(options, config)
+    first = judged(json_path, options.classes, _class_names(options.model, config))
+    if options.against:
+        names = _class_names(options.against, check_model(options.against))
+        check_same_classes(first, judged(json_path, options.classes, names))
+
+
+def _class_names(model: str, config):
+    """Of a run with this configuration, or a SavedModel; none where it does not tell."""
+    from tfmaskrcnn.inference.exported import exported_config
+
+    if config is not None:
+        return config.model.class_names
+    return exported_config(model).get("class_names", ())
 
 
 def _check_saving(options, config) -> None:
@@ -185,11 +266,11 @@ def _second(options, first):
 def _write(options, report) -> None:
     from tfmaskrcnn.evaluation.reporting.html_page import write_page
     from tfmaskrcnn.evaluation.reporting.sheets import to_json, write_csv
-    from tfmaskrcnn.support.files import replaced
+    from tfmaskrcnn.support.files import replaced, writable_file
     from tfmaskrcnn.support.progress_bar import progress_bar
 
     if options.results:
-        with replaced(options.results, "w") as file:
+        with replaced(writable_file(options.results), "w") as file:
             file.write(to_json(report))
         print(f"results     {options.results}")
     if options.csv:
@@ -197,4 +278,4 @@ def _write(options, report) -> None:
         print(f"tables      {options.csv}")
     if options.html:
         with progress_bar("drawing") as progress:
-            print(f"report      {write_page(report, options.html, progress)}")
+            print(f"report      {write_page(report, writable_file(options.html), progress)}")

@@ -19,13 +19,23 @@ class ClassChoice(NamedTuple):
 
     @classmethod
     def of(cls, words: Sequence[str], leave_out_unknown: bool = False) -> "ClassChoice":
-        """What `--classes person car=vehicle` means."""
+        """What `--classes person car=vehicle` means.
+
+        Raises:
+            InputError: a word is not as it should be, or a class is to be two categories.
+        """
         pairs = [word.partition("=") for word in words]
         for own, equal, other in pairs:
             if not own or (equal and not other):
                 text = f"classes: {own + equal + other!r} is neither a name nor CLASS=CATEGORY."
                 raise InputError(text)
-        return cls(tuple((own, other or own) for own, _, other in pairs), leave_out_unknown)
+        pairs = tuple(dict.fromkeys((own, other or own) for own, _, other in pairs))
+        category_of = dict(pairs)
+        for own, category in pairs:
+            if category_of[own] != category:
+                both = f"{category!r} and {category_of[own]!r}"
+                raise InputError(f"classes: the class {own!r} cannot be {both} at once.")
+        return cls(pairs, leave_out_unknown)
 
     def restrict(self, truth: GroundTruthFile) -> None:
         """Leave the categories that are not chosen out of `truth`.
@@ -67,6 +77,24 @@ class ClassChoice(NamedTuple):
             truth.keep([name for name in truth.class_names if name not in unknown])
         by_name = dict(zip(truth.class_names, truth.category_ids))
         return tuple(by_name.get(category_of.get(name)) for name in names), unknown
+
+
+def judged(json_path: str, words: Sequence[str], class_names: Sequence[str]) -> Tuple[str, ...]:
+    """Names of the categories of a file that a report on a model is of.
+
+    Args:
+        json_path: COCO annotations.
+        words: of `ClassChoice.of`.
+        class_names: of the model; none if it has none.
+
+    Raises:
+        InputError: see `ClassChoice`.
+    """
+    truth = GroundTruthFile(json_path)
+    choice = ClassChoice.of(words, leave_out_unknown=True)
+    choice.restrict(truth)
+    choice.ids(class_names, truth)
+    return truth.class_names
 
 
 def short(names: Sequence[str]) -> str:

@@ -108,13 +108,17 @@ def _images_needed(difference: Interval, num_images: int) -> int:
     return max(num_images + 1, math.ceil(num_images * (half / distance) ** 2))
 
 
-def _check_same(first: Examined, second: Examined) -> None:
-    if [i.image_id for i in first.images] != [i.image_id for i in second.images]:
-        raise InputError("The two models were not shown the same images.")
-    if first.class_names != second.class_names:
-        more = [n for n in first.class_names if n not in second.class_names]
-        more += [n for n in second.class_names if n not in first.class_names]
+def check_same_classes(first: Sequence[str], second: Sequence[str]) -> None:
+    """Refuse to compare models that were judged on other categories; raises `InputError`."""
+    if tuple(first) != tuple(second):
+        more = [n for n in first if n not in second] + [n for n in second if n not in first]
         raise InputError(
             f"Only one of the two models knows {', '.join(more[:10])}; compare what both know with "
             "--classes."
         )
+
+
+def _check_same(first: Examined, second: Examined) -> None:
+    if [i.image_id for i in first.images] != [i.image_id for i in second.images]:
+        raise InputError("The two models were not shown the same images.")
+    check_same_classes(first.class_names, second.class_names)

@@ -1,0 +1,85 @@
+"""`cli/evaluate.py`: what is wrong is told before it costs time, and nothing is made or lost."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from helpers.tiny import tiny_config, tiny_data
+from tfmaskrcnn.cli.main import main
+from tfmaskrcnn.config.yaml_files import save_config
+
+NAMES = ["class_names=[circle, square, triangle]", "category_ids=[1, 2, 3]"]
+REPLACED = "is read here and would be replaced; choose another name."
+# Options of `evaluate run`, and the end of what is told of them.
+WRONG = [
+    (["--iou", "1"], "--iou is 1; wanted a number above 0.1 and below 1."),
+    (
+        ["--max-detections", "1", "9", "9"],
+        "--max-detections is 1 9 9; wanted three ascending numbers.",
+    ),
+    (["--json", "gone"], "There is no file gone; wanted COCO annotations."),
+    (["--images", "gone"], "The image folder gone does not exist."),
+    (["--against", "gone"], "There is no folder gone."),
+    (["--html", "val/instances.json"], f"val/instances.json {REPLACED}"),
+    (["--results", "./run/config.json"], f"./run/config.json {REPLACED}"),
+    (["--html", "val"], "val is a folder; give the name of the file to write."),
+    (["--html", "new/a/" + "n" * 300], "n: File name too long."),
+    (["--html", "val/instances.json/a.html"], "a.html: Not a directory."),
+    (
+        ["--html", "new/a", "--results", "new/../new/a"],
+        "is named for two outputs; give each a place of its own.",
+    ),
+    (
+        ["--results", "new", "--csv", "new/a"],
+        "new/a is named for two outputs; give each a place of",
+    ),
+    (["--csv", "val/instances.json"], f"val/instances.json {REPLACED}"),
+    (["--csv", "file"], "file is a file; --csv wants a folder."),
+    (["--tta", "--save-thresholds"], "With --tta scores differ from the run's; leave"),
+    (["--set", "input.min_side=64", "--save-thresholds"], "With --set scores differ from the run"),
+]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with data and two runs without weights, of which the second knows less."""
+    monkeypatch.chdir(tmp_path)
+    json_path, images = tiny_data(tmp_path / "val", num_images=1)
+    data = [f"data.val_json={json_path}", f"data.val_images={images}"]
+    less = ["class_names=[circle, square]", "category_ids=[1, 2]", "num_classes=2"]
+    for name, settings in (("run", NAMES), ("less", less)):
+        os.mkdir(name)
+        save_config(tiny_config(*data, *settings), os.path.join(name, "config.json"))
+    (tmp_path / "file").write_text("")
+    return tmp_path
+
+
+def test_wrong_options_are_told_before_tensorflow_is_imported_and_nothing_is_made(place):
+    before = sorted(map(str, place.rglob("*")))
+    code = (
+        "import sys; from tfmaskrcnn.cli.main import main\n"
+        f"for options in {[options for options, _ in WRONG]!r}:\n"
+        "    assert main(['evaluate', 'run', *options]) == 2, options\n"
+        "    assert 'tensorflow' not in sys.modules, options\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=place)
+    assert done.returncode == 0, done.stderr
+    for (options, expected), line in zip(WRONG, done.stderr.splitlines()):
+        assert expected in line, (options, line)
+    assert sorted(map(str, place.rglob("*"))) == before
+
+
+def test_classes_are_checked_before_a_model_is_opened(place, capsys):
+    for options, expected in (
+        (["--classes", "cirlce"], "has no category 'cirlce'; did you mean 'circle'?"),
+        (["--classes", "disc=circle"], "The model has no class 'disc'; it has circle, square, tri"),
+        (["--classes", "circle", "circle=square"], "'circle' cannot be 'circle' and 'square' at"),
+        (["--against", "less"], "Only one of the two models knows triangle; compare what both"),
+    ):
+        assert main(["evaluate", "run", *options]) == 2
+        assert expected in capsys.readouterr().err
+    # There is nothing else to say than that the weights are missing.
+    assert main(["evaluate", "run", "--against", "less", "--classes", "circle"]) == 2
+    assert "weights.npz" in capsys.readouterr().err
