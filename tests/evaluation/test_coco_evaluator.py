@@ -304,3 +304,28 @@ def test_an_annotation_without_mask_and_box_is_an_error(coco_set):
     coco_set.write()
     with pytest.raises(InputError, match="annotation 1 of image 10: its bbox is None"):
         evaluated(coco_set, {10: coco_set.perfect(10)})
+
+
+@pytest.mark.parametrize("name, row", [("scores", 0), ("boxes", [0, 0, np.inf, 9])])
+def test_numbers_that_are_not_finite_are_refused(coco_set, name, row):
+    found = coco_set.perfect(10)
+    values = getattr(found, name).copy()
+    values[1] = np.nan if name == "scores" else row
+    wrong = dataclasses.replace(found, **{name: values})
+    with pytest.raises(InputError, match=f"Image 10: {name} were found that are no finite"):
+        CocoEvaluator(coco_set.json_path).add(10, wrong)
+
+
+def test_masks_of_another_size_than_the_image_are_refused(coco_set):
+    found = coco_set.perfect(10)
+    wrong = dataclasses.replace(found, exact_rle=masks_to_rle(np.ones((len(found), 9, 8), bool)))
+    with pytest.raises(InputError, match=r"Image 10 of \(150, 190\) has masks of \(9, 8\)"):
+        CocoEvaluator(coco_set.json_path).add(10, wrong)
+
+
+def test_classes_of_equal_names_are_told_apart_by_their_ids(coco_set):
+    named = {3: "plum", 7: "plum", 9: "plum (3)"}
+    coco_set.raw["categories"] = [{"id": i, "name": name} for i, name in named.items()]
+    coco_set.write()
+    names = CocoEvaluator(coco_set.json_path).examined().class_names
+    assert names == ("plum (3) (3)", "plum (7)", "plum (3) (9)")

@@ -29,6 +29,9 @@ def test_polygons_and_uncompressed_rle_are_read_as_pycocotools_reads_them(coco_s
         ({"segmentation": None}, "its segmentation is None"),
         ({"segmentation": {"size": [9, 9], "counts": [81]}}, "annotation 3 of image 10"),
         ({"bbox": [1, 2]}, r"its bbox is \[1, 2\], wanted 4 numbers"),
+        ({"bbox": [1, 2, "x", 3]}, "its bbox is .*, wanted 4 numbers"),
+        ({"area": "12"}, "annotation 3 of image 10: its area is '12', wanted a number"),
+        ({"area": float("nan")}, "its area is nan, wanted a number"),
         ({"category_id": 5}, r"category_id 5 is not in 'categories' \(3, 7\)"),
     ],
 )

@@ -124,6 +124,8 @@ def test_an_image_of_another_size_than_annotated_is_refused(coco_set):
 def test_other_sources_are_refused(coco_set):
     with pytest.raises(InputError, match="Cannot evaluate a int; wanted a function"):
         evaluate(3, coco_set.json_path, coco_set.image_dir)
+    with pytest.raises(InputError, match="The source gives a NoneType, wanted Instances"):
+        evaluate(lambda images: [None], coco_set.json_path, coco_set.image_dir)
     with pytest.raises(ValueError, match="2 results for 1 images"):
         evaluate(lambda images: [1, 2], coco_set.json_path, coco_set.image_dir)
 
@@ -225,3 +227,17 @@ def test_results_do_not_depend_on_the_batch_size(coco_set):
     assert json.loads(evaluate(predict, *paths, batch_size=3).to_json()) == json.loads(
         evaluate(predict, *paths, batch_size=1).to_json()
     )
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"batch_size": 0}, "batch_size is 0; wanted a whole number above 0"),
+        ({"limit": -1}, "limit is -1; wanted a whole number above 0"),
+        ({"kaggle_threshold": float("nan")}, "kaggle_threshold is nan; wanted 0 to 1"),
+        ({"limits": 1}, "There is no option 'limits'; wanted max_detections, "),
+    ],
+)
+def test_wrong_options_are_refused_before_anything_is_read(options, message):
+    with pytest.raises(InputError, match=message):
+        evaluate(list, "gone.json", "gone", **options)

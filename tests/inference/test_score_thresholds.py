@@ -54,7 +54,7 @@ def test_a_detection_at_its_threshold_is_selected_and_one_just_below_is_not():
 def test_what_is_written_is_read_to_the_bit(tmp_path):
     path = str(tmp_path / "thresholds.json")
     scores = (*map(float, np.random.default_rng(0).random(20, np.float32)), None)
-    for written in (thresholds(scores=scores), thresholds(class_names=("Zähler", "b", "c"))):
+    for written in (thresholds(scores=scores), thresholds(class_names=("Zähler", "\ud800", "c"))):
         written.write(path)
         assert ScoreThresholds.read(path) == written
     raw = json.loads(written.to_json())

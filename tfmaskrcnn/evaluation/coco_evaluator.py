@@ -76,8 +76,8 @@ class CocoEvaluator:
 
         Raises:
             InputError: the JSON has no such image, it was added before, its size differs, a
-                category is none of the class names, a class is beyond the JSON's categories, or an
-                annotation is wrong.
+                category is none of the class names, a class is beyond the JSON's categories, a
+                number is not finite, or an annotation is wrong.
         """
         image, path = self.truth.images.get(image_id), self.truth.path
         if image is None:
@@ -89,6 +89,12 @@ class CocoEvaluator:
                 f"Image {image_id} is {image['height']} x {image['width']} pixels (height x width) "
                 f"in {path}, the instances are of one of {instances.size[0]} x {instances.size[1]}."
             )
+        for name in ("scores", "boxes"):
+            if not np.isfinite(getattr(instances, name)).all():
+                raise InputError(f"Image {image_id}: {name} were found that are no finite numbers.")
+        sizes = {tuple(rle["size"]) for rle in instances.exact_rle or ()} - {instances.size}
+        if sizes:
+            raise InputError(f"Image {image_id} of {instances.size} has masks of {sizes.pop()}.")
         category_ids = self._ids_of_classes(instances.class_names)
         try:
             results = instances.coco_results(image_id, category_ids)
@@ -242,4 +248,7 @@ def _mean(values: np.ndarray) -> float:
 
 
 def _unique(names: Sequence[str], ids: Sequence[int]) -> List[str]:
-    return [n if names.count(n) == 1 else f"{n} ({i})" for n, i in zip(names, ids)]
+    names = list(names)
+    while len(set(names)) < len(names):  # again where a file has a category "plum (7)" too
+        names = [n if names.count(n) == 1 else f"{n} ({i})" for n, i in zip(names, ids)]
+    return names

@@ -1,5 +1,7 @@
 """The ground truth of an evaluation: a COCO JSON as pycocotools wants it, checked on use."""
 
+import math
+import numbers
 import os
 from typing import Any, Dict, List, Sequence, Tuple
 
@@ -84,9 +86,11 @@ class GroundTruthFile:
             raise InputError(f"{where}: its segmentation is {found}; {reason}.") from error
         complete = {**known, **entry}
         box = complete.get("bbox")
-        if np.shape(box) != (4,):
+        if np.shape(box) != (4,) or not all(map(_is_number, box)):
             raise InputError(f"{where}: its bbox is {box!r}, wanted 4 numbers.")
         complete.setdefault("area", float(box[2] * box[3]))
+        if not _is_number(complete["area"]):
+            raise InputError(f"{where}: its area is {complete['area']!r}, wanted a number.")
         return complete
 
 
@@ -105,6 +109,10 @@ def coco_index(images: List[Dict], category_ids: Tuple[int, ...], annotations: L
         coco.imgToAnns[entry["image_id"]].append(entry)
         coco.catToImgs[entry["category_id"]].append(entry["image_id"])
     return coco
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, numbers.Real) and math.isfinite(value)
 
 
 def _rle(segmentation, height: int, width: int) -> Dict:

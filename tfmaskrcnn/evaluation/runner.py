@@ -93,13 +93,20 @@ def options_of(options: Dict[str, Any]) -> EvaluationOptions:
     """The options by their names.
 
     Raises:
-        InputError: there is no such option.
+        InputError: there is no such option, or a value is out of range.
     """
     unknown = [name for name in options if name not in EvaluationOptions._fields]
     if unknown:
         known = ", ".join(EvaluationOptions._fields)
         raise InputError(f"There is no option {unknown[0]!r}; wanted {known}.")
-    return EvaluationOptions(**options)
+    found = EvaluationOptions(**options)
+    for name in ("batch_size", "limit"):
+        value = getattr(found, name)
+        if value is not None and value < 1:
+            raise InputError(f"{name} is {value}; wanted a whole number above 0.")
+    if found.kaggle_threshold is not None and not 0 <= found.kaggle_threshold <= 1:
+        raise InputError(f"kaggle_threshold is {found.kaggle_threshold}; wanted 0 to 1.")
+    return found
 
 
 def _evaluated(source, json_path: str, image_dir: str, options: EvaluationOptions):
@@ -131,6 +138,9 @@ def add_predictions(
         found = predict(images)
         if len(found) != len(batch):
             raise ValueError(f"{len(found)} results for {len(batch)} images.")
+        for result in found:
+            if not isinstance(result, Instances):
+                raise InputError(f"The source gives a {type(result).__name__}, wanted Instances.")
         for record, image in zip(batch, images):
             evaluator.brightness[record.image_id] = float(image.mean())
         evaluator.add_many([r.image_id for r in batch], found)

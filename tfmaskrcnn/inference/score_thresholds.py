@@ -110,7 +110,7 @@ class ScoreThresholds:
 
     def to_json(self) -> str:
         """The text of a file that `read` reads."""
-        return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n"
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
     def write(self, path: str) -> None:
         """Write a JSON file; raises `InputError` if it cannot be written."""

@@ -1,6 +1,6 @@
 import numpy as np
 
-from helpers.drawn_sets import random_set
+from helpers.drawn_sets import drawn, random_set
 from helpers.without_masks import without_masks
 from tfmaskrcnn.evaluation.analysis.examined import examine
 from tfmaskrcnn.evaluation.ground_truth import GroundTruthFile
@@ -59,3 +59,8 @@ def test_boxes_are_judged_where_there_are_no_masks():
     for image in examined.images:  # rectangles
         np.testing.assert_allclose(image.overlap("mask"), image.overlap("box"), atol=1e-12)
         np.testing.assert_array_equal(image.found_areas("mask"), image.found_areas("box"))
+
+
+def test_any_number_of_masks_has_areas():
+    examined = drawn([([], [(1, (0, 0, 2, i + 1), 0.5) for i in range(100)] * 3)])
+    assert examined.images[0].found_areas("mask").sum() == 3 * 2 * 5050

@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import json
 import os
 
@@ -143,3 +144,16 @@ def test_a_comparison_says_yes_no_or_not_enough_images():
     assert sheets(mixed.compared_with(other))["against"][0]["value"] == pytest.approx(
         mixed.intervals["mask"].value - other.intervals["mask"].value
     )
+
+
+def test_half_a_character_in_a_name_is_a_question_mark_in_csv(tmp_path):
+    examined = dataclasses.replace(drawn([([(1, A)], [])]), class_names=("a\ud800",))
+    write_csv(report_of(examined), str(tmp_path))
+    assert "a?" in (tmp_path / "thresholds.csv").read_text(encoding="utf-8")
+
+
+def test_a_class_may_be_called_as_all_of_them_are():
+    examined = dataclasses.replace(random_set(0), class_names=("all classes", "b", "c"))
+    report = report_of(examined)
+    rows = sheets(report.compared_with(report))["against"]
+    assert [row["class"] for row in rows] == ["all classes", "all classes", "b", "c"]

@@ -15,6 +15,7 @@ from tfmaskrcnn.evaluation.analysis.precision import ABSENT
 from tfmaskrcnn.evaluation.analysis.verdicts import ERRORS, MISSED, RIGHT
 from tfmaskrcnn.evaluation.reporting.report import Report
 from tfmaskrcnn.support.files import replaced, writable_folder
+from tfmaskrcnn.support.pages import encodable
 
 Row = Dict[str, Any]
 ALL = "all classes"
@@ -68,8 +69,13 @@ def write_csv(report: Report, folder: str) -> List[str]:
             with replaced(paths[-1], "w") as file:
                 writer = csv.DictWriter(file, list(rows[0]))
                 writer.writeheader()
-                writer.writerows(rows)
+                writer.writerows({key: _text(value) for key, value in row.items()} for row in rows)
     return paths
+
+
+def _text(value):
+    """What a CSV file can hold."""
+    return encodable(value) if isinstance(value, str) else value
 
 
 def _ap(report: Report) -> List[Row]:
@@ -208,10 +214,9 @@ def _images(report: Report) -> List[Row]:
 
 def _against(report: Report) -> List[Row]:
     other, comparison = report.against
-    names = {ALL: comparison.difference, **comparison.per_class}
+    rows = ((ALL, comparison.difference), *comparison.per_class.items())
     return [
-        {"against": other.source, "class": name, **_interval(interval)}
-        for name, interval in names.items()
+        {"against": other.source, "class": name, **_interval(interval)} for name, interval in rows
     ]
 
 
