@@ -1,6 +1,6 @@
 """Many made-up images, to ask how often an interval of a few holds the AP of all.
 
-`python tests/helpers/populations.py` prints how often that is, for the interval of `bootstrap.py`
+`python tests/helpers/populations.py` prints how often that is, for our interval
 and the plain percentile interval of the same draws; some minutes.
 """
 
