@@ -67,3 +67,45 @@ def test_students_factor_is_that_of_tables():
     # Student's 97.5 % quantiles, of any book, over the normal one's 1.960.
     for freedom, quantile in ((4, 2.776), (9, 2.262), (13, 2.160), (80, 1.990)):
         assert bootstrap._student(freedom) == pytest.approx(quantile / 1.960, rel=0.02)
+
+
+def statistic(whole, of_halves=None, spread=0.0, without_first=0.0):
+    """One number: `whole` of all images, `of_halves` of half of them; of draws it varies."""
+
+    def values(draws):
+        total, num_images = draws.sum(axis=1), draws.shape[1]
+        drawn = whole + spread * (draws[:, 0] - 1)
+        drawn = np.where(draws[:, 0] > 0, drawn, drawn + without_first)
+        halves = whole if of_halves is None else of_halves
+        return np.where(total < num_images, halves, drawn)[:, None]
+
+    return values
+
+
+def test_what_halves_have_more_than_all_images_is_taken_off():
+    plain = intervals(statistic(0.5, spread=0.1), 20)[0]
+    assert (plain.low + plain.high) / 2 == pytest.approx(0.5) and plain.low < 0.4
+    moved = intervals(statistic(0.5, 0.51, spread=0.1), 20)[0]
+    # An excess e of n images is one of e * sqrt(2) of n / 2.
+    by = 0.01 / (np.sqrt(2) - 1)
+    np.testing.assert_allclose(np.subtract(plain, moved), [0, by, by], atol=1e-12)
+
+
+def test_an_interval_holds_its_value_and_stays_within_the_limits():
+    assert intervals(statistic(0.5, 0.6), 20)[0] == (0.5, pytest.approx(0.2586, abs=1e-4), 0.5)
+    assert intervals(statistic(0.5, 0.4), 20)[0].low == 0.5
+    assert intervals(statistic(0.5, spread=0.9), 20)[0] == (0.5, 0.0, 1.0)
+    assert intervals(statistic(0.5, spread=0.9), 20, -1.0, 1.0)[0].low < -0.5
+
+
+def test_draws_without_a_number_are_left_out():
+    found = intervals(statistic(0.5, spread=0.01, without_first=np.nan), 20)[0]
+    assert 0.45 < found.low < 0.5 < found.high < 0.55
+
+
+def test_an_interval_of_few_images_is_wider_than_their_draws():
+    # Of 5 images: Student's 2.776 for 1.960, and a deviation by n - 1 in the place of n.
+    drawn = statistic(0.5, spread=0.1)(bootstrap.draw_images(5))[:, 0]
+    reach = np.abs(np.quantile(drawn, [0.025, 0.975]) - drawn.mean()).max()
+    found = intervals(statistic(0.5, spread=0.1), 5)[0]
+    assert (found.high - 0.5) / reach == pytest.approx(2.776 / 1.960 * np.sqrt(5 / 4), rel=0.02)

@@ -6,9 +6,16 @@ import pytest
 from helpers.drawn_sets import drawn, random_set
 from helpers.without_masks import without_masks
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.evaluation.analysis.bootstrap import ap_interval
+from tfmaskrcnn.evaluation.analysis.bootstrap import Interval, ap_interval
 from tfmaskrcnn.evaluation.analysis.coco_matching import match_all
-from tfmaskrcnn.evaluation.analysis.comparison import NO, OPEN, YES, compare, image_scores
+from tfmaskrcnn.evaluation.analysis.comparison import (
+    NO,
+    OPEN,
+    YES,
+    _images_needed,
+    compare,
+    image_scores,
+)
 from tfmaskrcnn.evaluation.analysis.precision import average_precision, mean_present
 
 A, B = (10, 10, 30, 30), (10, 60, 30, 80)
@@ -117,3 +124,15 @@ def test_without_objects_nothing_is_told():
     empty = drawn([([], []), ([], [(1, A, 0.9)])])
     found = compare(empty, empty, [0], [0])
     assert found.verdict == OPEN and not found.difference.known and found.first == -1
+
+
+def test_so_many_images_are_needed_as_make_the_interval_as_wide_as_the_difference():
+    assert _images_needed(Interval(0.1, -0.1, 0.3), 10) == 40  # half as wide takes four times
+    assert _images_needed(Interval(0.3, -0.1, 0.4), 4) == 5  # more than there are
+    assert _images_needed(Interval(0.0, -0.1, 0.1), 4) == 0
+
+
+def test_each_model_is_judged_at_its_own_thresholds():
+    examined = drawn([([(1, A)], [(1, A, 0.5)])] * 3)
+    change = compare(examined, examined, [0.5], [0.6]).changes[0]
+    assert (change.first, change.second) == (1, 0)  # a score at the threshold counts

@@ -34,6 +34,7 @@ def test_what_the_file_says_of_objects_comes_out_as_arrays(coco_set):
     assert any(image.objects.crowd) and image.objects.ids[0] == entries[0]["original_id"]
     numbers = [truth.category_ids.index(entry["category_id"]) + 1 for entry in entries]
     assert image.objects.classes.tolist() == numbers
+    assert (image.file_name, image.size) == ("10.png", (150, 190))
 
 
 def test_only_the_best_detections_of_each_class_are_kept(coco_set):
@@ -64,3 +65,16 @@ def test_boxes_are_judged_where_there_are_no_masks():
 def test_any_number_of_masks_has_areas():
     examined = drawn([([], [(1, (0, 0, 2, i + 1), 0.5) for i in range(100)] * 3)])
     assert examined.images[0].found_areas("mask").sum() == 3 * 2 * 5050
+
+
+def test_equal_scores_stay_in_their_order(coco_set):
+    def equal(entries):
+        return [{**entries[0], "score": 0.5, "bbox": [i, 0, 1, 1]} for i in range(40)]
+
+    _, _, examined = examined_of(coco_set, keep=equal)
+    assert examined.images[0].found.boxes[:, 1].tolist() == list(range(40))
+
+
+def test_of_a_crowd_region_the_share_of_the_detection_counts():
+    image = drawn([([(1, (0, 0, 20, 40), True)], [(1, (10, 0, 30, 10), 0.5)])]).images[0]
+    assert image.overlap("mask").tolist() == image.overlap("box").tolist() == [[0.5]]

@@ -87,3 +87,12 @@ def test_scores_that_are_shares_are_reliable_and_no_detection_says_nothing():
     found = [(1, box, 0.7) for box in boxes]
     examined = drawn([([(1, box) for box in boxes[:35]], found)])
     assert reliability(match_all(examined, "box", [0.5])).ece == pytest.approx(0)
+
+
+def test_a_detection_in_a_crowd_region_counts_nowhere():
+    objects, found = [(1, A), (1, B, True)], [(1, A, 0.9), (1, (12, 62, 28, 78), 0.95)]
+    points = points_of(objects, found)
+    for curve in (points.overall, points.per_class["class 1"]):
+        assert curve.scores.tolist() == [0.9] and curve.num_objects == 1 and curve.best.f1 == 1
+    examined = drawn([(objects, found)])
+    assert reliability(match_all(examined, "box", [0.5])).counts.sum() == 1

@@ -9,8 +9,14 @@ import pytest
 from pycocotools.cocoeval import COCOeval
 
 from helpers.drawn_sets import drawn, random_set
-from tfmaskrcnn.evaluation.analysis.coco_matching import ALL_AREAS, NONE, match, match_all
-from tfmaskrcnn.evaluation.analysis.precision import ABSENT, average_precision, mean_present
+from tfmaskrcnn.evaluation.analysis.coco_matching import ALL_AREAS, NONE, match_all
+from tfmaskrcnn.evaluation.analysis.precision import (
+    ABSENT,
+    RECALLS,
+    _needed,
+    average_precision,
+    mean_present,
+)
 from tfmaskrcnn.evaluation.ground_truth import coco_index
 
 A, B = (10, 10, 30, 30), (10, 60, 30, 80)
@@ -89,17 +95,16 @@ def test_detections_in_crowds_and_of_other_sizes_are_neither_right_nor_wrong():
     assert matches.objects.tolist() == [[0, 1, NONE]] and matches.counts.tolist() == [[1]]
 
 
-def test_the_best_detection_takes_the_object_and_others_the_next_best():
-    iou = np.array([[0.6, 0.9], [0.7, 0.8], [0.55, 0.0]])
-    none = np.zeros(2, bool)
-    assert match(iou, none, none, [0.5, 0.75]).tolist() == [[1, 0, NONE], [1, NONE, NONE]]
-    # What counts goes before what is ignored, however well that fits.
-    assert match(iou[:1], none, np.array([False, True]), [0.5]).tolist() == [[0]]
-    assert match(np.zeros((2, 0)), none[:0], none[:0], [0.5]).tolist() == [[NONE, NONE]]
-
-
 def test_nothing_found_and_nothing_there():
     examined = drawn([([(1, A)], []), ([], [])])
     assert mean_present(average_precision(match_all(examined, "mask")))[0] == 0.0
     examined = drawn([([], [(1, A, 0.5)])])
     assert mean_present(average_precision(match_all(examined, "mask")))[0] == ABSENT
+
+
+def test_recalls_are_reached_where_cocoeval_reaches_them():
+    # It looks for the first of the quotients hits / objects that is no less than the recall.
+    whole = np.arange(1, 300)
+    needed = _needed(whole)
+    for n, row in zip(whole, needed):
+        np.testing.assert_array_equal(row, np.searchsorted(np.arange(n + 1) / n, RECALLS))

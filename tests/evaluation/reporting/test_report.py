@@ -56,6 +56,42 @@ def test_the_tables_agree_with_each_other():
     assert {row["error"] for row in tables["errors"]} >= {"missed", "false_positives"}
 
 
+def test_the_tables_hold_the_numbers_of_the_report():
+    report = report_of(random_set(3))
+    tables, overall, names = sheets(report), report.points.overall, report.class_names
+    rows = [row for row in tables["curves"] if row["class"] == "all classes"]
+    for key, values in (("score", overall.scores), ("precision", overall.precision)):
+        np.testing.assert_allclose([row[key] for row in rows], values)
+    assert tables["thresholds"][0]["f1"] == overall.best.f1 != overall.usual.f1
+    assert tables["thresholds"][0]["f1_at_0.5"] == overall.usual.f1
+    np.testing.assert_allclose(
+        [r["score_to"] for r in tables["reliability"]], np.arange(1, 11) / 10
+    )
+    labels = ("background", *names)
+    for row in tables["confusion"]:
+        pair = labels.index(row["annotated"]), labels.index(row["found"])
+        assert row["count"] == report.confusion.counts[pair]
+        assert row["share_of_annotated"] == row["count"] / report.confusion.counts[pair[0]].sum()
+    errors = {(row["kind"], row["error"]): row for row in tables["errors"]}
+    assert errors["mask", "missed"]["count"] == report.costs["mask"].counts["missed"] > 0
+    assert errors["box", "false_negatives"]["ap_cost"] == report.costs["box"].false_negatives
+    quality = {row["class"]: row["value"] for row in tables["masks"] if row["measure"] == "pq"}
+    expected = {name: report.panoptic.per_class[name].pq for name in names}
+    assert quality == {"all classes": report.panoptic.pq, **expected}
+    for i, row in enumerate(tables["images"]):
+        found = [verdict for verdict in report.verdicts[i].found if verdict != "unsure"]
+        judged = ("right", "classification", "localisation", "both", "duplicate", "background")
+        assert [row[name] for name in judged] == [found.count(name) for name in judged]
+        assert row["missed"] == report.verdicts[i].objects.count("missed")
+
+
+def test_long_curves_are_thinned_to_two_hundred_points_first_and_last_among_them():
+    found = [(1, A if i == 500 else NOWHERE, i / 1000) for i in range(1, 600)]
+    rows = sheets(report_of(drawn([([(1, A)], found)])))["curves"]
+    own = [row["score"] for row in rows if row["class"] == "class 1"]
+    assert len(own) == 200 and (own[0], own[-1]) == (0.599, 0.001)
+
+
 def test_what_is_absent_is_null_and_a_count_too_low_is_not():
     examined = drawn([([(1, A)], []), ([(1, A)], [])], num_classes=2)
     tables = sheets(report_of(examined))
@@ -113,6 +149,8 @@ def test_thresholds_travel_with_the_classes_of_the_model():
     assert own.class_names == ("class 1", "class 2") and own.kind == "mask" and own.images == 1
     np.testing.assert_allclose(own.scores, [0.8, 0.4])
     assert own.overall == pytest.approx(report.points.overall.best.score)
+    more = report_of(drawn([([(1, A)], [(1, A, 0.9), (2, B, 0.4)])], num_classes=2))
+    assert more.score_thresholds().scores == (pytest.approx(0.9), None)
     # A model of more classes in another order; its class b is the file's class 1.
     choice = ClassChoice.of(["b=class 1"])
     mapped = report.score_thresholds(("x", "class 2", "b"), choice)
@@ -125,10 +163,26 @@ def test_another_iou_judges_by_that():
     assert report_of(examined).points.overall.best.f1 == 1
     report = report_of(examined, iou=0.7)
     assert report.points.overall.best.f1 == 0
-    assert report.verdicts[0].found == ["localisation"]
+    assert report.verdicts[0].found == ["localisation"] and report.costs["mask"].ap == 0
+    assert report.confusion.counts.tolist() == [[0, 3], [3, 0]]
+    assert report.score_thresholds().iou == 0.7
     for iou in (0.1, 1, float("nan")):
         with pytest.raises(InputError, match="The IoU is .* above 0.1 and below 1"):
             report_of(examined, iou=iou)
+
+
+def test_images_are_told_apart_by_brightness_where_that_is_known_of_all():
+    examined = random_set(0)
+    known = {image.image_id: 10.0 * image.image_id for image in examined.images}
+    for brightness, expected in ((known, True), ({1: 10.0}, False), ({}, False)):
+        tables = report_of(examined, brightness=brightness).conditions
+        assert ("by brightness of the image" in [t.title for t in tables]) is expected
+
+
+def test_each_of_two_models_is_judged_at_its_own_thresholds():
+    sure, unsure = (report_of(drawn([([(1, A)], [(1, A, s)])] * 3)) for s in (0.9, 0.2))
+    changes = sure.compared_with(unsure).against.comparison.changes
+    assert [(change.first, change.second) for change in changes] == [(1, 1)] * 3
 
 
 def test_a_comparison_says_yes_no_or_not_enough_images():
@@ -157,3 +211,23 @@ def test_a_class_may_be_called_as_all_of_them_are():
     report = report_of(examined)
     rows = sheets(report.compared_with(report))["against"]
     assert [row["class"] for row in rows] == ["all classes", "all classes", "b", "c"]
+
+
+def test_masks_and_boxes_are_judged_each_by_themselves():
+    examined = drawn([([(1, A)], [(1, A, 0.9)])] * 3)
+    for image in examined.images:  # the box fits, the mask does not
+        image.found.rles[0] = drawn([([(1, NOWHERE)], [])]).images[0].objects.rles[0]
+    report = report_of(examined)
+    assert report.intervals["mask"].value == 0 and report.intervals["box"].value == 1
+    assert report.costs["mask"].ap == 0 and report.costs["box"].ap == 1
+
+
+def test_all_but_ap_is_judged_at_the_thresholds():
+    # The best F1 is at 0.9: what comes after is half wrong, and not looked at.
+    found = [(1, A, 0.9), (1, NOWHERE, 0.3), (1, (60, 10, 90, 40), 0.3)]
+    report = report_of(drawn([([(1, A)], found)] * 4))
+    assert report.verdicts[0].found == ["right", "unsure", "unsure"]
+    assert report.confusion.counts.tolist() == [[0, 0], [0, 4]]
+    assert report.counting.found.tolist() == [1] * 4 and report.panoptic.pq == 1
+    [row] = {tuple(row.values())[2:] for row in sheets(report)["images"]}
+    assert row == (1, 1, 1, 0, 0, 0, 0, 0, 0, 1.0)

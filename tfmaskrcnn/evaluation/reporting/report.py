@@ -8,7 +8,6 @@ import numpy as np
 
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation.analysis.bootstrap import (
-    NO_INTERVAL,
     Interval,
     ap_statistic,
     intervals,
@@ -183,8 +182,6 @@ class Report:
         return match_all(self.examined, self.kind, [self.iou])
 
     def _intervals(self, kind: str) -> Dict[str, Interval]:
-        names, num_images = ("", *self.class_names), len(self.examined.images)
-        if not num_images:
-            return dict.fromkeys(names, NO_INTERVAL)
-        found = intervals(ap_statistic(match_all(self.examined, kind)), num_images)
-        return dict(zip(names, found))
+        found = ap_statistic(match_all(self.examined, kind))
+        each = intervals(found, len(self.examined.images))
+        return dict(zip(("", *self.class_names), each))
