@@ -19,8 +19,8 @@ WRONG = [
         ["--max-detections", "1", "9", "9"],
         "--max-detections is 1 9 9; wanted three ascending numbers.",
     ),
-    (["--json", "gone"], "There is no file gone; wanted COCO annotations."),
-    (["--images", "gone"], "The image folder gone does not exist."),
+    (["--json", "gone"], "There is no file gone; wanted COCO annotations and their images."),
+    (["--images", "gone"], "There is no folder gone; wanted COCO annotations and their images."),
     (["--against", "gone"], "There is no folder gone."),
     (["--html", "val/instances.json"], f"val/instances.json {REPLACED}"),
     (["--results", "./run/config.json"], f"./run/config.json {REPLACED}"),
@@ -69,6 +69,15 @@ def test_wrong_options_are_told_before_tensorflow_is_imported_and_nothing_is_mad
     for (options, expected), line in zip(WRONG, done.stderr.splitlines()):
         assert expected in line, (options, line)
     assert sorted(map(str, place.rglob("*"))) == before
+
+
+def test_a_run_whose_data_are_gone_asks_for_others(place, capsys):
+    (place / "val" / "instances.json").rename("other.json")
+    assert main(["evaluate", "run"]) == 2
+    assert "instances.json; the run names it; give --json FILE." in capsys.readouterr().err
+    (place / "val" / "images").rename("photos")
+    assert main(["evaluate", "run", "--json", "other.json"]) == 2
+    assert "images; the run names it; give --images FOLDER." in capsys.readouterr().err
 
 
 def test_classes_are_checked_before_a_model_is_opened(place, capsys):

@@ -147,9 +147,11 @@ def _check(options):
         raise InputError(f"--max-detections is {given}; wanted three ascending numbers.")
     json_path, images = _data(options, config)
     if not os.path.isfile(json_path):
-        raise InputError(f"There is no file {json_path}; wanted COCO annotations.")
+        raise InputError(f"There is no file {json_path}; {_wanted(options.json, '--json FILE')}.")
     if not os.path.isdir(images):
-        raise InputError(f"The image folder {images} does not exist.")
+        raise InputError(
+            f"There is no folder {images}; {_wanted(options.images, '--images FOLDER')}."
+        )
     _check_outputs(options, json_path)
     return config
 
@@ -158,6 +160,12 @@ def _data(options, config):
     """Path of the annotations and of the image folder."""
     own = None if config is None else config.data
     return options.json or own.val_json, options.images or own.val_images
+
+
+def _wanted(given, option: str) -> str:
+    return (
+        "wanted COCO annotations and their images" if given else f"the run names it; give {option}"
+    )
 
 
 def _check_outputs(options, json_path: str) -> None:

@@ -41,6 +41,8 @@ def answer(comparison: Comparison) -> str:
     difference, aps = comparison.difference, f"{comparison.kind} AP"
     if not difference.known:
         return "There is no object to compare them on."
+    if difference.low == difference.high == 0:
+        return f"Neither is: the {aps} is the same on whichever of these images."
     span = f"{difference.low:+.3f} to {difference.high:+.3f} with 95 % confidence"
     if comparison.verdict != OPEN:
         word = "Yes" if comparison.verdict == YES else "No, it is worse"
