@@ -96,3 +96,9 @@ def test_a_detection_in_a_crowd_region_counts_nowhere():
         assert curve.scores.tolist() == [0.9] and curve.num_objects == 1 and curve.best.f1 == 1
     examined = drawn([(objects, found)])
     assert reliability(match_all(examined, "box", [0.5])).counts.sum() == 1
+
+
+def test_a_threshold_between_neighbouring_scores_parts_them_in_float32_too():
+    above = float(np.nextafter(np.float32(0.5), np.float32(1)))
+    best = points_of([(1, A)], [(1, A, above), (1, NOWHERE, 0.5)]).overall.best
+    assert best.f1 == 1 and 0.5 < np.float32(best.score) <= above

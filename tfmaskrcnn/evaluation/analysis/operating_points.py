@@ -114,5 +114,7 @@ def _best(curve: Curve) -> OperatingPoint:
     if not curve.num_objects or not len(curve.scores) or curve.f1.max() == 0:
         return curve.at(USUAL)
     best = int(np.argmax(curve.f1))
-    lower = curve.scores[best + 1] if best + 1 < len(curve.scores) else curve.scores[best]
-    return curve.at(float((curve.scores[best] + lower) / 2))
+    own = curve.scores[best]
+    lower = curve.scores[best + 1] if best + 1 < len(curve.scores) else own
+    middle = np.float32((own + lower) / 2)  # as `ScoreThresholds` are applied
+    return curve.at(float(middle if lower < middle <= own else own))
