@@ -28,6 +28,8 @@ def test_polygons_and_uncompressed_rle_are_read_as_pycocotools_reads_them(coco_s
         ({"segmentation": [[1, 2, 3, 4]]}, "at least 3 points"),
         ({"segmentation": None}, "its segmentation is None"),
         ({"segmentation": {"size": [9, 9], "counts": [81]}}, "annotation 3 of image 10"),
+        ({"segmentation": {"size": [150, 190], "counts": "!!!"}}, "polygons of .* or an RLE"),
+        ({"segmentation": {"size": [150, 190], "counts": "0"}}, "polygons of .* or an RLE"),
         ({"bbox": [1, 2]}, r"its bbox is \[1, 2\], wanted 4 numbers"),
         ({"bbox": [1, 2, "x", 3]}, "its bbox is .*, wanted 4 numbers"),
         ({"area": "12"}, "annotation 3 of image 10: its area is '12', wanted a number"),

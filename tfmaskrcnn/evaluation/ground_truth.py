@@ -11,6 +11,7 @@ from pycocotools.coco import COCO
 
 from tfmaskrcnn.data.coco.file import read_coco
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.evaluation.analysis.pixels import run_lengths
 
 
 class GroundTruthFile:
@@ -125,6 +126,9 @@ def _rle(segmentation, height: int, width: int) -> Dict:
         raise ValueError("an RLE of another size")
     if isinstance(segmentation["counts"], list):
         return coco_mask.frPyObjects(segmentation, height, width)
+    runs = run_lengths(segmentation["counts"])
+    if runs.min() < 0 or runs.sum() != height * width:
+        raise ValueError("an RLE that is cut off or garbled")  # pycocotools finds out when it draws
     return segmentation
 
 

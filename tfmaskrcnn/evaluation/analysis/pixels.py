@@ -49,7 +49,7 @@ def rle_window(rle: Dict) -> Window:
     The inverse of `ops.paste.window_rle`, many times faster than decoding the whole image.
     """
     height = rle["size"][0]
-    edges = np.cumsum(_run_lengths(rle["counts"]))  # off until edges[0], on until edges[1], ...
+    edges = np.cumsum(run_lengths(rle["counts"]))  # off until edges[0], on until edges[1], ...
     stops = edges[1::2]
     starts = edges[0::2][: len(stops)]
     starts, stops = starts[starts < stops], stops[starts < stops]
@@ -64,7 +64,7 @@ def rle_window(rle: Dict) -> Window:
     return Window(int(rows[0]), int(left), on[:, rows[0] : rows[-1] + 1].T)
 
 
-def _run_lengths(counts: Union[str, bytes]) -> np.ndarray:
+def run_lengths(counts: Union[str, bytes]) -> np.ndarray:
     """[n] int64 of a compressed RLE that pycocotools can read, off and on in turn.
 
     Each number is little-endian in characters of 5 bits, the bit 32 saying that more follow and
