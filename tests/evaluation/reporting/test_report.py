@@ -30,6 +30,7 @@ def test_all_tables_hold_rows_of_equal_columns_in_json_and_csv(tmp_path):
     report = report_of(random_set(0))
     read = json.loads(to_json(report))
     assert read["masks"] == {"AP": 0.5} and read["report"]["kind"] == "mask"
+    assert read["report"]["expected_calibration_error"] == report.reliability.ece > 0
     paths = write_csv(report, str(tmp_path / "tables"))
     assert sorted(os.listdir(tmp_path / "tables")) == sorted(map(os.path.basename, paths))
     for path in paths:
@@ -209,7 +210,9 @@ def test_half_a_character_in_a_name_is_a_question_mark_in_csv(tmp_path):
 def test_a_class_may_be_called_as_all_of_them_are():
     examined = dataclasses.replace(random_set(0), class_names=("all classes", "b", "c"))
     report = report_of(examined)
-    rows = sheets(report.compared_with(report))["against"]
+    other = dataclasses.replace(report, source="runs/b")
+    rows = sheets(report.compared_with(other))["against"]
+    assert {row["against"] for row in rows} == {"runs/b"}
     assert [row["class"] for row in rows] == ["all classes", "all classes", "b", "c"]
 
 
