@@ -1,4 +1,4 @@
-"""`reporting/summary.py`: what a terminal shows of a report and of a comparison."""
+"""What a terminal shows of a report and of a comparison."""
 
 import dataclasses
 
