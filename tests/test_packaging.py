@@ -42,7 +42,10 @@ def run(installed, folder, *arguments):
 
 
 def test_the_wheel_holds_every_module_recipe_and_script(installed):
-    names = {str(path.relative_to(ROOT)) for path in (ROOT / "tfmaskrcnn").rglob("*.py")}
+    kinds = (".py", ".html", ".css")  # the report's templates travel too
+    names = {
+        str(p.relative_to(ROOT)) for p in (ROOT / "tfmaskrcnn").rglob("*") if p.suffix in kinds
+    }
     names |= {"tfmaskrcnn/py.typed"}
     for folder, pattern in (("configs", "*.yaml"), ("export", "*.py")):
         names |= {f"tfmaskrcnn/shipped/{folder}/{p.name}" for p in (ROOT / folder).glob(pattern)}
