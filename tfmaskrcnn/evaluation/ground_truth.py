@@ -11,7 +11,7 @@ from pycocotools.coco import COCO
 
 from tfmaskrcnn.data.coco.file import read_coco
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.evaluation.analysis.pixels import run_lengths
+from tfmaskrcnn.ops.paste import run_lengths
 
 
 class GroundTruthFile:

@@ -4,7 +4,7 @@ Bilinear interpolation is separable, so a mask on its window is `rows @ mask @ c
 small tent-weight matrices: no float canvas of the image's size is ever made.
 """
 
-from typing import Dict, Iterator, List, NamedTuple, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Tuple, Union
 
 import numpy as np
 
@@ -105,6 +105,25 @@ def rle_to_masks(rles: List[Dict], height: int, width: int) -> np.ndarray:
     for canvas, rle in zip(out, rles):
         canvas[...] = coco_mask.decode(rle)
     return out
+
+
+def run_lengths(counts: Union[str, bytes]) -> np.ndarray:
+    """[n] int64 of a compressed RLE that pycocotools can read, off and on in turn.
+
+    Each number is little-endian in characters of 5 bits, the bit 32 saying that more follow and
+    the last bit 16 being the sign; from the fourth number on it is added to the last but one.
+    """
+    text = counts.encode() if isinstance(counts, str) else counts
+    chars = np.frombuffer(text, np.uint8).astype(np.int64) - 48
+    ends = np.flatnonzero(chars < 32) + 1
+    starts = np.concatenate([[0], ends[:-1]])
+    lengths = ends - starts
+    place = np.arange(len(chars)) - np.repeat(starts, lengths)
+    numbers = np.add.reduceat((chars & 31) << (5 * place), starts)
+    numbers -= np.where(chars[ends - 1] & 16, 1 << (5 * lengths), 0)
+    numbers[1::2] = np.cumsum(numbers[1::2])
+    numbers[2::2] = np.cumsum(numbers[2::2])
+    return numbers
 
 
 def _windows(probabilities, boxes, size, threshold, rule) -> Iterator[Window]:

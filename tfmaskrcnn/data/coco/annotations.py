@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Union
 import numpy as np
 
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.ops.paste import run_lengths
 
 # One polygon is a flat float32 array x1, y1, x2, y2, ...; an RLE is a dict with "size", "counts".
 Segmentation = Union[List[np.ndarray], Dict[str, Any]]
@@ -139,11 +140,7 @@ def _checked_rle(rle: Dict[str, Any], height: int, width: int) -> Dict[str, Any]
 
 
 def _unpacked(counts: Union[str, bytes]) -> np.ndarray:
-    """Run lengths of a compressed RLE: pycocotools takes one that ends early without a word.
-
-    Each number is little-endian in characters of 5 bits, the bit 32 saying that more follow and
-    the last bit 16 being the sign; from the fourth number on it is added to the last but one.
-    """
+    """Run lengths of a compressed RLE: pycocotools takes one that ends early without a word."""
     text = counts.encode() if isinstance(counts, str) else counts
     chars = np.frombuffer(text, np.uint8).astype(np.int64) - 48
     last = (chars & 32) == 0
@@ -157,12 +154,7 @@ def _unpacked(counts: Union[str, bytes]) -> np.ndarray:
         raise Fault(
             "rle", f"the 'counts' of its RLE are no compressed run lengths: {_short(counts)}."
         )
-    place = np.arange(len(chars)) - np.repeat(starts, ends - starts + 1)
-    numbers = np.add.reduceat((chars & 31) << (5 * place), starts)
-    numbers -= np.where(chars[ends] & 16, 1 << (5 * (ends - starts + 1)), 0)
-    numbers[1::2] = np.cumsum(numbers[1::2])
-    numbers[2::2] = np.cumsum(numbers[2::2])
-    return numbers
+    return run_lengths(counts)
 
 
 def _short(value: Any, limit: int = 60) -> str:

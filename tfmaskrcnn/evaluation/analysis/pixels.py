@@ -1,10 +1,10 @@
 """Pixels of RLEs, decoded on the window that a mask covers, and sets of masks without overlaps."""
 
-from typing import Dict, NamedTuple, Sequence, Tuple, Union
+from typing import Dict, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
-from tfmaskrcnn.ops.paste import Window
+from tfmaskrcnn.ops.paste import Window, run_lengths
 
 
 class Painted(NamedTuple):
@@ -62,25 +62,6 @@ def rle_window(rle: Dict) -> Window:
     on = np.cumsum(change[:-1], dtype=np.int8).view(bool).reshape(-1, height)  # [w, H]
     rows = np.flatnonzero(on.any(axis=0))
     return Window(int(rows[0]), int(left), on[:, rows[0] : rows[-1] + 1].T)
-
-
-def run_lengths(counts: Union[str, bytes]) -> np.ndarray:
-    """[n] int64 of a compressed RLE that pycocotools can read, off and on in turn.
-
-    Each number is little-endian in characters of 5 bits, the bit 32 saying that more follow and
-    the last bit 16 being the sign; from the fourth number on it is added to the last but one.
-    """
-    text = counts.encode() if isinstance(counts, str) else counts
-    chars = np.frombuffer(text, np.uint8).astype(np.int64) - 48
-    ends = np.flatnonzero(chars < 32) + 1
-    starts = np.concatenate([[0], ends[:-1]])
-    lengths = ends - starts
-    place = np.arange(len(chars)) - np.repeat(starts, lengths)
-    numbers = np.add.reduceat((chars & 31) << (5 * place), starts)
-    numbers -= np.where(chars[ends - 1] & 16, 1 << (5 * lengths), 0)
-    numbers[1::2] = np.cumsum(numbers[1::2])
-    numbers[2::2] = np.cumsum(numbers[2::2])
-    return numbers
 
 
 def _part(canvas: np.ndarray, window: Window) -> np.ndarray:
