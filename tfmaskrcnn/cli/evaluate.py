@@ -97,10 +97,10 @@ def class_pair(text: str) -> str:
 
 def _evaluate(options) -> None:
     # First what takes no time.
-    config = _check(options)
+    config, other = _check(options)
 
     # Then what takes little.
-    _check_classes(options, config)
+    _check_classes(options, config, other)
 
     from tfmaskrcnn.evaluation.class_choice import ClassChoice
     from tfmaskrcnn.evaluation.reporting.summary import summary, verdict
@@ -111,7 +111,7 @@ def _evaluate(options) -> None:
     report = _report(options, _label(options), source, source)
     print(f"{report.result.table()}\n\n{summary(report)}")
     if options.against:
-        report = report.compared_with(_second(options, source))
+        report = report.compared_with(_second(options, other, source))
         print(f"\n{verdict(report)}")
     if options.save_thresholds:
         choice = ClassChoice.of(options.classes)
@@ -127,7 +127,10 @@ def _label(options) -> str:
 
 
 def _check(options):
-    """The configuration of a run; finds without TensorFlow what is wrong."""
+    """Configurations of the model and of that of --against, None where it is no run.
+
+    Finds without TensorFlow what is wrong.
+    """
     from tfmaskrcnn.errors import InputError
     from tfmaskrcnn.inference.augmented import check_augmentation
     from tfmaskrcnn.inference.opening import check_model
@@ -135,8 +138,7 @@ def _check(options):
     needs_data = not (options.json and options.images)
     config = check_model(options.model, needs_data, options.set)
     check_augmentation(options.model, config, options.tta)
-    if options.against:
-        check_model(options.against)
+    other = check_model(options.against) if options.against else None
     if options.save_thresholds:
         _check_saving(options, config)
     if not 0.1 < options.iou < 1:
@@ -153,7 +155,7 @@ def _check(options):
             f"There is no folder {images}; {_wanted(options.images, '--images FOLDER')}."
         )
     _check_outputs(options, json_path)
-    return config
+    return config, other
 
 
 def _data(options, config):
@@ -207,16 +209,15 @@ def _check_place(path: str) -> None:
     writable_file(path if len(names) == 1 else os.path.join(folder, names[-1]))
 
 
-def _check_classes(options, config) -> None:
+def _check_classes(options, config, other) -> None:
     """Find before a model is opened which classes it, or the other one, does not know."""
     from tfmaskrcnn.evaluation.analysis.comparison import check_same_classes
     from tfmaskrcnn.evaluation.class_choice import judged
-    from tfmaskrcnn.inference.opening import check_model
 
     json_path, _ = _data(options, config)
     first = judged(json_path, options.classes, _class_names(options.model, config))
     if options.against:
-        names = _class_names(options.against, check_model(options.against))
+        names = _class_names(options.against, other)
         check_same_classes(first, judged(json_path, options.classes, names))
 
 
@@ -264,11 +265,11 @@ def _report(options, name: str, source, first):
         )
 
 
-def _second(options, first):
+def _second(options, config, first):
     """The report on the model of --against, on the same data."""
-    from tfmaskrcnn.inference.opening import open_source
+    from tfmaskrcnn.inference.opening import open_checked
 
-    return _report(options, options.against, open_source(options.against), first)
+    return _report(options, options.against, open_checked(options.against, config), first)
 
 
 def _write(options, report) -> None:

@@ -234,3 +234,11 @@ def test_all_but_ap_is_judged_at_the_thresholds():
     assert report.counting.found.tolist() == [1] * 4 and report.panoptic.pq == 1
     [row] = {tuple(row.values())[2:] for row in sheets(report)["images"]}
     assert row == (1, 1, 1, 0, 0, 0, 0, 0, 0, 1.0)
+
+
+def test_a_comparison_computes_nothing_anew():
+    report, other = report_of(random_set(0)), report_of(random_set(0))
+    before = report.verdicts, report.class_intervals
+    compared = report.compared_with(other)
+    assert compared.verdicts is before[0] and compared.class_intervals is before[1]
+    assert compared.against.report is other and report.against is None

@@ -174,7 +174,15 @@ class Report:
             InputError: images or categories differ.
         """
         comparison = compare(self.examined, other.examined, self.thresholds, other.thresholds)
-        return dataclasses.replace(self, against=Against(other, comparison))
+        report = dataclasses.replace(self, against=Against(other, comparison))
+        # What is computed already does not depend on the other model.
+        report.__dict__.update({**self.__dict__, "against": report.against})
+        return report
+
+    @functools.cached_property
+    def coco_matches(self) -> Dict[str, Matches]:
+        """Kind -> the matches at COCO's IoU thresholds."""
+        return {kind: match_all(self.examined, kind) for kind in self.examined.kinds}
 
     @functools.cached_property
     def _matches(self) -> Matches:
@@ -182,6 +190,6 @@ class Report:
         return match_all(self.examined, self.kind, [self.iou])
 
     def _intervals(self, kind: str) -> Dict[str, Interval]:
-        found = ap_statistic(match_all(self.examined, kind))
+        found = ap_statistic(self.coco_matches[kind])
         each = intervals(found, len(self.examined.images))
         return dict(zip(("", *self.class_names), each))

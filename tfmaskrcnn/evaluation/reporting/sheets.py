@@ -9,7 +9,6 @@ from typing import Any, Dict, List
 import numpy as np
 
 from tfmaskrcnn.evaluation.analysis.bootstrap import Interval
-from tfmaskrcnn.evaluation.analysis.coco_matching import match_all
 from tfmaskrcnn.evaluation.analysis.comparison import image_scores
 from tfmaskrcnn.evaluation.analysis.precision import ABSENT
 from tfmaskrcnn.evaluation.analysis.verdicts import ERRORS, MISSED, RIGHT
@@ -193,8 +192,8 @@ def _counts(report: Report) -> List[Row]:
 
 
 def _images(report: Report) -> List[Row]:
-    examined, kind = report.examined, report.kind
-    scores = image_scores(examined, match_all(examined, kind), report.thresholds)
+    examined = report.examined
+    scores = image_scores(examined, report.coco_matches[report.kind], report.thresholds)
     rows = []
     for i, (image, verdict) in enumerate(zip(examined.images, report.verdicts)):
         rows.append(
