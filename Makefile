@@ -11,8 +11,9 @@ OLD := 3.9 3.10 3.11
 STACK ?= $(if $(filter $(VERSION),$(OLD)),a,b)
 VENV ?= .venv-$(STACK)
 BIN := $(VENV)/bin
-ONLY_a := ,addons,serving
-EXTRAS := efficientnet,onnx,dev$(ONLY_$(STACK))
+# Beam on stack A alone: it needs an older NumPy and protobuf than what stack B is for.
+ONLY_a := ,addons,serving,beam
+EXTRAS := efficientnet,onnx,formats,video,dev$(ONLY_$(STACK))
 READY := $(VENV)/.ready
 TESTS ?=
 # Test files at a time; a worker takes some 3 GB.

@@ -17,7 +17,7 @@ import shutil
 import sys
 import tempfile
 
-from tf_trt_preflight import Refusal, preflight
+from tf_trt_preflight import Refusal, leave_wide_top_k, preflight
 
 # In half precision a coordinate above 1024 has steps of a pixel and products overflow at 65504, so
 # these stay in TensorFlow's float32. None of them occurs in backbone, FPN, RPN or the heads.
@@ -173,6 +173,7 @@ def convert(options, shape, model, log):
             f"{options.saved_model} was exported where a GPU was in sight and holds GPU kernels in "
             "place of what converts; export it again with CUDA_VISIBLE_DEVICES=-1."
         )
+    leave_wide_top_k(network.graph_def)
     start, before = log.tell(), network.graph_def
     if options.offline:
         converted = convert_offline(network, options.precision, options.minimum_segment_size)

@@ -1,8 +1,11 @@
 """Whether TF-TRT can work on this machine, told in one sentence before TensorFlow aborts."""
 
 import ctypes
+import os
+import sys
 
 LAST_TF_TRT = (2, 17)
+MAX_TOP_K = 3840  # of TensorRT
 
 
 class Refusal(Exception):
@@ -78,3 +81,24 @@ def check_version(tensorflow, loaded, linked, offline) -> str:
 
 def _dotted(version) -> str:
     return ".".join(str(part) for part in version)
+
+
+def leave_wide_top_k(graph_def) -> None:
+    """Keep TopK out of the engines, and say so, if the network has one that TensorRT refuses.
+
+    TF-TRT would put it into one, which then cannot be built. It reads its list of operations once,
+    at the first conversion of the process.
+    """
+    import tensorflow as tf
+
+    values = {node.name: node.attr["value"].tensor for node in graph_def.node if node.op == "Const"}
+    counts = [node.input[1].split(":")[0] for node in graph_def.node if node.op == "TopKV2"]
+    most = max((int(tf.make_ndarray(values[name])) for name in counts if name in values), default=0)
+    if most > MAX_TOP_K:
+        denied = filter(None, [os.environ.get("TF_TRT_OP_DENYLIST"), "TopKV2"])
+        os.environ["TF_TRT_OP_DENYLIST"] = ",".join(denied)
+        print(
+            f"tf_trt: TopK stays outside the engines: it is asked for the best {most}, TensorRT "
+            f"gives {MAX_TOP_K} at most (rpn.pre_nms_top_k, box_head.max_detections).",
+            file=sys.stderr,
+        )

@@ -8,6 +8,9 @@ import pytest
 # Every CropAndResize in a graph logs a harmless "Error in PredictCost()" (tensorflow#56904).
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+# A graph is thousands of objects that stay; Python's look through them is a tenth of all time.
+gc.set_threshold(20_000, 10, 10)
+
 
 def pytest_collection_modifyitems(items):
     """Files with slow tests first: one that came last would keep a worker busy alone."""

@@ -15,11 +15,11 @@ SOURCES = sorted([*(ROOT / PACKAGE).rglob("*.py"), *(ROOT / "export").rglob("*.p
 # Imports go down this list only: the package's folders and root files, then the folder beside it.
 RANKS = (
     *("errors", "compat", "support", "config", "ops", "instances", "model"),
-    *("data", "drawing", "inference", "evaluation"),
+    *("data", "drawing", "results", "inference", "evaluation"),
     *("checkpoints", "train", "export", "serving", "cli", "__main__"),
 )
 # These take any model, so they must not know how ours is made.
-APART_FROM_THE_MODEL = ("data", "drawing", "evaluation")
+APART_FROM_THE_MODEL = ("data", "drawing", "results", "evaluation")
 # Rooms within a folder, in the order in which they may import each other.
 ROOMS = {"data": ("coco", "augment", "batches", "importers", "tfrecord", "checking")}
 MAX_ROOT_FILES = 6

@@ -3,7 +3,16 @@ import pytest
 import tensorflow as tf
 
 import tfmaskrcnn
-from tfmaskrcnn.errors import InputError, NotFinite, assert_finite, explained, marked
+from tfmaskrcnn.errors import (
+    InputError,
+    NotFinite,
+    assert_finite,
+    explained,
+    marked,
+    one_line,
+    quoted,
+    short_path,
+)
 
 SENTENCE = "The image data/Zelle ä 'no. 3'.png cannot be decoded: 100 % damaged <at byte 7>."
 
@@ -114,3 +123,38 @@ def test_an_unrelated_error_comes_back_as_it_is(error):
 def test_an_unmarked_error_of_tf_data_comes_back_as_it_is():
     error = raised(lambda: list(failing_dataset(KeyError("boxes"))))
     assert explained(error, {}) is error
+
+
+@pytest.mark.parametrize(
+    "value, expected",
+    [
+        ("nut", "'nut'"),
+        ([1.5] * 99, "[" + "1.5, " * 11 + "1..."),
+        ("a\ud800b", "'a\\ud800b'"),
+    ],
+)
+def test_what_a_message_quotes_can_be_printed_and_is_short(value, expected):
+    assert quoted(value) == expected
+    quoted(value).encode()
+
+
+def test_numbers_and_nestings_that_python_cannot_write_are_quoted_all_the_same():
+    nested = []
+    for _ in range(100_000):
+        nested = [nested]
+    for value in (10**9999, nested):
+        assert 0 < len(quoted(value)) <= 60
+    while nested:  # a deep nesting cannot be freed at once
+        nested = nested[0]
+
+
+def test_what_others_say_is_put_on_one_line_that_can_be_printed():
+    assert one_line("two\nlines\t and \x1b[2J") == "two lines and [2J"
+    assert one_line("half \ud800") == "half \\ud800" and one_line(ValueError("a")) == "a"
+    assert one_line("x" * 500) == "x" * 197 + "..." and len(one_line("x" * 500, 20)) == 20
+
+
+def test_a_path_in_a_message_is_printable_and_not_long():
+    assert short_path("a b/é.png") == "a b/é.png"
+    assert short_path("a\nb\ud800\x1b.png") == "a\\nb\\ud800\\x1b.png"
+    assert short_path("x" * 300 + ".png") == "..." + "x" * 193 + ".png"

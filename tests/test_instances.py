@@ -1,11 +1,14 @@
 """`instances.py`: what a user holds after prediction."""
 
 import json
+import sys
+import types
 
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
+from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.ops.paste import masks_to_rle, paste_masks
 
@@ -97,6 +100,16 @@ def test_instances_can_be_looped_over():
     assert [x.names[0] for x in some_instances()] == some_instances().names
 
 
+def test_numbers_are_the_ids_or_count_from_one():
+    found = some_instances()
+    assert found.numbers.tolist() == [1, 2, 3, 4, 5] == found[::-1].numbers.tolist()
+    tracked = some_instances(ids=[7, 3, 12, 1, 40])
+    assert tracked.numbers.tolist() == [7, 3, 12, 1, 40]
+    assert tracked[[4, 1]].numbers.tolist() == [40, 3]
+    assert tracked.numbers.dtype == found.numbers.dtype == np.int64
+    assert tracked[[]].numbers.tolist() == found[[]].numbers.tolist() == []
+
+
 def test_a_score_threshold_is_a_bool_index():
     found = some_instances()
     assert len(found[found.scores > 2]) == 0
@@ -163,6 +176,60 @@ def test_lengths_that_disagree_are_refused(change, message):
         some_instances(**change)
 
 
+def test_ids_from_zero_are_refused():
+    with pytest.raises(ValueError, match="ids go from 1, found 0"):
+        some_instances(ids=[0, 1, 2, 3, 4])
+
+
 def test_repr_names_the_best_ones():
     text = repr(some_instances(classes=[1, 2, 3, 1, 1], scores=[0.987, 0.5, 0.25, 0.1, 0.1]))
     assert text == "<5 Instances in 40x50: cell 0.99, nucleus 0.50, debris 0.25, ...>"
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_windows_are_the_masks_one_by_one(exact):
+    found = some_instances()
+    expected = found.masks
+    if exact:
+        found = some_instances(exact_rle=found.rle(), mask_probabilities=None)
+    canvas = np.zeros_like(expected)
+    for mask, (top, left, bitmap) in zip(canvas, found.windows()):
+        mask[top : top + bitmap.shape[0], left : left + bitmap.shape[1]] = bitmap
+    np.testing.assert_array_equal(canvas, expected)
+    assert not list(found[:0].windows())
+    with pytest.raises(ValueError, match="boxes alone"):
+        some_instances(mask_probabilities=None).windows()
+
+
+def test_a_table_is_a_row_an_object_with_its_number_box_and_measures():
+    found = some_instances(ids=[9, 2, 3, 4, 5])
+    image = np.full((40, 50, 3), 7, np.uint8)
+    rows = found.table(image, "0.5um", pandas=False)
+    assert [row["id"] for row in rows] == [9, 2, 3, 4, 5]
+    assert [row["class"] for row in rows] == found.names
+    np.testing.assert_array_equal([row["y2"] for row in rows], found.boxes[:, 2])
+    assert [row["area"] for row in rows] == found.masks.sum(axis=(1, 2)).tolist()
+    assert [row["area_um2"] * 4 for row in rows] == [row["area"] for row in rows]
+    assert {row["mean_channel_3"] for row in rows} == {7.0}
+    assert list(found.table(pandas=False)[0])[-1] == "solidity"
+
+
+def test_a_table_is_a_data_frame_where_pandas_is(monkeypatch):
+    found = some_instances()
+    monkeypatch.setitem(sys.modules, "pandas", None)  # not installed
+    assert found.table() == found.table(pandas=False)
+    with pytest.raises(InputError, match="pip install pandas"):
+        found.table(pandas=True)
+    module = types.ModuleType("pandas")
+    module.DataFrame = lambda rows, columns: ("frame", rows, columns)
+    monkeypatch.setitem(sys.modules, "pandas", module)
+    kind, rows, columns = found.table()
+    assert (kind, rows, columns) == ("frame", found.table(pandas=False), list(rows[0]))
+    assert found[[]].table() == ("frame", [], ["id", "class", "score", "x1", "y1", "x2", "y2"])
+
+
+def test_a_table_of_another_image_is_refused():
+    with pytest.raises(ValueError, match=r"\(10, 10, 3\), wanted \(40, 50\)"):
+        some_instances().table(np.zeros((10, 10, 3)))
+    with pytest.raises(InputError, match="has no unit"):
+        some_instances().table(pixel_size="0.5")

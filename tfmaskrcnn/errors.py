@@ -17,6 +17,38 @@ class InputError(ValueError):
     """
 
 
+def quoted(value: object, limit: int = 60) -> str:
+    """`repr(value)` for a message, cut at `limit` characters; whatever it is, it can be printed.
+
+    Lone surrogates are escaped, and a number too long for Python to write is told by its size.
+    """
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integer of more than some thousand digits
+        text = f"a {type(value).__name__} too long to write"
+    except RecursionError:
+        text = f"a {type(value).__name__} nested too deep to write"
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def short_path(path: str, limit: int = 200) -> str:
+    """A path for a message: its end if it is longer than any that a person would read.
+
+    Characters that cannot be printed, such as the end of a line, are escaped.
+    """
+    path = path.encode("utf-8", "backslashreplace").decode("utf-8")
+    path = "".join(c if c.isprintable() else repr(c)[1:-1] for c in path)
+    return path if len(path) <= limit else "..." + path[3 - limit :]
+
+
+def one_line(text: object, limit: int = 200) -> str:
+    """What another program or file says, for a message: on one line, printable, and cut."""
+    text = str(text).encode("utf-8", "backslashreplace").decode("utf-8")
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
 class NotFinite(InputError):
     """A loss is infinite or not a number."""
 

@@ -2,11 +2,28 @@
 
 import dataclasses
 import functools
-from typing import Dict, List, Optional, Sequence, Tuple
+import importlib
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from tfmaskrcnn.ops.paste import paste_masks, paste_to_rle, rle_to_masks
+from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.ops.paste import (
+    Window,
+    paste_masks,
+    paste_to_rle,
+    paste_windows,
+    rle_to_masks,
+    rle_windows,
+)
+from tfmaskrcnn.ops.region_measures import (
+    in_units,
+    intensity_measures,
+    shape_measures,
+)
+from tfmaskrcnn.support.pixel_size import PixelSize, read_pixel_size
+
+BOX_COLUMNS = ("id", "class", "score", "x1", "y1", "x2", "y2")  # of every table of objects
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -30,6 +47,7 @@ class Instances:
     keypoints: Optional[np.ndarray] = None
     skeleton: Sequence[Tuple[int, int]] = ()  # pairs of keypoints, by index from 0, to draw lines
     keypoint_offset: float = 0.5  # what COCO's keypoints, which name pixels, are short of these
+    ids: Optional[np.ndarray] = None  # [D] int64, from 1: objects that keep a number over frames
 
     def __post_init__(self):
         """Take anything array-like, check that the lengths agree."""
@@ -37,6 +55,10 @@ class Instances:
         self._take("boxes", np.float32, (count, 4))
         self._take("scores", np.float32, (count,))
         self._take("classes", np.int32, (count,))
+        if self.ids is not None:
+            self._take("ids", np.int64, (count,))
+            if (self.ids < 1).any():
+                raise ValueError(f"ids go from 1, found {self.ids.min()}.")
         if self.mask_probabilities is not None:
             shape = np.shape(self.mask_probabilities)
             side = shape[2] if len(shape) == 3 else 0
@@ -67,6 +89,7 @@ class Instances:
             mask_probabilities=None if probabilities is None else probabilities[rows],
             exact_rle=None if rle is None else [rle[i] for i in rows],
             keypoints=None if self.keypoints is None else self.keypoints[rows],
+            ids=None if self.ids is None else self.ids[rows],
         )
         if "masks" in self.__dict__:  # pasted already
             chosen.__dict__["masks"] = self.masks[rows]
@@ -78,11 +101,24 @@ class Instances:
         found = f": {', '.join(labels)}" if labels else ""
         return f"<{len(self)} Instances in {self.size[0]}x{self.size[1]}{found}>"
 
+    def _repr_html_(self) -> str:
+        """In notebooks: a picture of the objects on plain ground, and a table of the first ten."""
+        return _drawn_by("as_html")(self)
+
+    def _repr_png_(self) -> bytes:
+        """For consoles that show pictures but no HTML."""
+        return _drawn_by("as_png")(self)
+
     @property
     def names(self) -> List[str]:
         """D labels; "class 3" where `class_names` has none."""
         known = dict(enumerate(self.class_names, start=1))
         return [known.get(k, f"class {k}") for k in self.classes.tolist()]
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """[D] int64, by which pictures, tables and files call the objects: `ids`, else 1..D."""
+        return np.arange(1, len(self) + 1, dtype=np.int64) if self.ids is None else self.ids
 
     @property
     def has_masks(self) -> bool:
@@ -105,6 +141,18 @@ class Instances:
         if self.exact_rle is not None:
             return list(self.exact_rle)
         return paste_to_rle(self.mask_probabilities, self.boxes, *self.size, rule=self.paste_rule)
+
+    def windows(self) -> Iterator[Window]:
+        """The D masks one by one, each as (top, left, [h, w] bool) around its object.
+
+        Memory is that of one object, however large the image: `masks` makes [D, H, W]. A window
+        may be wider than its mask, or empty (h or w 0) where no pixel is in the image.
+        """
+        if not self._need_masks():
+            return iter(())
+        if self.exact_rle is not None:
+            return rle_windows(self.exact_rle, *self.size)
+        return paste_windows(self.mask_probabilities, self.boxes, *self.size, rule=self.paste_rule)
 
     def coco_results(self, image_id: int, category_ids: Sequence[Optional[int]]) -> List[Dict]:
         """Entries of a COCO results file.
@@ -135,6 +183,59 @@ class Instances:
                 entry["keypoints"] = np.stack([x, y, points[:, 2]], axis=1).reshape(-1).tolist()
         return [entry for entry in results if entry["category_id"] is not None]
 
+    def table(
+        self,
+        image: Optional[np.ndarray] = None,
+        pixel_size: Union[str, PixelSize, None] = None,
+        pandas: Optional[bool] = None,
+    ):
+        """The `rows` as a pandas DataFrame where pandas is installed, else as a list of dicts.
+
+        `pandas=False` gives the list and `pandas=True` the DataFrame in any case.
+
+        Raises:
+            InputError: pandas is wanted and not installed, or as `rows`.
+        """
+        rows = self.rows(image, pixel_size)
+        if pandas is False:
+            return rows
+        try:
+            from pandas import DataFrame
+        except ImportError:
+            if pandas:
+                raise InputError("table(pandas=True) needs pandas: pip install pandas.") from None
+            return rows
+        return DataFrame(rows, columns=list(rows[0]) if rows else list(BOX_COLUMNS))
+
+    def rows(
+        self,
+        image: Optional[np.ndarray] = None,
+        pixel_size: Union[str, PixelSize, None] = None,
+    ) -> List[Dict[str, Any]]:
+        """D dicts: number, class, score and box; of masks what `docs/results.md` tells.
+
+        Args:
+            image: [H, W, C] or [H, W] pixels, for mean and spread in each channel.
+            pixel_size: such as "0.32um", for lengths and areas in this unit as well.
+
+        Raises:
+            InputError: there are masks and scikit-image is not installed, or no such pixel size.
+        """
+        if image is not None:
+            image = image if hasattr(image, "shape") else np.asarray(image)
+            if tuple(image.shape[:2]) != self.size:
+                raise ValueError(f"The image has the shape {image.shape}, wanted {self.size}.")
+        side = None if pixel_size is None else read_pixel_size(pixel_size)
+        values = (self.numbers, self.names, self.scores, *self.boxes.T[[1, 0, 3, 2]])
+        rows = [
+            dict(zip(BOX_COLUMNS, row)) for row in zip(*(np.asarray(v).tolist() for v in values))
+        ]
+        for row, window in zip(rows, self.windows() if self.has_masks else ()):
+            row.update(shape_measures(window))
+            row.update({} if image is None else intensity_measures(window, image))
+            row.update({} if side is None else in_units(row, *side))
+        return rows
+
     def _take(self, name: str, dtype, shape: Tuple[int, ...]) -> None:
         value = np.asarray(getattr(self, name), dtype)
         value = value.reshape(shape) if not len(self.boxes) else value
@@ -147,6 +248,11 @@ class Instances:
         if len(self) and not self.has_masks:
             raise ValueError("These instances have boxes alone: mask_probabilities is None.")
         return len(self) > 0
+
+
+def _drawn_by(function: str):
+    """By its name: drawing knows `Instances`, which know of drawing only when they are shown."""
+    return getattr(importlib.import_module("tfmaskrcnn.drawing.notebook"), function)
 
 
 def _as_index(index):

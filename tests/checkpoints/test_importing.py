@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from golden.weights_by_name import weight
+from helpers.one_stack import on_stack_a
 from helpers.paths import GOLDEN
 from helpers.torch_files import whole, write_zip
 
@@ -24,6 +25,7 @@ sys.exit(code)
 """
 
 
+@on_stack_a
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_a_file_of_178_mb_takes_seconds_and_less_than_2_gb(tmp_path):

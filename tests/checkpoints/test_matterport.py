@@ -11,6 +11,7 @@ import tfmaskrcnn as mr
 from golden.relative_rms import relative_rms
 from golden.weights_by_name import image, keras_weight
 from helpers.paths import GOLDEN
+from helpers.some_signatures import exported_with
 from tfmaskrcnn.checkpoints import matterport
 from tfmaskrcnn.checkpoints.presets import MATTERPORT
 from tfmaskrcnn.checkpoints.weight_table import converted
@@ -112,7 +113,9 @@ def test_proposals_are_matterports_in_its_order(golden, model, rpn, limits):
     assert close.mean() > 0.98
     distances = np.abs(found[:, None] - expected).max(axis=-1)
     assert (distances.min(axis=0) < 1e-2).mean() > 0.99
-    assert (np.diff(proposals.scores[0]) <= 0).all() and proposals.scores[0, 0] == 1
+    assert (np.diff(proposals.scores[0]) <= 0).all()
+    # oneDNN's softmax rounds to 1; without it, on CPUs without AVX-512, to the float before.
+    assert 1 - 2**-24 <= proposals.scores[0, 0] <= 1
 
 
 def test_box_head_is_matterports_on_its_proposals(golden, model, pyramid):
@@ -159,7 +162,7 @@ def test_predicted_boxes_are_matterports_before_it_rounds_them(golden, model):
 
 @pytest.mark.slow
 def test_an_image_of_another_size_is_exported_as_it_is_predicted(model, tmp_path):
-    mr.export_saved_model(model, str(tmp_path / "1"))
+    exported_with(["serving_default"], model, tmp_path / "1")
     predict = saved_model_predictor(str(tmp_path / "1"))
     for picture in (image(100, 90, 1), image(256, 320, 0)):
         expected, found = model.predict_images([picture])[0], predict([picture])[0]

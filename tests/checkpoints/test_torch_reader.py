@@ -3,10 +3,13 @@ import collections
 import os
 import pickle
 import subprocess
+import time
+import zipfile
 
 import numpy as np
 import pytest
 
+from helpers.memory import within
 from helpers.torch_files import (
     STORAGES,
     Call,
@@ -232,3 +235,104 @@ def test_foreign_files_are_input_errors(tmp_path):
         read_torch(str(path))
     with pytest.raises(InputError, match="There is no checkpoint file"):
         read_torch(str(tmp_path / "nothing.pth"))
+
+
+def many_views(write, path):
+    """The kind of a file of 20 kB that asks for 4.8 GB."""
+    stored = Stored(np.zeros(1 << 20, np.uint8), "0")
+    view = tensor(stored, (1 << 20,), (1,))
+    write(path, {f"w{i}": view for i in range(400)})
+
+
+def bytes_of_float32(write, path):
+    # In one storage's bytes each tensor is small; bfloat16 doubles them.
+    stored = Stored(np.zeros(1 << 22, np.uint16), "0", "bfloat16")
+    view = tensor(stored, (1 << 22,), (1,))
+    write(path, {f"w{i}": view for i in range(40)})
+
+
+def repeated_arrays(write, path):
+    array = np.zeros(1 << 20, np.uint8)
+    state = pickle.dumps((1, array.shape, array.dtype, False, array.tobytes()), 4)[2:-1]
+    call = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\x00tC\x01bt"
+    once = call + b"R" + b"h\xff" + b"b"
+    many = b"".join(b"X\x04\x00\x00\x00%04d" % i + once for i in range(200))
+    path.write_bytes(b"\x80\x04" + state + b"q\xff0}(" + many + b"u.")
+
+
+def repeated_shapes(write, path):
+    sizes = [1] * 100_000
+    rebuilt = Call(Named("torch", "Size"), sizes)
+    write(path, {"w": whole(np.ones(2, np.float32), "0"), "x": [rebuilt]})
+
+
+def repeated_pairs(write, path):
+    pairs = [(str(i), i) for i in range(50_000)]
+    copies = [Call(Named("collections", "OrderedDict"), pairs) for _ in range(4000)]
+    write(path, {"w": whole(np.ones(2, np.float32), "0"), "x": copies})
+
+
+def announced_storage(write, path):
+    stored = Stored(np.zeros(4, np.float32), "0", length=1 << 40)
+    write(path, {"w": tensor(stored, (1 << 40,), (1,))})
+
+
+def of_stride_0(write, path):
+    stored = Stored(np.zeros(1 << 10, np.float32), "0")
+    write(path, {"w": tensor(stored, (1 << 10, 1 << 20), (1, 0))})
+
+
+BOMBS = [many_views, bytes_of_float32, repeated_arrays, repeated_shapes, repeated_pairs]
+BOMBS += [announced_storage, of_stride_0]
+
+
+@WRITERS
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_small_file_that_asks_for_much_memory_is_refused_before_it_is_taken(
+    tmp_path, write, bomb
+):
+    path = tmp_path / "weights.pth"
+    bomb(write, path)
+    with within(200), pytest.raises(InputError, match="weights.pth is damaged") as caught:
+        read_torch(str(path))
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("member", ["data/0", "data.pkl"])
+def test_an_archive_that_inflates_is_refused(tmp_path, member):
+    path, stored = tmp_path / "weights.pth", Stored(np.zeros(4, np.float32), "0", length=1 << 25)
+    data, _ = pickled({"w": tensor(stored, (4,), (1,))})
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("archive/data.pkl", data + bytes((member == "data.pkl") << 27))
+        if member == "data/0":
+            archive.writestr("archive/data/0", bytes(1 << 27))
+    with within(20), pytest.raises(InputError, match="would unpack into"):
+        read_torch(str(path))
+
+
+def test_an_archive_whose_storages_are_compressed_is_read_if_they_are_small(tmp_path):
+    path, value = tmp_path / "weights.pth", np.arange(1000, dtype=np.float32)
+    write_zip(path, {"w": whole(value, "0")})
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(tmp_path / "b.pth", "w", 8) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    np.testing.assert_array_equal(read_torch(str(tmp_path / "b.pth"))["w"], value)
+
+
+@WRITERS
+def test_a_storage_of_many_views_is_read_once(tmp_path, write):
+    path = tmp_path / "weights.pth"
+    stored = Stored(np.arange(1 << 22, dtype=np.float32), "0")
+    write(path, {f"w{i}": tensor(stored, (1,), (1,), offset=i) for i in range(2000)})
+    began = time.process_time()
+    found = read_torch(str(path))
+    assert time.process_time() - began < 5  # 2000 times 16 MB would take longer
+    assert [found[f"w{i}"][0] for i in (0, 7, 1999)] == [0, 7, 1999]
+
+
+def test_a_message_shows_a_long_name_in_part(tmp_path):
+    path = tmp_path / "evil.pth"
+    write_zip(path, {"x": Call(Named("os" * 10_000, "system"), "true")})
+    with pytest.raises(InputError, match="asks to load osos") as caught:
+        read_torch(str(path))
+    assert len(str(caught.value)) < 400

@@ -100,7 +100,7 @@ def changed(given, tmp_path, change):
         ("train: {batchsize: 4}", "'train.batchsize'; did you mean 'train.batch_size'"),
         ("train: {batch_size: two}", "train.batch_size: .*valid integer.*'two'"),
         ("train: {batch_size: 0}", "train.batch_size: .*greater than 0.* 0"),
-        ("base: nothing.yaml", "Cannot read the configuration .*nothing.yaml"),
+        ("base: nothing.yaml", "Cannot read .*nothing.yaml: No such file"),
     ],
 )
 def test_a_wrong_configuration(train, no_model, tmp_path, text, expected):
@@ -157,10 +157,11 @@ def test_wrong_annotations(given, train, no_model, tmp_path, change, expected):
 @pytest.mark.parametrize(
     "content, expected",
     [
-        (None, "Cannot read .*gone.json: No such file"),
+        (None, "There is no file .*gone.json., which data.train_json names; give its place"),
         (b"", r"gone.json is empty \(0 bytes\)"),
         (b"{", "gone.json is not valid JSON"),
-        (b"\xff\xfe\x00", "gone.json is no UTF-8 text"),
+        (b"\xff\xfe\x00", "gone.json is UTF-16 text; save it as UTF-8"),
+        (b"\xff\xff\x00", "gone.json is no UTF-8 text"),
     ],
 )
 def test_a_wrong_annotation_file(train, no_model, tmp_path, content, expected):
@@ -171,7 +172,7 @@ def test_a_wrong_annotation_file(train, no_model, tmp_path, content, expected):
 
 def test_a_missing_image_folder(train, no_model, tmp_path):
     error = train(f"data.train_images={tmp_path / 'gone'}")
-    assert re.search("The image folder .*gone does not exist", error)
+    assert re.search("There is no folder .*gone., which data.train_images names; give", error)
 
 
 def test_a_val_set_with_other_categories(given, train, tmp_path):
@@ -236,9 +237,6 @@ def test_a_folder_that_cannot_be_written(given, refused, train, no_model, tmp_pa
 
 def test_a_folder_that_holds_a_run(given, train, no_model, tmp_path):
     assert re.search("run already holds a run; .*--resume", train(out=given / "run"))
-    (tmp_path / "empty").mkdir()
-    error = train(out=tmp_path / "empty", options=["--resume"])
-    assert re.search("empty holds no run to resume", error)
     (tmp_path / "imported").mkdir()
     shutil.copy(given / "run" / "weights.npz", tmp_path / "imported")
     shutil.copy(given / "run" / "config.json", tmp_path / "imported")
@@ -276,13 +274,13 @@ def test_an_export_that_cannot_be_written(given, refused, monkeypatch):
 
 
 def test_a_folder_that_may_not_be_read(given, refused, monkeypatch, tmp_path):
-    def listdir(path):  # as root nothing is forbidden
+    def forbidden(path):  # as root nothing is
         raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr("os.listdir", listdir)
+    monkeypatch.setattr("os.scandir", forbidden)
     images = given / "val" / "images"
     error = refused("predict", given / "run", images, "--out", tmp_path / "out")
-    assert error == f"{images}: Permission denied."
+    assert error == f"The folder {images} cannot be read: Permission denied."
 
 
 def test_a_disk_that_is_full_when_a_state_is_saved(given, train, monkeypatch):
@@ -407,7 +405,7 @@ def test_inputs_that_stand_for_no_image(given, refused, no_model, tmp_path):
     out = ["--out", tmp_path / "out"]
     for text, expected in (
         (tmp_path / "*.jpg", r"\*.jpg matches no file"),
-        (tmp_path / "gone.png", "gone.png matches no file"),
+        (tmp_path / "gone.png", "There is no file .*gone.png"),
         (tmp_path / "empty", "empty holds no image"),
     ):
         assert re.search(expected, refused("predict", given / "run", text, *out))
@@ -417,13 +415,18 @@ def test_inputs_that_stand_for_no_image(given, refused, no_model, tmp_path):
 def test_pictures_that_would_replace_their_images(given, refused):
     images = given / "val" / "images"
     error = refused("predict", given / "run", images, "--out", images)
-    assert re.search("000001.png would replace an input", error)
+    assert re.search("images is an input, .* choose another --out folder, such as .*found", error)
 
 
-def test_predict_on_a_file_that_is_no_image(given, refused, tmp_path):
+def test_predict_on_a_file_that_is_no_image(given, tmp_path, capfd):
     _text(tmp_path / "notes.txt")
-    error = refused("predict", given / "run", tmp_path / "notes.txt", "--out", tmp_path / "out")
-    assert re.search("notes.txt is not an image", error)
+    images = given / "val" / "images"
+    (image, *_) = sorted(images.iterdir())
+    command = ["predict", given / "run", tmp_path / "notes.txt", image, "--out", tmp_path / "out"]
+    assert main([os.fspath(part) for part in command]) == 1
+    error = capfd.readouterr().err
+    assert re.search(r"1 could not be used:\n  .*notes.txt is not an image", error)
+    assert (tmp_path / "out" / f"{image.stem}.png").exists()
 
 
 @pytest.mark.parametrize(

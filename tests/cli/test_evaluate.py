@@ -1,12 +1,11 @@
 """`cli/evaluate.py`: what is wrong is told before it costs time, and nothing is made or lost."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 
 from helpers.tiny import tiny_config, tiny_data
+from helpers.wrong_options import told_at_once
 from tfmaskrcnn.cli.main import main
 from tfmaskrcnn.config.yaml_files import save_config
 
@@ -57,18 +56,7 @@ def place(tmp_path, monkeypatch):
 
 
 def test_wrong_options_are_told_before_tensorflow_is_imported_and_nothing_is_made(place):
-    before = sorted(map(str, place.rglob("*")))
-    code = (
-        "import sys; from tfmaskrcnn.cli.main import main\n"
-        f"for options in {[options for options, _ in WRONG]!r}:\n"
-        "    assert main(['evaluate', 'run', *options]) == 2, options\n"
-        "    assert 'tensorflow' not in sys.modules, options\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=place)
-    assert done.returncode == 0, done.stderr
-    for (options, expected), line in zip(WRONG, done.stderr.splitlines()):
-        assert expected in line, (options, line)
-    assert sorted(map(str, place.rglob("*"))) == before
+    told_at_once(place, ["evaluate", "run"], WRONG)
 
 
 def test_a_run_whose_data_are_gone_asks_for_others(place, capsys):

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import tfmaskrcnn as mr
+from helpers.some_signatures import exported_with
 from helpers.tiny import tiny_config
 from tfmaskrcnn.cli.main import main
 from tfmaskrcnn.config.yaml_files import save_config
@@ -32,7 +33,7 @@ def given(tmp_path_factory):
     model = mr.MaskRCNN(config.model)
     save_weights(model, str(folder / "run" / "weights.npz"))
     options = ExportOptions(classes=["3", "circle"], apply_thresholds=True)
-    mr.export_saved_model(model, str(folder / "exported"), options, THRESHOLDS)
+    exported_with(["network"], model, folder / "exported", options, THRESHOLDS)
     return folder
 
 
@@ -96,13 +97,18 @@ def test_a_file_has_the_ending_by_which_other_commands_know_it(given, capsys):
 
 
 @pytest.mark.slow
-def test_a_run_becomes_a_file_in_one_command(given, tmp_path, capsys):
-    file = str(tmp_path / "model.onnx")
-    options = ["--format", "onnx", "--fixed-size", "96", "128", "--network-batch", "2"]
-    assert main(["export", str(given / "run"), file, *options, "--max-detections", "7"]) == 0
-    shown = capsys.readouterr().out
-    assert f"written     {file}" in shown and "images float32 [2, 96, 128, 3]" in shown
-    assert os.listdir(tmp_path) == ["model.onnx"]  # nothing of the way is left
+def test_a_run_becomes_a_file_in_one_quiet_command(given, tmp_path):
+    file = str(tmp_path / "model.tflite")
+    options = ["--format", "tflite", "--fixed-size", "96", "128", "--network-batch", "2"]
+    command = [sys.executable, "-m", "tfmaskrcnn", "export", str(given / "run"), file, *options]
+    done = subprocess.run(
+        [*command, "--max-detections", "7"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    written, inputs = done.stdout.splitlines()
+    assert written.startswith(f"written     {file}")
+    assert "images float32 [2, 96, 128, 3]" in inputs
+    assert os.listdir(tmp_path) == ["model.tflite"]  # nothing of the way is left
 
 
 def test_of_a_run_a_saved_model_is_made_in_between(given):

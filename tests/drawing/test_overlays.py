@@ -1,18 +1,17 @@
 """`drawing/overlays.py`: what is painted where; how it looks was checked by eye."""
 
-import os
-
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from PIL import Image, ImageFont
+from PIL import Image
 
 from tfmaskrcnn.data.coco.records import Record
-from tfmaskrcnn.drawing import overlays
+from tfmaskrcnn.drawing import drawing_style, overlays
+from tfmaskrcnn.drawing.coloring import PALETTE
+from tfmaskrcnn.drawing.drawing_style import DrawingStyle
 from tfmaskrcnn.drawing.overlays import draw, draw_ground_truth, plot_curves, side_by_side
-from tfmaskrcnn.drawing.painting import PALETTE, choose_colors, label_font
 from tfmaskrcnn.instances import Instances
-from tfmaskrcnn.ops.paste import masks_to_rle
+from tfmaskrcnn.ops.paste import masks_to_rle, rle_windows
 
 GREY = 100
 
@@ -38,30 +37,46 @@ def changed(image, before=GREY):
     return np.any(np.asarray(image).astype(int) != before, axis=-1)
 
 
+def colored(image):
+    """Where there is colour: all that is drawn on grey but the dark seams around it."""
+    return np.ptp(np.asarray(image).astype(int), axis=-1) > 0
+
+
 def test_nothing_found_leaves_a_large_image_as_it_is():
     image = np.random.default_rng(0).integers(0, 256, (1000, 1010, 3), dtype=np.uint8)
     none = instances(np.zeros((0, 4)), size=(1000, 1010), mask_probabilities=None)
     np.testing.assert_array_equal(draw(image, none), image)
 
 
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_images_of_other_channels_are_drawn_as_predicted_on(channels):
+    image = np.full((40, 50, channels), GREY, np.uint8)
+    found = instances([[5, 5, 30, 40]], size=(40, 50))
+    np.testing.assert_array_equal(draw(image, found), draw(grey_image(40, 50), found))
+
+
 def test_a_mask_is_translucent_inside_opaque_at_its_border_and_absent_elsewhere():
-    one_class = instances([[200, 300, 600, 900]], names=("cat",))  # neither box nor label
-    drawn = draw(grey_image(), one_class)
+    one_class = instances([[200, 300, 600, 900]], names=("cat",))
+    drawn = draw(grey_image(), one_class, labels=False)
     inside = np.zeros((1000, 1200), bool)
     inside[200:600, 300:900] = True
-    assert not changed(drawn)[~inside].any()
-    assert changed(drawn)[inside].mean() > 0.99  # a pasted mask is round at its corners
+    assert not colored(drawn)[~inside].any()
+    assert colored(drawn)[inside].mean() > 0.99  # a pasted mask is round at its corners
     np.testing.assert_array_equal(
         drawn[400, 600], np.round(0.6 * GREY + 0.4 * np.array(PALETTE[0]))
     )
     for y, x in ((200, 600), (599, 600), (400, 300), (400, 899)):
         np.testing.assert_array_equal(drawn[y, x], PALETTE[0])
+    around = inside.copy()
+    around[199:601, 299:901] = True
+    assert not changed(drawn)[~around].any()
+    assert (drawn[199, 320:880] < GREY).all() and (drawn[320:580, 900] < GREY).all()  # the seam
 
 
 def test_boxes_and_labels_are_drawn_with_several_classes():
     found = instances([[200, 300, 600, 900]])
-    unlabelled = changed(draw(grey_image(), found, labels=False))
-    labelled = changed(draw(grey_image(), found))
+    unlabelled = colored(draw(grey_image(), found, labels=False))
+    labelled = colored(draw(grey_image(), found))
     assert labelled[200, 300] and not unlabelled[200, 300]  # the box has corners, the mask has not
     label = labelled & ~unlabelled
     label[200:600, 300:900] = False
@@ -70,43 +85,80 @@ def test_boxes_and_labels_are_drawn_with_several_classes():
 
 
 def test_boxes_alone_are_frames():
-    drawn = changed(
-        draw(grey_image(), instances([[200, 300, 600, 900]], masks=False), labels=False)
-    )
+    found = instances([[200, 300, 600, 900]], masks=False)
+    drawn = colored(draw(grey_image(), found, labels=False))
     assert drawn[200:600, 300].all() and drawn[200, 300:900].all() and drawn[599, 899]
     assert not drawn[205:595, 305:895].any() and drawn.sum() < 5 * (400 + 600) * 2
 
 
-def test_one_class_and_crowds_are_drawn_without_labels():
+def test_one_class_has_scores_without_names_and_crowds_have_no_texts():
     boxes = [[10 + 20 * i, 10, 25 + 20 * i, 40] for i in range(45)]
     crowd = instances(boxes, classes=[1, 2] * 22 + [1])
+    bare = draw(grey_image(), crowd, labels=False)
+    np.testing.assert_array_equal(draw(grey_image(), crowd), bare)
+    few = crowd[:8]
+    assert np.any(draw(grey_image(), few) != draw(grey_image(), few, labels=False))
+    single = instances([[300, 300, 500, 700]], names=("cat",))
+    drawn = draw(grey_image(), single)
+    named = draw(grey_image(), single, labels=True)
+    narrow, wide = (changed(a)[:295].any(axis=0).sum() for a in (drawn, named))
+    assert wide > 1.5 * narrow > 0  # "0.95" and "cat 0.95"
+    without = DrawingStyle(scores=False)
     np.testing.assert_array_equal(
-        draw(grey_image(), crowd), draw(grey_image(), crowd, labels=False)
+        draw(grey_image(), single, style=without), draw(grey_image(), single, labels=False)
     )
-    assert np.any(draw(grey_image(), crowd[:8]) != draw(grey_image(), crowd[:8], labels=False))
-    single = crowd[crowd.classes == 1][:5]
-    single = instances(single.boxes, names=("cat",))
-    np.testing.assert_array_equal(
-        draw(grey_image(), single), draw(grey_image(), single, labels=False)
+
+
+def test_texts_that_nobody_asked_for_leave_small_pictures_to_be_seen():
+    boxes = [[30 * i, 30 * j, 30 * i + 25, 30 * j + 25] for i in range(3) for j in range(4)]
+    found = instances(boxes, size=(100, 120), names=("cat",))
+    image = grey_image(100, 120)
+    np.testing.assert_array_equal(draw(image, found), draw(image, found, labels=False))
+    large = DrawingStyle(side=1200)
+    assert np.any(draw(image, found, style=large) != draw(image, found, labels=False, style=large))
+
+
+@pytest.mark.parametrize("asked", ["numbers", "labels", "scores"])
+def test_texts_that_are_asked_for_stand_at_every_object_of_many(asked):
+    grid = [(50 * i + 2, 60 * j + 2) for i in range(10) for j in range(10)]
+    found = instances([[y, x, y + 38, x + 48] for y, x in grid], names=("cat",))
+    bare = draw(grey_image(), found)
+    written = np.any(draw(grey_image(), found, style=DrawingStyle(**{asked: True})) != bare, -1)
+    for y, x in grid:
+        assert written[y : y + 38, x : x + 48].sum() > 20
+
+
+def test_numbers_are_those_of_the_table():
+    boxes = [[100, 100, 300, 400], [500, 100, 700, 400]]
+    numbered = DrawingStyle(numbers=True, scores=False, labels=False, color_by="class")
+    found = instances(boxes)
+    own, same, other = (
+        draw(grey_image(), instances(boxes[1:], ids=ids), style=numbered)[450:]
+        for ids in (None, [2], [8])
     )
+    drawn = draw(grey_image(), found, style=numbered)[450:]
+    np.testing.assert_array_equal(drawn, same)  # the second of two
+    assert np.any(drawn != own) and np.any(drawn != other)
 
 
 def test_low_scores_and_more_than_the_maximum_are_left_out():
     found = instances([[0, 0, 100, 100], [200, 0, 300, 100], [400, 0, 500, 100]], names=("cat",))
-    rows = changed(draw(grey_image(), found, score_threshold=0.7)).any(axis=1)  # .95 .775 .6
+    rows = colored(draw(grey_image(), found, score_threshold=0.7)).any(axis=1)  # .95 .775 .6
     assert rows[50] and rows[250] and not rows[450]
-    rows = changed(draw(grey_image(), found, max_instances=1)).any(axis=1)
+    rows = colored(draw(grey_image(), found, max_instances=1)).any(axis=1)
     assert rows[50] and not rows[250]
 
 
-@pytest.mark.parametrize("size, factor", [((256, 256), 4), ((480, 640), 2), ((1000, 1400), 1)])
-def test_small_images_are_enlarged_by_a_whole_factor(size, factor):
-    found = instances([[10, 20, 60, 90]], size=size, names=("cat",))
-    drawn = draw(grey_image(*size), found)
-    assert drawn.shape == (size[0] * factor, size[1] * factor, 3) and drawn.dtype == np.uint8
-    rows, columns = (np.flatnonzero(changed(drawn).any(axis=a)) for a in (1, 0))
-    assert (rows[0], rows[-1] + 1) == (10 * factor, 60 * factor)
-    assert (columns[0], columns[-1] + 1) == (20 * factor, 90 * factor)
+@pytest.mark.parametrize("side", [None, 1024, 700, 100])
+def test_pictures_have_the_image_s_size_or_the_side_that_is_asked_for(side):
+    found = instances([[10, 20, 60, 90]], size=(256, 192), names=("cat",))
+    drawn = draw(grey_image(256, 192), found, labels=False, style=DrawingStyle(side=side))
+    factor = (side or 256) / 256
+    assert drawn.shape == (round(256 * factor), round(192 * factor), 3)
+    assert drawn.dtype == np.uint8
+    rows, columns = (np.flatnonzero(colored(drawn).any(axis=a)) for a in (1, 0))
+    ends = [rows[0], columns[0], rows[-1] + 1, columns[-1] + 1]
+    np.testing.assert_allclose(ends, np.multiply([10, 20, 60, 90], factor), atol=1)
 
 
 def test_exact_masks_keep_their_place_when_enlarged():
@@ -119,9 +171,71 @@ def test_exact_masks_keep_their_place_when_enlarged():
         mask_probabilities=None,
         exact_rle=masks_to_rle(disc[None]),
     )
-    drawn = changed(draw(grey_image(200, 200), found))
+    drawn = colored(draw(grey_image(200, 200), found, labels=False, style=DrawingStyle(side=1000)))
     truth = np.kron(disc, np.ones((5, 5), bool))
     assert (drawn & truth).sum() / (drawn | truth).sum() > 0.96
+    own = colored(draw(grey_image(200, 200), found, labels=False))
+    np.testing.assert_array_equal(own, disc)
+
+
+def test_a_picture_of_too_many_pixels_is_reduced_and_this_is_said(monkeypatch, caplog):
+    monkeypatch.setattr(drawing_style, "MAX_PIXELS", 30_000)
+    found = instances([[100, 100, 200, 200]], size=(300, 400), names=("cat",))
+    with caplog.at_level("INFO"):
+        drawn = draw(grey_image(300, 400), found, labels=False)
+    assert drawn.shape == (150, 200, 3)
+    assert "300x400 pixels is drawn reduced to 150x200" in caplog.text
+    rows = np.flatnonzero(colored(drawn).any(axis=1))
+    assert abs(rows[0] - 50) <= 1 and abs(rows[-1] - 99) <= 1
+    # What was reduced before is taken as it is.
+    np.testing.assert_array_equal(draw(grey_image(150, 200), found, labels=False), drawn)
+    asked = DrawingStyle(side=400)
+    assert draw(grey_image(300, 400), found, style=asked).shape == (300, 400, 3)
+
+
+def test_masks_are_made_one_by_one(monkeypatch):
+    made = []
+
+    def one(rles, *size):
+        made.append(len(rles))
+        return rle_windows(rles, *size)
+
+    monkeypatch.setattr(overlays, "rle_windows", one)
+    masks = np.zeros((3, 50, 60), bool)
+    masks[:, 10:20, 10:20] = True
+    rles = {"mask_probabilities": None, "exact_rle": masks_to_rle(masks)}
+    found = instances([[10, 10, 20, 20]] * 3, size=(50, 60), **rles)
+    draw(grey_image(50, 60), found)
+    assert made == [1, 1, 1] and "masks" not in found.__dict__
+
+
+def test_splash_keeps_the_colours_of_objects_alone():
+    image = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    found = instances([[50, 60, 150, 200]], size=(300, 400))
+    splash = DrawingStyle(look="splash")
+    drawn = draw(image, found, style=splash)
+    np.testing.assert_array_equal(drawn[55:145, 65:195], image[55:145, 65:195])
+    around = np.ones((300, 400), bool)
+    around[50:150, 60:200] = False
+    assert not colored(drawn)[around].any()
+    grey = draw(grey_image(300, 400), found, style=splash)
+    assert (grey[100, 100] == GREY).all() and (grey[10, 10] < GREY / 2).all()
+    boxes = instances([[50, 60, 150, 200]], size=(300, 400), masks=False)
+    boxed = draw(image, boxes, style=splash)
+    np.testing.assert_array_equal(boxed[50:150, 60:200], image[50:150, 60:200])
+
+
+def test_parts_can_be_left_out_or_asked_for():
+    found, image = instances([[200, 300, 600, 900]]), grey_image()
+    nothing = DrawingStyle(masks=False, boxes=False)
+    np.testing.assert_array_equal(draw(image, found, labels=False, style=nothing), image)
+    frame = colored(draw(image, found, labels=False, style=DrawingStyle(masks=False)))
+    assert frame[200, 300:900].all() and not frame[210:590, 310:890].any()
+    thin, thick = (
+        draw(image, found, labels=False, style=DrawingStyle(line_width=width)) for width in (1, 9)
+    )
+    opaque = [np.all(drawn == PALETTE[0], axis=-1).sum() for drawn in (thin, thick)]
+    assert opaque[1] == pytest.approx(9 * opaque[0], rel=0.1)
 
 
 def test_small_objects_stay_visible_on_large_ones_whatever_the_order():
@@ -148,27 +262,6 @@ def test_grey_images_are_taken_and_other_arrays_refused():
         draw(grey_image(100, 100), found)
     with pytest.raises(ValueError, match="wanted a uint8 image"):
         draw(grey_image() / 255.0, found)
-
-
-def test_classes_keep_their_colour_and_never_share_one_while_there_are_enough():
-    boxes = np.zeros((3, 4), np.float32)
-    first, second, again = choose_colors(boxes, np.array([2, 5, 2]), one_class=False)
-    assert (first, second, again) == (PALETTE[1], PALETTE[4], PALETTE[1])
-    clash = choose_colors(boxes, np.array([1, 1 + len(PALETTE), 2]), one_class=False)
-    assert len(set(clash)) == 3 and clash[0] == PALETTE[0]
-    assert len(choose_colors(np.zeros((80, 4)), np.arange(1, 81), one_class=False)) == 80
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_touching_instances_of_one_class_differ_in_colour(seed):
-    rng = np.random.default_rng(seed)
-    y, x = (a.ravel() * 20.0 for a in np.mgrid[:6, :6])
-    boxes = rng.permutation(np.stack([y, x, y + 20, x + 20], axis=1)).astype(np.float32)
-    colors = choose_colors(boxes, np.ones(36, int), one_class=True)
-    for i in range(36):
-        for j in range(i):
-            if np.abs(boxes[i, :2] - boxes[j, :2]).max() <= 20:
-                assert colors[i] != colors[j]
 
 
 def test_ground_truth_is_drawn_from_polygons_and_rle_with_crowds_in_grey():
@@ -261,17 +354,3 @@ def test_losses_on_the_val_split_are_dashed_in_the_colour_of_their_term():
     assert colors["-"] == colors["--"] and len(set(colors["-"])) == 3
     shown = axes.get_legend_handles_labels()[1]
     assert shown == ["total", "box", "mask", "dashed: val split"]
-
-
-def test_labels_have_a_font_where_the_system_has_none(monkeypatch):
-    real = ImageFont.truetype
-
-    def no_system_fonts(font, size):
-        if not os.path.isabs(font):
-            raise OSError("cannot open resource")
-        return real(font, size)
-
-    label_font.cache_clear()
-    monkeypatch.setattr(ImageFont, "truetype", no_system_fonts)
-    assert label_font(17).size == 17 and "matplotlib" in label_font(17).path
-    label_font.cache_clear()

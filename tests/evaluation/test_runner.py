@@ -8,7 +8,10 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
+from pycocotools import mask as coco_mask
 
+from helpers.ideal_detector import drawn_shapes, ideal_source
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation import evaluate
 from tfmaskrcnn.inference.exported import saved_model_predictor
@@ -241,3 +244,45 @@ def test_results_do_not_depend_on_the_batch_size(coco_set):
 def test_wrong_options_are_refused_before_anything_is_read(options, message):
     with pytest.raises(InputError, match=message):
         evaluate(list, "gone.json", "gone", **options)
+
+
+def write_drawn(folder, image, labels):
+    """A COCO set of one drawn picture; its JSON."""
+    objects = []
+    for number in range(1, labels.max() + 1):
+        mask = labels == number
+        rle = coco_mask.encode(np.asfortranarray(mask, np.uint8))
+        objects.append(
+            {
+                "id": number,
+                "image_id": 1,
+                "category_id": int(image[..., 0][mask][0]),
+                "bbox": coco_mask.toBbox(rle).tolist(),
+                "area": int(mask.sum()),
+                "iscrowd": 0,
+                "segmentation": {"size": list(labels.shape), "counts": rle["counts"].decode()},
+            }
+        )
+    height, width = labels.shape
+    images = [{"id": 1, "file_name": "a.png", "height": height, "width": width}]
+    categories = [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]
+    content = {"images": images, "annotations": objects, "categories": categories}
+    (folder / "a.json").write_text(json.dumps(content))
+    Image.fromarray(image).save(folder / "a.png")
+    return str(folder / "a.json")
+
+
+def test_a_large_image_is_evaluated_in_tiles(tmp_path):
+    image, labels = drawn_shapes(np.random.default_rng(3), (250, 300), 20)
+    path, predict = write_drawn(tmp_path, image, labels), ideal_source(3).predict
+
+    def near_sighted(images):
+        assert max(side for part in images for side in part.shape[:2]) <= 256  # the overview
+        return predict(images)
+
+    found = evaluate(near_sighted, path, str(tmp_path), tile=128, overlap=40)
+    assert found.masks["AP"] > 0.99
+    with pytest.raises(InputError, match="a function does not tell"):
+        evaluate(near_sighted, path, str(tmp_path), tile="auto")
+    with pytest.raises(InputError, match="The tile size is 3"):
+        evaluate(near_sighted, path, str(tmp_path), tile=3)

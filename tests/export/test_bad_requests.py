@@ -8,7 +8,9 @@ import tensorflow as tf
 from PIL import Image
 
 import tfmaskrcnn as mr
+from helpers.cases import case
 from helpers.tiny import tiny_config
+from tfmaskrcnn.inference.exported import saved_model_predictor
 
 pytestmark = pytest.mark.slow
 LIMIT = 500_000  # pixels
@@ -20,20 +22,28 @@ def folders(tmp_path_factory):
     model = mr.MaskRCNN(tiny_config("box_head.score_threshold=0.01").model)
     made = {}
     for on_error in ("fail", "report"):
-        options = mr.ExportOptions(on_error=on_error, max_pixels=LIMIT, masks="rle")
+        gif = on_error == "fail"
+        options = mr.ExportOptions(
+            on_error=on_error, max_pixels=LIMIT, masks="rle", gif=gif, max_batch=8
+        )
         folder = str(tmp_path_factory.mktemp("exported") / on_error)
         made[on_error] = mr.export_saved_model(model, folder, options)
     return made
 
 
 @pytest.fixture(scope="module")
-def failing(folders):
-    return tf.saved_model.load(folders["fail"])
+def loaded(folders):
+    return {on_error: tf.saved_model.load(folder) for on_error, folder in folders.items()}
 
 
 @pytest.fixture(scope="module")
-def reporting(folders):
-    return tf.saved_model.load(folders["report"])
+def failing(loaded):
+    return loaded["fail"]
+
+
+@pytest.fixture(scope="module")
+def reporting(loaded):
+    return loaded["report"]
 
 
 def pixels(height, width, *channels, dtype=np.uint8):
@@ -70,6 +80,9 @@ BAD = {
     encoded(pixels(26, 20_000, 3), "JPEG", quality=5): (
         "has 26 x 20000 pixels (height x width); 500000 at most."
     ),
+    case("hostile/screen10_frame16000.gif").read_bytes(): (
+        "is a GIF file whose first frame, 16000 x 16000, does not fill its 10 x 10 pixels."
+    ),
 }
 
 
@@ -88,8 +101,8 @@ def test_all_bad_images_of_a_batch_are_named(failing):
 
 
 @pytest.mark.parametrize("on_error", ["fail", "report"])
-def test_an_empty_batch_is_a_sentence(folders, on_error):
-    model = tf.saved_model.load(folders[on_error])
+def test_an_empty_batch_is_a_sentence(loaded, on_error):
+    model = loaded[on_error]
     calls = {
         "image_bytes": tf.zeros([0], tf.string),
         "tf_example": tf.zeros([0], tf.string),
@@ -99,6 +112,49 @@ def test_an_empty_batch_is_a_sentence(folders, on_error):
         key = "images" if name == "serving_default" else name
         text = message(lambda n=name, k=key, b=batch: model.signatures[n](**{k: b}))
         assert "The batch is empty; send at least one image." in text
+
+
+@pytest.mark.parametrize("on_error", ["fail", "report"])
+def test_more_images_than_a_request_may_have_are_a_sentence(folders, loaded, on_error):
+    model = loaded[on_error]
+    one = encoded(pixels(1, 1, 3))
+    for count in (9, 5000):
+        calls = {
+            "image_bytes": tf.constant([one] * count),
+            "tf_example": tf.constant([example(image_encoded=one)] * count),
+            "preprocess": tf.constant([one] * count),
+            "serving_default": tf.zeros([count, 1, 1, 3], tf.uint8),
+        }
+        for name, batch in calls.items():
+            key = {"serving_default": "images", "preprocess": "image_bytes"}.get(name, name)
+            text = message(lambda n=name, k=key, b=batch: model.signatures[n](**{k: b}))
+            assert f"The request has {count} images; 8 at most." in text
+    if on_error == "fail":
+        found = saved_model_predictor(folders[on_error])([pixels(1, 1, 3)] * 19)
+        assert len(found) == 19
+
+
+def test_a_gif_is_taken_only_by_a_model_that_was_exported_to_take_it(failing, reporting):
+    gif = encoded(pixels(60, 70), "GIF")
+    for model, wanted in ((failing, None), (reporting, b"is a GIF file, which this model cannot")):
+        found = model.signatures["image_bytes"](image_bytes=tf.constant([gif]))
+        errors = found.get("image_errors")
+        assert errors is None if wanted is None else errors.numpy()[0].startswith(wanted)
+
+
+def test_numbers_that_are_none_go_through_the_network_and_harm_no_other_image(failing):
+    network = failing.signatures["network"]
+    images = np.random.default_rng(0).normal(size=(2, 96, 128, 3)).astype(np.float32)
+    sizes = np.float32([[96, 128], [96, 128]])
+    expected = network(images=tf.constant(images[:1]), sizes=tf.constant(sizes[:1]))
+    for value in (np.nan, np.inf, -np.inf, 1e38):
+        for bad_images, bad_sizes in ((value, 96.0), (0.0, value), (0.0, 0.0), (0.0, -5.0)):
+            given, of = images.copy(), sizes.copy()
+            given[1] += np.float32(bad_images)
+            of[1] = bad_sizes
+            found = network(images=tf.constant(given), sizes=tf.constant(of))
+            for name, value_found in found.items():
+                np.testing.assert_allclose(value_found[0], expected[name][0], atol=1e-3)
 
 
 def test_images_without_pixels_or_with_too_many_are_a_sentence(failing):
@@ -160,7 +216,7 @@ def test_reported_errors_leave_the_rest_of_the_batch_alone(failing, reporting):
         b"",
         b"is empty (0 bytes)",
         b"",
-        b"is no JPEG, PNG, BMP or GIF file",
+        b"is no JPEG, PNG or BMP file",
     ]
     alone = failing.signatures["image_bytes"](image_bytes=tf.constant([data[0], data[2]]))
     for name, value in found.items():

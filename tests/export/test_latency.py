@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import tfmaskrcnn as mr
+from helpers.one_stack import on_stack_a
 from helpers.tiny import tiny_config
 from tfmaskrcnn.support.shipped import script
 
@@ -26,6 +27,7 @@ def run(capsys, *arguments):
     return code, captured.out, captured.err
 
 
+@on_stack_a
 @pytest.mark.slow
 def test_every_artefact_has_a_row_for_every_batch(exported, tmp_path, capsys):
     path = tmp_path / "latency.json"

@@ -14,6 +14,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 import tfmaskrcnn as mr
+from helpers.some_signatures import exported_with
 from helpers.tiny import tiny_config
 from tfmaskrcnn import compat
 from tfmaskrcnn.data.coco.image_files import read_image
@@ -57,7 +58,8 @@ def chosen(model, tmp_path_factory):
         min_side=64,
         max_side=100,
     )
-    return mr.export_saved_model(model, str(tmp_path_factory.mktemp("exported") / "1"), options)
+    folder = tmp_path_factory.mktemp("exported") / "1"
+    return exported_with(["serving_default"], model, folder, options)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +68,8 @@ def static(model, tmp_path_factory):
     options = mr.ExportOptions(
         masks="bitmaps", fixed_size=(96, 128), network_batch=2, precision="bfloat16"
     )
-    return mr.export_saved_model(model, str(tmp_path_factory.mktemp("exported") / "1"), options)
+    folder = tmp_path_factory.mktemp("exported") / "1"
+    return exported_with(["network", "serving_default"], model, folder, options)
 
 
 def with_config(model, *overrides):
@@ -104,8 +107,8 @@ def test_chosen_classes_are_found_as_if_the_others_were_left_out_before_nms(
 
 def test_rle_of_the_graph_is_that_of_the_probabilities_beside_it(model, tmp_path, real_images):
     plain, rle = str(tmp_path / "roi"), str(tmp_path / "rle")
-    mr.export_saved_model(model, plain)
-    mr.export_saved_model(model, rle, mr.ExportOptions(masks="rle"))
+    exported_with(["serving_default"], model, plain)
+    exported_with(["image_bytes"], model, rle, mr.ExportOptions(masks="rle"))
     data = []
     for image in real_images:
         stream = io.BytesIO()
@@ -265,7 +268,7 @@ def test_chosen_classes_take_their_masks_along_whatever_the_kind_of_mask(kind, w
 
 def test_a_model_with_adaptive_sampling_is_exported(model, tmp_path, real_images):
     adaptive = with_config(model, "roi.sampling_ratio=0")
-    folder = mr.export_saved_model(adaptive, str(tmp_path / "1"))
+    folder = exported_with(["serving_default"], adaptive, tmp_path / "1")
     expected = adaptive.predict_images(real_images[:1])[0]
     found = saved_model_predictor(folder)(real_images[:1])[0]
     np.testing.assert_allclose(found.boxes, expected.boxes, atol=1e-2)

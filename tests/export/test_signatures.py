@@ -8,6 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 import tfmaskrcnn as mr
+from helpers.some_signatures import exported_with
 from helpers.tiny import tiny_config
 from tfmaskrcnn.inference.exported import saved_model_predictor
 
@@ -111,7 +112,7 @@ def test_it_runs_in_a_process_without_keras(model, exported, tmp_path):
 def test_a_fixed_size_gives_a_network_of_static_shape(tmp_path):
     config = tiny_config("input.fixed_size=[96, 128]", "box_head.score_threshold=0.01").model
     model = mr.MaskRCNN(config)
-    folder = mr.export_saved_model(model, str(tmp_path / "1"))
+    folder = exported_with(["network", "serving_default"], model, tmp_path / "1")
     network = tf.saved_model.load(folder).signatures["network"]
     assert network.structured_input_signature[1]["images"].shape[1:] == (96, 128, 3)
     images = random_images((50, 128), (200, 100))
@@ -139,7 +140,7 @@ def test_a_folder_that_holds_something_is_not_overwritten(model, exported, tmp_p
 )
 def test_what_the_paper_compares_with_is_served_as_keras_has_it(overrides, tmp_path):
     model = mr.MaskRCNN(tiny_config("box_head.score_threshold=0.01", overrides).model)
-    folder = mr.export_saved_model(model, str(tmp_path / "1"))
+    folder = exported_with(["network", "serving_default"], model, tmp_path / "1")
     images = random_images((96, 128), (300, 200))
     for found, expected in zip(saved_model_predictor(folder)(images), model.predict_images(images)):
         if model.mask_head:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 import tfmaskrcnn as mr
 from helpers.paths import ROOT
+from helpers.some_signatures import exported_with
 from helpers.tiny import tiny_config
 
 sys.path.append(str(ROOT / "export"))
@@ -138,7 +139,7 @@ def test_shapes_are_wanted_where_the_network_takes_any_and_must_fit_where_not(lo
     with pytest.raises(Refusal, match="give --shape BxHxW"):
         tf_trt.checked_shapes(network, [])
     model = mr.MaskRCNN(tiny_config("input.fixed_size=[96, 128]").model)
-    fixed = tf.saved_model.load(mr.export_saved_model(model, str(tmp_path / "1")))
+    fixed = tf.saved_model.load(exported_with(["network"], model, tmp_path / "1"))
     network = fixed.signatures["network"]
     assert tf_trt.checked_shapes(network, []) == [(1, 96, 128)]
     with pytest.raises(Refusal, match="exported for 96x128 images, --shape says 128x96"):
@@ -285,3 +286,17 @@ def test_what_native_code_says_goes_to_the_log_and_python_keeps_stderr(capfd):
         log.seek(0)
         assert log.read() == b"native\n"
     assert capfd.readouterr().err == "python\n"
+
+
+def test_a_top_k_beyond_tensorrt_stays_outside_the_engines_and_is_told(monkeypatch, capsys):
+    def graph_of(count):
+        return tf.function(lambda x: tf.math.top_k(x, count)).get_concrete_function(
+            tf.TensorSpec([1, 9000])
+        )
+
+    monkeypatch.setenv("TF_TRT_OP_DENYLIST", "Abs")
+    tf_trt_preflight.leave_wide_top_k(graph_of(3840).graph.as_graph_def())
+    assert os.environ["TF_TRT_OP_DENYLIST"] == "Abs" and not capsys.readouterr().err
+    tf_trt_preflight.leave_wide_top_k(graph_of(6000).graph.as_graph_def())
+    assert os.environ["TF_TRT_OP_DENYLIST"] == "Abs,TopKV2"
+    assert "it is asked for the best 6000, TensorRT gives 3840 at most" in capsys.readouterr().err

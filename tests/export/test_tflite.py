@@ -33,14 +33,17 @@ def files(saved_model, tmp_path_factory):
     return of
 
 
-def compare(saved_model, image_folder, path):
+@pytest.fixture(scope="module")
+def compare(saved_model, image_folder):
+    """A function from a file to how it differs from the SavedModel, which is opened once."""
     images, sizes = preprocessed(saved_model, find_images([image_folder]), SIZE)
-    return differences(saved_network(saved_model), tflite.predictor(path), images, sizes, 2)
+    network = saved_network(saved_model)
+    return lambda path: differences(network, tflite.predictor(path), images, sizes, 2)
 
 
 @pytest.mark.slow
-def test_float32_finds_what_the_saved_model_finds(saved_model, image_folder, files):
-    for row in compare(saved_model, image_folder, files("float32")):
+def test_float32_finds_what_the_saved_model_finds(compare, files):
+    for row in compare(files("float32")):
         assert row.expected == row.found == row.matched > 3
         assert row.box < 1e-2 and row.score < 1e-4 and row.mask < 1e-3
         assert row.mask_peak > 0.9
@@ -49,9 +52,9 @@ def test_float32_finds_what_the_saved_model_finds(saved_model, image_folder, fil
 @pytest.mark.slow
 @pytest.mark.parametrize("precision, share", [("float16", 0.95), ("int8", 0.7)])
 def test_smaller_weights_find_nearly_the_same_and_masks_are_not_zero(
-    saved_model, image_folder, files, precision, share
+    compare, files, precision, share
 ):
-    rows = compare(saved_model, image_folder, files(precision))
+    rows = compare(files(precision))
     assert sum(row.matched for row in rows) >= share * sum(row.expected for row in rows) > 10
     assert max(row.mask_mean for row in rows) < 0.1 and min(row.mask_peak for row in rows) > 0.9
 
@@ -160,7 +163,7 @@ def test_wrong_arguments_end_in_one_sentence_and_exit_code_2(
         ([saved_model, out], "give --fixed-size"),
         ([saved_model, out, "--fixed-size", "96", "100"], "multiples of 32"),
         ([saved_model, str(tmp_path)], "is a folder"),
-        ([saved_model, out, "--images", str(tmp_path / "none")], "matches no file"),
+        ([saved_model, out, "--images", str(tmp_path / "none")], "There is no file"),
     ):
         assert main(["export", *arguments, "--format", "tflite"]) == 2
         error = capsys.readouterr().err.strip().splitlines()[-1]

@@ -8,38 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfmaskrcnn import InputError, Instances
-from tfmaskrcnn.inference.opening import Source
-from tfmaskrcnn.inference.prediction_files import find_images, predict_files
+from helpers.stub_source import picture, source_of
+from tfmaskrcnn import InputError
+from tfmaskrcnn.inference.prediction_files import find_images, predict_all, predict_files
+from tfmaskrcnn.inference.prediction_options import PredictionOptions
 from tfmaskrcnn.inference.score_thresholds import ScoreThresholds
-
-
-def picture(path, size=(20, 30), value=90):
-    """Write a grey RGB image of (height, width); returns its path as text."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    Image.fromarray(np.full((*size, 3), value, np.uint8)).save(path)
-    return str(path)
-
-
-def found_in(image, classes=(1,)):
-    """An object of each class, all with the box y 2..10, x 5..15, score 0.9 and less."""
-    count = len(classes)
-    return Instances(
-        boxes=np.tile(np.float32([2, 5, 10, 15]), (count, 1)),
-        scores=np.linspace(0.9, 0.3, count, dtype=np.float32),
-        classes=np.array(classes, np.int32),
-        size=image.shape[:2],
-        mask_probabilities=np.ones((count, 28, 28), np.float32),
-    )
-
-
-def source_of(classes=(1,), category_ids=(), batches=None):
-    def predict(images):
-        if batches is not None:
-            batches.append([image.shape[:2] for image in images])
-        return (found_in(image, classes) for image in images)  # any iterable will do
-
-    return Source(predict, (), category_ids)
 
 
 def results_of(path):
@@ -94,9 +67,15 @@ def test_what_stands_for_nothing_is_named(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"empty holds no image\.$"):
         find_images([a, str(tmp_path / "empty")])
-    for text in ("b.png", "*.gif", "none/**"):
+    for text in ("*.gif", "none/**", "b[1].png"):
         with pytest.raises(InputError, match="matches no file"):
             find_images([a, str(tmp_path / text)])
+    for text, kind in (("b.png", "file"), ("none/b.png", "file"), ("none/", "folder")):
+        path = f"{tmp_path}/{text}"
+        with pytest.raises(InputError, match=f"^There is no {kind} .*{text}[.]$"):
+            find_images([a, path])
+    with pytest.raises(InputError, match=f"{os.devnull} is neither a file nor a folder"):
+        find_images([a, os.devnull])
 
 
 def test_equal_names_of_different_folders_get_pictures_of_their_own(tmp_path):
@@ -195,4 +174,27 @@ def test_an_input_is_never_replaced_by_its_picture(tmp_path):
     # A JPEG's picture has another name.
     jpeg = picture(tmp_path / "jpegs" / "a.jpg")
     predict_files(source_of(), [jpeg], str(tmp_path / "jpegs"), 0.5)
-    assert sorted(os.listdir(tmp_path / "jpegs")) == ["a.jpg", "a.png", "results.json"]
+    expected = ["a.jpg", "a.png", "predictions.jsonl", "results.json"]
+    assert sorted(os.listdir(tmp_path / "jpegs")) == expected
+
+
+def test_pictures_are_not_written_among_the_inputs_of_a_folder(tmp_path):
+    folder = str(Path(picture(tmp_path / "in" / "a.jpg")).parent)
+    (tmp_path / "link").symlink_to(folder)
+    growing = [{}, {"save": ("crops",), "recursive": True}]
+    for options in (PredictionOptions(**values) for values in growing):
+        with pytest.raises(InputError, match=r"its images would be joined by .*found\.$"):
+            predict_all(source_of(), [tmp_path / "link"], folder, options)
+    assert os.listdir(folder) == ["a.jpg"]
+    predict_all(source_of(), [folder], folder, PredictionOptions(save=("none",)))
+    assert "results.json" in os.listdir(folder)
+
+
+def test_one_array_is_no_list_of_them(tmp_path):
+    for array in (np.zeros((20, 30, 3), np.uint8), np.zeros((20, 30), np.uint8)):
+        with pytest.raises(InputError, match=r"one array \(20, 30.*wanted \[array\]"):
+            predict_files(source_of(), array, str(tmp_path))
+    path = predict_files(source_of(), np.zeros((2, 20, 30, 3), np.uint8), str(tmp_path))
+    assert len(results_of(path)) == 2
+    each = (array for array in np.zeros((3, 20, 30, 3), np.uint8))
+    assert len(results_of(predict_files(source_of(), each, str(tmp_path)))) == 3

@@ -85,6 +85,10 @@ def test_numbers_of_numpy_become_plain_ones():
         ({"images": 2.5}, "images is 2.5"),
         ({"class_names": ["a", "b"]}, "class_names has 2 entries for 3 scores"),
         ({"class_names": ["a", "b", 3]}, "must be text"),
+        ({"images": 10**400}, "images is 1000"),
+        ({"overall": 10**400}, "overall is 1000"),
+        ({"kind": ["mask"]}, "kind is ['mask']; wanted one of"),
+        ({"kind": "m" * 10_000}, "kind is 'mmm"),
     ],
 )
 def test_a_wrong_value_is_one_sentence_that_names_the_file(change, expected, tmp_path):

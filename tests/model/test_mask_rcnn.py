@@ -73,7 +73,7 @@ def test_frozen_stages_and_frozen_norms_stay_as_they_are(data):
 def test_a_plain_keras_optimizer_will_do(data):
     config = tiny_config()
     model = mr.MaskRCNN(config)  # a whole Config is taken as well
-    model.compile(keras.optimizers.SGD(0.001, momentum=0.9))
+    model.compile(keras.optimizers.SGD(0.001, momentum=0.9), run_eagerly=True)
     history = model.fit(from_coco(*data, config, training=True), epochs=1, verbose=0).history
     assert np.isfinite(history["loss"][0])
     numbers = model.evaluate(from_coco(*data, config, training=False), verbose=0, return_dict=True)
@@ -90,7 +90,7 @@ def test_a_batch_of_images_without_objects_trains_and_has_no_box_or_mask_loss(tm
     for name in ("boxes", "classes", "masks", "valid", "crowd"):
         empty[f"gt_{name}"] = tf.zeros_like(batch[f"gt_{name}"])
     model = mr.MaskRCNN(config.model)
-    model.compile(make_optimizer(config.train, 2))
+    model.compile(make_optimizer(config.train, 2), run_eagerly=True)
     logs = model.train_on_batch(empty, return_dict=True)
     assert np.isfinite(logs["loss"]) and logs["rpn_cls_loss"] > 0
     assert logs["box_loss"] == logs["mask_loss"] == logs["rpn_box_loss"] == 0
@@ -119,12 +119,12 @@ def _seeded(batch):
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_names_of_the_images(data):
-    config = tiny_config("train.learning_rate=1e30", "train.clip_norm=null")
+    config = tiny_config("train.clip_norm=null")
     config = config.model_copy(
         update={"train": config.train.model_copy(update={"schedule": mr.Config().train.schedule})}
     )
     model = mr.MaskRCNN(config.model)
-    model.compile(keras.optimizers.SGD(1e30))
+    model.compile(keras.optimizers.SGD(1e30), run_eagerly=True)
     with pytest.raises(mr.InputError, match=r"not finite .* images .*\d+\.png"):
         model.fit(from_coco(*data, config, training=True), epochs=5, verbose=0)
 
@@ -135,7 +135,7 @@ def test_a_broken_image_file_ends_fit_with_one_sentence(tmp_path):
     (tmp_path / "images" / name).write_bytes(b"")
     config = tiny_config()
     model = mr.MaskRCNN(config.model)
-    model.compile(make_optimizer(config.train, 2))
+    model.compile(make_optimizer(config.train, 2), run_eagerly=True)
     with pytest.raises(mr.InputError, match=name) as caught:
         model.fit(from_coco(json_path, images, config, training=True), epochs=1, verbose=0)
     assert "Traceback" not in str(caught.value) and "\n" not in str(caught.value)
@@ -225,24 +225,22 @@ def test_run_eagerly_gives_the_same_losses_as_the_graph(data):
 
 @pytest.mark.slow
 def test_one_image_is_overfitted_from_random_weights(tmp_path):
-    size = {"height": 128, "width": 160}
-    json_path, images = write_shapes(str(tmp_path), 1, num_objects=(5, 5), seed=3, **size)
+    json_path, images = tiny_data(tmp_path, 1, num_objects=(4, 4), seed=3)
     config = tiny_config(
-        "input={min_side: 128, max_side: 160}",
         "fpn.channels=64",
         "anchors.sizes=[[16], [32], [64], [128], [256]]",
         "rpn={post_nms_top_k_training: 200, post_nms_top_k: 200}",
         "box_head={hidden: 128, samples_per_image: 64}",
         "mask_head={channels: 64, num_convs: 2}",
         "data.augment.horizontal_flip=0",
-        "train={batch_size: 1, epochs: 300, optimizer: adamw, learning_rate: 0.001}",
+        "train={batch_size: 1, epochs: 150, optimizer: adamw, learning_rate: 0.001}",
         "train.clip_norm=null",
         "train.schedule={kind: cosine, warmup_steps: 20}",
     )
     keras.utils.set_random_seed(1)
     model = mr.MaskRCNN(config.model)
     model.compile(make_optimizer(config.train, 1))
-    model.fit(from_coco(json_path, images, config, True).repeat(300), epochs=1, verbose=0)
+    model.fit(from_coco(json_path, images, config, True).repeat(150), epochs=1, verbose=0)
     result = evaluate(model, json_path, images)
     assert result.masks["AP"] > 0.9 and result.boxes["AP"] > 0.9
 
@@ -260,7 +258,7 @@ def test_a_batch_of_mixed_sizes_trains_and_keeps_proposals_inside_each_image(tmp
     assert batch["image"].shape == (2, 64, 128, 3)
     assert sorted(batch["size"].numpy().tolist()) == [[64, 90], [64, 128]]
     model = mr.MaskRCNN(config.model)
-    model.compile(make_optimizer(config.train, 1))
+    model.compile(make_optimizer(config.train, 1), run_eagerly=True)
     assert np.isfinite(model.train_on_batch(batch, return_dict=True)["loss"])
     proposals = model.propose(model.rpn_output(model.features(batch["image"])), batch["size"])
     limits = np.tile(batch["size"].numpy(), 2)[:, None]
@@ -295,7 +293,8 @@ def test_each_ablation_trains_every_weight_and_predicts(data, name):
     config = tiny_config(*ABLATIONS[name], "train.epochs=1", "box_head.score_threshold=0.0")
     model = mr.MaskRCNN(config.model)
     before = weights_of(model)
-    model.compile(make_optimizer(config.train, 2))
+    # RoIPool has a gradient of its own, which a graph has to take.
+    model.compile(make_optimizer(config.train, 2), run_eagerly=name != "roi_pool")
     train = from_coco(*data, config, training=True)
     history = model.fit(train, epochs=1, verbose=0).history
     assert np.isfinite(history["loss"]).all()

@@ -248,6 +248,21 @@ def test_foreign_and_missing_files_are_input_errors(tmp_path):
         load_weights(toy(), str(path))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_refused_before_any_is_set(tmp_path, value):
+    model, path = toy(), str(tmp_path / "weights.npz")
+    before = {name: variable.numpy() for name, variable in named_weights(model).items()}
+    arrays = {name: array + 1 for name, array in before.items()}
+    name = list(arrays)[-1]
+    arrays[name].reshape(-1)[0] = value
+    np.savez(path, **arrays)
+    for source in (path, arrays):
+        with pytest.raises(InputError, match=f"{name} holds numbers that are infinite or NaN"):
+            load_weights(model, source)
+    for name, variable in named_weights(model).items():
+        np.testing.assert_array_equal(variable.numpy(), before[name])
+
+
 def test_a_model_that_is_not_built_is_an_error():
     with pytest.raises(ValueError, match="build it"):
         load_weights(ResNet(18), {})

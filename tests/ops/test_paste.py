@@ -13,6 +13,7 @@ from tfmaskrcnn.ops.paste import (
     paste_to_rle,
     paste_windows,
     rle_to_masks,
+    rle_windows,
 )
 
 # A pixel whose float64 value is this close to the threshold may fall on either side in float32.
@@ -221,3 +222,23 @@ def test_matterports_rule_fills_a_box_whose_mask_is_on_everywhere():
     expected = np.zeros((12, 12), bool)
     expected[3:8, 4:8] = True  # 7.5 and 8.5 are both rounded to 8
     np.testing.assert_array_equal(paste_masks(ones, box, 12, 12, rule="matterport")[0], expected)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_windows_of_rle_are_the_masks_and_as_small_as_can_be(seed):
+    rng = np.random.default_rng(seed)
+    height, width = rng.integers(1, 30, 2)
+    masks = rng.uniform(size=(6, height, width)) < rng.choice([0, 0.01, 0.1, 0.9, 1], (6, 1, 1))
+    masks[0, rng.integers(height) :, rng.integers(width) :] = True  # runs up to the last row
+    for mask, window in zip(masks, rle_windows(masks_to_rle(masks), height, width)):
+        (top, left, bitmap), canvas = window, np.zeros_like(mask)
+        canvas[top : top + bitmap.shape[0], left : left + bitmap.shape[1]] = bitmap
+        np.testing.assert_array_equal(canvas, mask)
+        sides = [int(np.ptp(np.flatnonzero(mask.any(axis=i)))) + 1 for i in (1, 0) if mask.any()]
+        assert list(bitmap.shape) == (sides or [0, 0])
+
+
+@pytest.mark.parametrize("size, counts", [([8, 9], "0"), ([9, 8], "0"), ([9, 8], "")])
+def test_an_rle_that_does_not_fit_its_image_is_an_error(size, counts):
+    with pytest.raises(ValueError, match="9x8"):
+        list(rle_windows([{"size": size, "counts": counts}], 9, 8))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfmaskrcnn.ops.tensors import at_most, one_hot, own_channel, pad_rows, side
+from tfmaskrcnn.ops.tensors import as_graph, at_most, one_hot, own_channel, pad_rows, side
 
 
 def test_side_is_a_python_int_where_known_and_a_tensor_where_not():
@@ -75,3 +75,13 @@ def test_own_channel_takes_each_rois_class_and_zeros_for_none():
             # Classes do not compete: no other channel has a gradient.
             assert gradient[b, r].sum() == (16 if exists else 0)
     assert own_channel(tf.zeros([1, 0, 4, 4, 5]), tf.zeros([1, 0], tf.int32)).shape == [1, 0, 4, 4]
+
+
+def test_a_graph_is_made_without_autograph_also_in_what_it_calls():
+    def inner(x):
+        return 1.0 if x > 0 else 2.0  # what AutoGraph would make a condition of
+
+    spec = [tf.TensorSpec([])]
+    assert tf.function(lambda x: inner(x), input_signature=spec)(3.0) == 1
+    with pytest.raises(tf.errors.OperatorNotAllowedInGraphError):
+        as_graph(lambda x: inner(x), input_signature=spec)(3.0)

@@ -52,11 +52,11 @@ def test_a_warm_up_image_that_would_keep_the_server_from_loading_is_refused(
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(io.BytesIO(b"no image").getvalue())
     for saved in (exported, exported_rle):  # one fails, the other reports
-        with pytest.raises(InputError, match="bad.jpg: .*is no JPEG, PNG, BMP or GIF file"):
+        with pytest.raises(InputError, match="bad.jpg: .*is no JPEG, PNG or BMP file"):
             publish.publish(saved, str(tmp_path / "maskrcnn"), [picture, str(bad)])
     with pytest.raises(InputError, match="Cannot read the warm-up image"):
         publish.publish(exported, str(tmp_path / "maskrcnn"), [str(tmp_path / "none.jpg")])
-    assert os.listdir(tmp_path / "maskrcnn") == []
+    assert not (tmp_path / "maskrcnn").exists()
 
 
 def test_without_the_messages_the_extra_is_named(exported, tmp_path, picture, monkeypatch, capsys):
@@ -64,6 +64,18 @@ def test_without_the_messages_the_extra_is_named(exported, tmp_path, picture, mo
     arguments = [exported, str(tmp_path / "maskrcnn"), "--warmup", picture]
     assert publish.main(arguments) == 2
     assert "install the extra 'serving'" in capsys.readouterr().err
+    assert not (tmp_path / "maskrcnn").exists()
+
+
+def test_another_saved_model_cannot_be_warmed_up(tmp_path, picture):
+    pytest.importorskip("tensorflow_serving", reason="the extra 'serving' is not installed")
+    tf.saved_model.save(tf.Module(), str(tmp_path / "other"))
+    with pytest.raises(InputError, match="has no signature 'image_bytes'"):
+        publish.publish(str(tmp_path / "other"), str(tmp_path / "maskrcnn"), [picture])
+    (tmp_path / "other" / "saved_model.pb").write_bytes(b"garbage")
+    with pytest.raises(InputError, match="is no SavedModel that TensorFlow can load"):
+        publish.publish(str(tmp_path / "other"), str(tmp_path / "maskrcnn"), [picture])
+    assert not (tmp_path / "maskrcnn").exists()
 
 
 def test_what_is_no_saved_model_is_refused(tmp_path):

@@ -1,12 +1,15 @@
+import contextlib
 import errno
 import gc
 import os
+import threading
 import types
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.memory import within
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support import files
 from tfmaskrcnn.support.files import (
@@ -16,6 +19,7 @@ from tfmaskrcnn.support.files import (
     read_text,
     remove_leftovers,
     replaced,
+    same_place,
     save_arrays,
     writable_file,
     writable_folder,
@@ -78,6 +82,20 @@ def test_a_full_disk_is_a_sentence_and_leaves_the_former_file(path, number, what
     with pytest.raises(DiskFull, match=f"file.bin: {what}, 5.0 MB are free[.]"), replaced(path):
         raise OSError(number, os.strerror(number))
     assert only_former(path)
+
+
+def test_a_disk_that_takes_no_more_files_is_another_sentence(path, tmp_path, monkeypatch):
+    none = types.SimpleNamespace(f_files=40, f_favail=0)
+    monkeypatch.setattr(files.os, "statvfs", lambda folder: none, raising=False)
+    with pytest.raises(DiskFull, match="takes no more files"), replaced(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.os, "makedirs", full)
+    with pytest.raises(DiskFull, match="Cannot write into the folder"):
+        files.writable_folder(str(tmp_path / "new"))
 
 
 def test_arrays_are_written_as_numpy_reads_them(tmp_path):
@@ -227,8 +245,9 @@ def test_every_json_and_list_that_a_user_gives_may_have_a_byte_order_mark(tmp_pa
         (tmp_path / name).write_text(text, encoding="utf-8-sig")
         return str(tmp_path / name)
 
-    coco = '{"images": [], "annotations": [], "categories": [{"id": 1, "name": "a"}]}'
-    assert read_coco(marked("coco.json", coco))["images"] == []
+    image = '{"id": 1, "file_name": "a.png", "width": 20, "height": 10}'
+    coco = f'{{"images": [{image}], "annotations": [], "categories": [{{"id": 1, "name": "a"}}]}}'
+    assert len(read_coco(marked("coco.json", coco))["images"]) == 1
     assert GroundTruthFile(str(tmp_path / "coco.json")).class_names == ("a",)
     settings = '{"train": {"batch_size": 3}}'
     for name in ("config.json", "config.yaml"):
@@ -256,3 +275,76 @@ def test_what_is_no_regular_file_is_not_replaced(tmp_path):
     with pytest.raises(InputError, match="fifo is no regular file"), replaced(fifo):
         pass
     assert fifo.is_fifo() and os.listdir(tmp_path) == ["fifo"]
+
+
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        ("[1]".encode("utf-16"), "file.bin is UTF-16 text; save it as UTF-8"),
+        (b"9" * 5000, "file.bin is not valid JSON: .*4300 digits"),
+    ],
+)
+def test_other_encodings_and_endless_numbers_are_sentences(path, content, said):
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=said):
+        read_json(path)
+
+
+def test_a_text_that_is_too_long_is_not_read(path, monkeypatch):
+    with open(path, "wb") as file:
+        file.truncate(1 << 34)  # takes no room on the disk
+    with within(1), pytest.raises(InputError, match=r"file.bin has 17179.9 MB; at most 0.0 MB"):
+        read_text(path, 1000)
+    monkeypatch.setattr(files, "most_bytes", lambda: 1 << 30)
+    with within(1), pytest.raises(InputError, match=r"file.bin has 17179.9 MB; at most 1073.7 MB"):
+        read_json(path)
+
+
+def test_a_text_too_long_for_the_memory_is_a_sentence(path, monkeypatch):
+    def full(text):
+        raise MemoryError
+
+    monkeypatch.setattr(files.json, "loads", full)
+    with pytest.raises(InputError, match="file.bin does not fit into the memory"):
+        read_json(path)
+
+
+def test_a_device_is_not_read_and_a_pipe_is(tmp_path):
+    with pytest.raises(InputError, match="/dev/zero is no regular file"):
+        read_text("/dev/zero")
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    for text, most in (("piped", None), ("x" * (1 << 21), 1 << 20)):
+        writer = threading.Thread(target=_write, args=(fifo, text))
+        writer.start()
+        if most is None:
+            assert read_text(fifo) == text
+        else:
+            with pytest.raises(InputError, match="fifo has 2.1 MB; at most 1.0 MB"):
+                read_text(fifo, most)
+        writer.join()
+
+
+def _write(path, text):
+    with contextlib.suppress(BrokenPipeError), open(path, "w") as file:
+        file.write(text)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800"])
+def test_what_is_no_name_of_a_file_is_said_so(tmp_path, name):
+    place = str(tmp_path / name)
+    for write in (writable_file, writable_folder, lambda path: replaced(path).__enter__()):
+        with pytest.raises(InputError, match="is no name of a (file|folder)"):
+            write(place)
+
+
+def test_a_name_that_is_too_long_is_shortened(tmp_path):
+    with pytest.raises(InputError, match="File name too long") as caught:
+        read_text(str(tmp_path / ("a" * 300)))
+    assert len(str(caught.value)) < 250
+
+
+def test_two_paths_may_lead_to_one_place(path, tmp_path):
+    (tmp_path / "link").symlink_to(path)
+    assert same_place(str(path), str(tmp_path / "link"))
+    assert not same_place(str(path), str(tmp_path)) and not same_place(str(path), "\ud800")

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
+from helpers.one_stack import on_stack_a
 from helpers.paths import ROOT
 from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn.support.run_folder import Run
@@ -34,13 +35,12 @@ FORKING = """
     import os, sys
     import matplotlib.backends.backend_agg, tensorflow as tf
     import tfmaskrcnn.cli.main, tfmaskrcnn.train.loop
-    config, folder = sys.argv[1:]
     for line in sys.stdin:
         child = os.fork()
         if not child:
             sys.stdin.close()
             tf.config.run_functions_eagerly(True)
-            sys.exit(tfmaskrcnn.cli.main.main(["train", config, "--out", folder, *line.split()]))
+            sys.exit(tfmaskrcnn.cli.main.main(["train", sys.argv[1], "--out", *line.split()]))
         print(child, flush=True)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
@@ -58,9 +58,9 @@ def config(tmp_path):
     return str(path)
 
 
-def forking(config, folder):
+def forking(config):
     return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(FORKING), config, str(folder)],
+        [sys.executable, "-c", textwrap.dedent(FORKING), config],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -69,8 +69,8 @@ def forking(config, folder):
     )
 
 
-def begin(process, *options):
-    process.stdin.write(" ".join(options) + "\n")
+def begin(process, folder, *options):
+    process.stdin.write(" ".join([str(folder), *options]) + "\n")
     process.stdin.flush()
     return int(process.stdout.readline())
 
@@ -114,18 +114,18 @@ def val_losses(run):
     return [point for point in points if point[1].startswith("val_loss/")]
 
 
+@on_stack_a
 @pytest.mark.slow
 @pytest.mark.skipif(sys.version_info < (3, 9) or not hasattr(os, "fork"), reason="forks")
 def test_a_run_killed_ten_times_ends_as_one_never_killed(config, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    process = forking(config, whole)
-    begin(process)
+    process = forking(config)
+    begin(process, whole)
     assert code_of(process) == 0
-    process.communicate()
 
-    draw, process, newest, cut_off = random.Random(0), forking(config, killed), None, 0
+    draw, newest, cut_off = random.Random(0), None, 0
     for i in range(KILLS):
-        child = begin(process, *(["--resume"] if i else []))
+        child = begin(process, killed, *(["--resume"] if i else []))
         wait_for_a_new_state(killed, newest)
         if i % 3 == 0:
             wait_for_a_new_state(killed, None, half=True)
@@ -135,7 +135,7 @@ def test_a_run_killed_ten_times_ends_as_one_never_killed(config, tmp_path):
         assert code_of(process) == -signal.SIGKILL
         cut_off += any(n.endswith(".tmp") for n in os.listdir(Run(str(killed)).states))
         newest = states_in(Run(str(killed)).states)[-1]
-    begin(process, "--resume")
+    begin(process, killed, "--resume")
     assert code_of(process) == 0
     process.communicate()
     assert cut_off >= 3  # kills while a state was being written

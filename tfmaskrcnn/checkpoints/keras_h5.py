@@ -1,17 +1,21 @@
 """Reads the weights of a Keras 2 model from HDF5 (`save_weights("x.h5")`, `save("x.h5")`)."""
 
+import math
 import os
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 import numpy as np
 
-from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.errors import InputError, quoted
 
 # Where `Model.save` puts the weights, beside the optimizer's.
 _WHOLE_MODEL = "model_weights"
 # Bytes that the arrays may have beyond the file's: weights hardly compress, so a file that
 # announces much more than it holds is damaged, or made to fill the memory.
-_ROOM = 4
+_ROOM, _SMALL = 4, 1 << 20
+# HDF5's own ways to pack: deflate, shuffle, checksums, szip. Others are programs that it would
+# look for and load.
+_FILTERS = (1, 2, 3, 4)
 
 
 def read_keras_h5(path: str) -> Dict[str, np.ndarray]:
@@ -25,13 +29,20 @@ def read_keras_h5(path: str) -> Dict[str, np.ndarray]:
     path = os.fspath(path)
     if not os.path.exists(path):
         raise InputError(f"There is no checkpoint file {path}.")
+    if not os.path.isfile(path) and not os.path.isdir(path):
+        raise InputError(f"{path} is no regular file.")
     try:
         with h5py.File(path, "r") as file:
-            group = file.get(_WHOLE_MODEL, file)
+            # A link may lead to another file, which nobody named.
+            inside = isinstance(file.get(_WHOLE_MODEL, getlink=True), h5py.HardLink)
+            group = file[_WHOLE_MODEL] if inside else file
+            if not isinstance(group, h5py.Group):
+                raise ValueError(f"{_WHOLE_MODEL} in it is no group")
             datasets = _datasets(group, os.path.getsize(path))
             arrays = {name: dataset[()] for name, dataset in datasets.items()}
     except Exception as error:  # of a broken file, h5py raises half a dozen kinds
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = reason.encode("utf-8", "backslashreplace").decode()
         raise InputError(
             f"{path} is damaged or is no Keras weights file (.h5): {reason.rstrip('.')}."
         ) from None
@@ -53,13 +64,26 @@ def _datasets(group, file_size: int) -> Dict[str, Any]:
     group.visititems(visit)
     for path, item in by_path.items():
         if item.is_virtual or item.external:
-            raise ValueError(f"{path} lies in another file")
+            raise ValueError(f"{quoted(path)[1:-1]} lies in another file")
         if item.dtype.kind != "f":
-            raise ValueError(f"{path} is of type {item.dtype}, weights are floats")
+            raise ValueError(f"{quoted(path)[1:-1]} is of type {item.dtype}, weights are floats")
+        if any(number not in _FILTERS for number in _filters(item)):
+            raise ValueError(f"{quoted(path)} is packed by a program that is not HDF5's own")
     total = sum(item.size * item.dtype.itemsize for item in by_path.values())
-    if total > _ROOM * file_size:
-        raise ValueError(f"it announces {total} bytes of weights and has {file_size}")
+    # A chunk is unpacked as a whole, also for a single number.
+    chunks = max((_chunk_bytes(item) for item in by_path.values()), default=0)
+    if max(total, chunks) > _ROOM * file_size + _SMALL:
+        raise ValueError(f"it announces {max(total, chunks)} bytes of weights and has {file_size}")
     return _by_layer(by_path)
+
+
+def _filters(dataset) -> List[int]:
+    properties = dataset.id.get_create_plist()
+    return [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
+
+
+def _chunk_bytes(dataset) -> int:
+    return math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
 
 
 def _by_layer(by_path: Dict[str, Any]) -> Dict[str, Any]:

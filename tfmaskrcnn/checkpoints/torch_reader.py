@@ -1,41 +1,33 @@
-"""Reads PyTorch's weight files with NumPy alone and without running what a pickle asks for.
+"""Reads PyTorch's weight files with NumPy alone, without running what a pickle asks for.
 
-A `.pth` file is a pickle that names classes and functions to call; loaded as such it may run any
-program. Here the handful of names that tensors need stand for harmless stand-ins and every other
-name is an error.
+What a file asks for in memory is at most some times its size: no storage is read twice, and views
+that repeat the numbers of a storage (of stride 0, or many of one storage) are counted first.
 """
 
-import collections
+import io
 import math
 import os
-import pickle
 import re
 import zipfile
-from typing import Any, BinaryIO, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, BinaryIO, Callable, Dict, List, NamedTuple, Tuple
 
 import numpy as np
 
-from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.checkpoints.pickle_reader import Budget, ForbiddenName, read_pickle
+from tfmaskrcnn.checkpoints.tensor_pickle import (
+    BFLOAT16,
+    Array,
+    Storage,
+    Tensor,
+    tensor_rules,
+)
+from tfmaskrcnn.errors import InputError, quoted
+from tfmaskrcnn.support.array_files import ROOM, SMALL, open_archive
+from tfmaskrcnn.support.files import open_regular
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # opens a file of PyTorch before 1.6
-_BFLOAT16 = "bfloat16"  # no type of NumPy's: the upper half of a float32
-_STORAGES = {
-    "DoubleStorage": "f8",
-    "FloatStorage": "f4",
-    "HalfStorage": "f2",
-    "BFloat16Storage": _BFLOAT16,
-    "LongStorage": "i8",
-    "IntStorage": "i4",
-    "ShortStorage": "i2",
-    "CharStorage": "i1",
-    "ByteStorage": "u1",
-    "BoolStorage": "?",
-}
-_NUMPY_MODULES = ("numpy.core.multiarray", "numpy._core.multiarray")  # before and since NumPy 2
 # Keys that training scripts keep the weights under, beside their optimizer.
 _WRAPPERS = ("model", "state_dict", "model_state_dict")
-# What they keep there besides: their arguments and the milestones of a schedule.
-_IGNORED = (("argparse", "Namespace"), ("collections", "Counter"))
 # What DataParallel, torch.compile and Lightning put before all names.
 _PREFIXES = re.compile(r"((module|_orig_mod|model)\.)*")
 
@@ -49,26 +41,25 @@ def read_torch(path: str) -> Dict[str, np.ndarray]:
     tensors are left out; bfloat16 becomes float32.
 
     Raises:
-        InputError: the file is missing, damaged, something else, or names anything but tensors.
+        InputError: the file is missing, damaged, something else, names anything but tensors, or
+            asks for far more memory than it has bytes.
     """
     path = os.fspath(path)
     try:
-        with open(path, "rb") as file:
-            contents, find = _read_zip(file) if zipfile.is_zipfile(file) else _read_stream(file)
-            tensors = {
-                str(name): _array(value, find)
-                for name, value in _state_dict(contents).items()
-                if isinstance(value, (_Tensor, _Array))
-            }
+        with open_regular(path) as file:
+            tensors = _tensors(_contents(file))
+    except InputError:
+        raise
     except FileNotFoundError:
         raise InputError(f"There is no checkpoint file {path}.") from None
-    except _ForbiddenName as error:
+    except ForbiddenName as error:
         raise InputError(
             f"{path} asks to load {error}, which no weights need; it was not run. Save the model's "
             "state_dict() alone."
         ) from None
     except Exception as error:  # a broken pickle can raise anything
         reason = " ".join(str(error).split()) or type(error).__name__
+        reason = reason.encode("utf-8", "backslashreplace").decode()[:200]
         raise InputError(
             f"{path} is damaged or is no PyTorch weights file: {reason.rstrip('.')}."
         ) from None
@@ -80,156 +71,120 @@ def read_torch(path: str) -> Dict[str, np.ndarray]:
     return {name[len(prefix) :]: tensor for name, tensor in tensors.items()}
 
 
-class _ForbiddenName(Exception):
-    """A pickle names something outside the list."""
+class _Contents(NamedTuple):
+    """What a file holds."""
+
+    value: Any  # of its pickle
+    read: Callable[[Storage], bytes]  # the bytes of a storage
+    order: str  # of these, "<" or ">"
+    budget: Budget  # bytes that the tensors may have
 
 
-class _Storage(NamedTuple):
-    """A run of numbers that tensors are views of; the numbers stand elsewhere in the file."""
-
-    dtype: str
-    key: str
-    length: int
-
-
-class _Tensor(NamedTuple):
-    """A view of a storage, in elements."""
-
-    storage: _Storage
-    offset: int
-    shape: Tuple[int, ...]
-    strides: Tuple[int, ...]
+def _contents(file: BinaryIO) -> _Contents:
+    size = os.fstat(file.fileno()).st_size
+    budget = Budget(ROOM * size + SMALL)
+    if zipfile.is_zipfile(file):
+        return _zip_contents(file, budget)
+    file.seek(0)
+    return _stream_contents(_Stream(file, size), budget)
 
 
-class _DType:
-    """Stands for `numpy.dtype` in a pickle."""
-
-    def __init__(self, code, *_):
-        self.code, self.order = str(code), "<"
-
-    def __setstate__(self, state):
-        self.order = str(state[1])
-
-
-class _Array:
-    """Stands for `numpy.ndarray` in a pickle."""
-
-    def __init__(self, *_):
-        self.array = None
-
-    def __setstate__(self, state):
-        _, shape, dtype, fortran, raw = state
-        kind = np.dtype(dtype.code)
-        if kind.kind not in "fiub":
-            raise ValueError(f"an array of type {dtype.code}")
-        kind = kind.newbyteorder(dtype.order if dtype.order in "<>" else "=")
-        raw = raw.encode("latin1") if isinstance(raw, str) else raw
-        self.array = np.frombuffer(raw, kind).reshape(shape, order="F" if fortran else "C").copy()
-
-
-class _Ignored:
-    """Stands for an object without weights, and holds nothing of it."""
-
-    def __init__(self, *_):
-        pass
-
-    def __setstate__(self, _):
-        pass
-
-
-class _Unpickler(pickle.Unpickler):
-    """An unpickler that knows tensors, arrays and ordered dictionaries, and nothing else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """The stand-in for a name, made anew so that a pickle can change nothing that lasts."""
-        if (module, name) == ("collections", "OrderedDict"):
-            return collections.OrderedDict
-        if module == "torch" and name in _STORAGES:
-            return _STORAGES[name]
-        if module == "torch._utils":
-            if name in ("_rebuild_tensor", "_rebuild_tensor_v2"):
-                return lambda storage, offset, shape, strides, *_: _Tensor(
-                    storage, offset, tuple(shape), tuple(strides)
-                )
-            if name in ("_rebuild_parameter", "_rebuild_parameter_with_state"):
-                return lambda tensor, *_: tensor
-        if (module, name) == ("torch", "Size"):
-            return lambda sizes: tuple(sizes)
-        if name == "_reconstruct" and module in _NUMPY_MODULES:
-            return lambda *_: _Array()
-        if (module, name) == ("numpy", "ndarray"):
-            return "ndarray"
-        if (module, name) == ("numpy", "dtype"):
-            return lambda *arguments: _DType(*arguments)
-        if (module, name) == ("_codecs", "encode"):
-            return lambda text, _: text.encode("latin1")  # how Python 3 writes bytes for Python 2
-        if (module, name) in _IGNORED:
-            return _Ignored
-        raise _ForbiddenName(f"{module}.{name}")
-
-    def persistent_load(self, identifier: Any) -> _Storage:
-        """The storage that ("storage", type, key, device, length, view) names."""
-        kind, dtype, key, _, length = identifier[:5]
-        if kind != "storage" or dtype not in _STORAGES.values():
-            raise ValueError(f"unknown reference {identifier!r}")
-        if len(identifier) > 5 and identifier[5] is not None:
-            raise ValueError("storages that are views of others are not supported")
-        return _Storage(dtype, str(key), int(length))
-
-
-_Find = Callable[[_Storage], np.ndarray]
-
-
-def _read_zip(file: BinaryIO) -> Tuple[Any, _Find]:
-    """The unpickled contents, and a function that reads a storage from the archive."""
-    archive = zipfile.ZipFile(file)
+def _zip_contents(file: BinaryIO, budget: Budget) -> _Contents:
+    archive = open_archive(file)
     names = archive.namelist()
     index = next((name for name in names if name.split("/", 1)[-1] == "data.pkl"), None)
     if index is None:
         raise ValueError("a zip archive without data.pkl")
-    folder = index[: -len("data.pkl")]
-    order = "<"
+    folder, order = index[: -len("data.pkl")], "<"
     if f"{folder}byteorder" in names:
         order = ">" if archive.read(f"{folder}byteorder").strip() == b"big" else "<"
-    with archive.open(index) as stream:
-        contents = _Unpickler(stream).load()
+    rules, _ = tensor_rules(budget)
+    value = read_pickle(io.BytesIO(archive.read(index)), rules)
 
-    def find(storage: _Storage) -> np.ndarray:
-        return _numbers(archive.read(f"{folder}data/{storage.key}"), storage, order)
+    def read(storage: Storage) -> bytes:
+        return archive.read(f"{folder}data/{storage.key}")
 
-    return contents, find
+    return _Contents(value, read, order, budget)
 
 
-def _read_stream(file: BinaryIO) -> Tuple[Any, Optional[_Find]]:
-    """Like `_read_zip` for the older kind of file, and for a plain pickle (no storages)."""
-    file.seek(0)
-    contents = _Unpickler(file, encoding="latin1").load()
-    if not isinstance(contents, int):
-        return contents, None
-    if contents != _LEGACY_MAGIC:
+def _stream_contents(stream: "_Stream", budget: Budget) -> _Contents:
+    """Of the older kind of file, and of a plain pickle (no storages)."""
+    rules, storages = tensor_rules(budget)
+    value = read_pickle(stream, rules)
+    if not isinstance(value, int):
+        return _Contents(value, _no_storage, "<", budget)
+    if value != _LEGACY_MAGIC:
         raise ValueError("an unknown first number")
-    _Unpickler(file).load()  # the protocol's version
-    system = _Unpickler(file).load()
+    read_pickle(stream, rules)  # the protocol's version
+    system = read_pickle(stream, rules)
     order = "<" if system.get("little_endian", True) else ">"
-    contents = _Unpickler(file, encoding="latin1").load()
-    keys: List[str] = _Unpickler(file).load()
-    lengths = {t.storage.key: t.storage for t in _all_tensors(contents)}
-    raw = {}
-    for key in map(str, keys):  # each: its length as int64, then the numbers
-        length = int(np.frombuffer(file.read(8), f"{order}i8")[0])
-        if key not in lengths or lengths[key].length != length:
-            raise ValueError(f"storage {key} is not the one that was announced")
-        raw[key] = file.read(length * _item_size(lengths[key].dtype))
-    return contents, lambda storage: _numbers(raw[storage.key], storage, order)
+    value = read_pickle(stream, rules)
+    keys, places = read_pickle(stream, rules), {}
+    if not isinstance(keys, list):
+        raise ValueError("no list of storages")
+    for key in map(_storage_key, keys):  # each: its length as int64, then the numbers
+        length = int(np.frombuffer(stream.read(8), f"{order}i8")[0])
+        if key not in storages or storages[key].length != length or key in places:
+            raise ValueError(f"storage {quoted(key)} is not the one that was announced")
+        places[key] = stream.skip(storages[key].size)
+    return _Contents(
+        value, lambda storage: stream.at(places[storage.key], storage.size), *(order, budget)
+    )
 
 
-def _all_tensors(value: Any) -> List[_Tensor]:
-    if isinstance(value, _Tensor):
-        return [value]
-    items = value.values() if isinstance(value, dict) else value
-    if not isinstance(value, (dict, list, tuple)):
-        return []
-    return [tensor for item in items for tensor in _all_tensors(item)]
+class _Stream:
+    """A file that reads no further than its end, and reserves no memory for more."""
+
+    def __init__(self, file: BinaryIO, size: int):
+        self._file, self._size = file, size
+        self.readline = file.readline
+
+    def read(self, size: int) -> bytes:
+        return self._file.read(min(size, self._size - self._file.tell()))
+
+    def skip(self, size: int) -> int:
+        """Go on by `size` bytes; where they begin."""
+        place = self._file.tell()
+        if place + size > self._size:
+            raise ValueError("the file ends within its numbers")
+        self._file.seek(place + size)
+        return place
+
+    def at(self, place: int, size: int) -> bytes:
+        self._file.seek(place)
+        return self.read(size)
+
+
+def _no_storage(storage: Storage) -> bytes:
+    raise ValueError("a tensor without numbers")
+
+
+def _storage_key(key: Any) -> str:
+    if not isinstance(key, (str, int)):
+        raise ValueError("a storage without a name")
+    return str(key)
+
+
+def _tensors(contents: _Contents) -> Dict[str, np.ndarray]:
+    """The arrays of the state dict by name, each storage read once."""
+    found = {
+        str(name): value
+        for name, value in _state_dict(contents.value).items()
+        if isinstance(name, (str, int)) and isinstance(value, (Tensor, Array))
+    }
+    arrays = {n: value.array for n, value in found.items() if isinstance(value, Array)}
+    views: Dict[Storage, List[Tuple[str, Tensor]]] = {}
+    for name, value in found.items():
+        if isinstance(value, Tensor):
+            views.setdefault(value.storage, []).append((name, value))
+            itemsize = max(4, value.storage.size // max(1, value.storage.length))
+            contents.budget.spend(math.prod(value.shape) * itemsize)
+    for storage, tensors in views.items():
+        numbers = _numbers(contents.read(storage), storage, contents.order)
+        arrays.update((name, _view(numbers, tensor)) for name, tensor in tensors)
+    if any(array is None for array in arrays.values()):
+        raise ValueError("an array without numbers")
+    return {name: arrays[name] for name in found}
 
 
 def _state_dict(contents: Any) -> Dict[Any, Any]:
@@ -241,15 +196,11 @@ def _state_dict(contents: Any) -> Dict[Any, Any]:
     return contents
 
 
-def _array(value: Any, find: Optional[_Find]) -> np.ndarray:
-    if isinstance(value, _Array):
-        return value.array
-    storage, offset, shape, strides = value
-    numbers = find(storage)
-    # A wrong view would read memory outside of the storage, or blow a small file up.
+def _view(numbers: np.ndarray, tensor: Tensor) -> np.ndarray:
+    """A copy of a part of a storage."""
+    _, offset, shape, strides = tensor
+    # A wrong view would read memory outside of the storage.
     last = offset + sum((side - 1) * stride for side, stride in zip(shape, strides))
-    if len(shape) != len(strides) or min((offset, *shape, *strides)) < 0:
-        raise ValueError(f"a tensor of shape {shape}, strides {strides}, offset {offset}")
     size = math.prod(shape)
     if size and (last >= len(numbers) or size > len(numbers)):
         raise ValueError(f"a tensor of shape {shape} in a storage of {len(numbers)} numbers")
@@ -260,16 +211,15 @@ def _array(value: Any, find: Optional[_Find]) -> np.ndarray:
     return view.copy()
 
 
-def _numbers(raw: bytes, storage: _Storage, order: str) -> np.ndarray:
-    wanted = storage.length * _item_size(storage.dtype)
-    if len(raw) != wanted:
-        raise ValueError(f"storage {storage.key} has {len(raw)} bytes of {wanted}")
-    if storage.dtype == _BFLOAT16:
+def _numbers(raw: bytes, storage: Storage, order: str) -> np.ndarray:
+    if len(raw) != storage.size:
+        raise ValueError(
+            f"storage {quoted(storage.key)} has {len(raw)} bytes of {quoted(storage.size)}"
+        )
+    if storage.dtype == BFLOAT16:
         upper = np.frombuffer(raw, f"{order}u2").astype(np.uint32)
         return (upper << 16).view(np.float32)
-    numbers = np.frombuffer(raw, f"{order}{storage.dtype}" if storage.dtype != "?" else "?")
+    if storage.dtype == "?":
+        return np.frombuffer(raw, np.uint8) != 0
+    numbers = np.frombuffer(raw, f"{order}{storage.dtype}")
     return numbers.astype(numbers.dtype.newbyteorder("="))
-
-
-def _item_size(dtype: str) -> int:
-    return 2 if dtype == _BFLOAT16 else np.dtype(dtype).itemsize

@@ -5,7 +5,7 @@ from typing import Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple
 
 import numpy as np
 
-from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.errors import InputError, quoted
 
 _GROUP_NORM_VECTORS = (("gamma", "weight"), ("beta", "bias"))
 _BATCH_NORM_VECTORS = (
@@ -123,4 +123,5 @@ def with_channels(kernel: np.ndarray, channels: int) -> np.ndarray:
 
 def _listed(kind: str, names: List[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{len(names)} {kind}" + (f" ({', '.join(names[:_SHOWN])}{more})" if names else "")
+    shown = (quoted(name, 60).strip("'\"") for name in names[:_SHOWN])
+    return f"{len(names)} {kind}" + (f" ({', '.join(shown)}{more})" if names else "")

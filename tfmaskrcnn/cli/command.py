@@ -1,9 +1,11 @@
 """How a command line of this project runs and ends."""
 
+import contextlib
 import logging
 import os
 import sys
 import warnings
+from typing import Iterator, Optional
 
 from tfmaskrcnn.support.quiet import hide_remarks
 
@@ -38,7 +40,8 @@ def _run(options) -> int:
     from tfmaskrcnn.errors import InputError
 
     try:
-        code = options.run(options) or 0
+        with _without_empty_folders(getattr(options, "out", None)):
+            code = options.run(options) or 0
         sys.stdout.flush()
     except InputError as error:
         if options.verbose:
@@ -53,6 +56,18 @@ def _run(options) -> int:
         print(f"tfmaskrcnn: {what}.", file=sys.stderr)
         return 2
     return code
+
+
+@contextlib.contextmanager
+def _without_empty_folders(out: Optional[str]) -> Iterator[None]:
+    """Remove what folders a command has made for its output, if it leaves them empty."""
+    from tfmaskrcnn.support.run_folder import removed_if_empty
+
+    if not isinstance(out, str):
+        yield
+        return
+    with removed_if_empty(os.path.dirname(os.path.abspath(out))), removed_if_empty(out):
+        yield
 
 
 def _set_up_messages(verbose: bool) -> None:

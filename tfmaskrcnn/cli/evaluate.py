@@ -1,7 +1,6 @@
 """The command `evaluate` of the command line."""
 
 import argparse
-import contextlib
 import os
 
 # Nothing here may import TensorFlow before the command runs, see `main`.
@@ -9,11 +8,13 @@ from tfmaskrcnn.cli.arguments import (
     USE_SET_HELP,
     add_model,
     add_set,
+    add_tiles,
     add_tta,
     command,
     count,
     share,
 )
+from tfmaskrcnn.cli.outputs import check_outputs
 
 # What is read of a model's folder.
 MODEL_FILES = ("config.json", "weights.npz", "thresholds.json", "saved_model.pb")
@@ -74,6 +75,7 @@ def _add_judging(parser) -> None:
         help="also the Data Science Bowl's score, of detections with a score from P (0.5) on",
     )
     add_tta(parser)
+    add_tiles(parser)
 
 
 def _add_outputs(parser) -> None:
@@ -106,8 +108,9 @@ def _evaluate(options) -> None:
     from tfmaskrcnn.evaluation.reporting.summary import summary, verdict
     from tfmaskrcnn.inference.augmented import open_augmented
     from tfmaskrcnn.inference.score_thresholds import save_for_run
+    from tfmaskrcnn.inference.tiling.tiled_prediction import tiled
 
-    source = open_augmented(options.model, config, options.tta)
+    source = tiled(open_augmented(options.model, config, options.tta), _tiles(options))
     report = _report(options, _label(options), source, source)
     print(f"{report.result.table()}\n\n{summary(report)}")
     if options.against:
@@ -118,6 +121,17 @@ def _evaluate(options) -> None:
         found = report.score_thresholds(source.class_names, choice)
         print(f"\nthresholds  {save_for_run(found, options.model)}")
     _write(options, report)
+
+
+def _tiles(options):
+    """How large pictures are seen.
+
+    Raises:
+        InputError: they cannot be seen so.
+    """
+    from tfmaskrcnn.inference.tiling.tile_plan import TileOptions
+
+    return TileOptions(options.tile, options.overlap).checked()
 
 
 def _label(options) -> str:
@@ -131,10 +145,12 @@ def _check(options):
 
     Finds without TensorFlow what is wrong.
     """
+    from tfmaskrcnn.config.run_paths import looked_for
     from tfmaskrcnn.errors import InputError
     from tfmaskrcnn.inference.augmented import check_augmentation
     from tfmaskrcnn.inference.opening import check_model
 
+    _tiles(options)
     needs_data = not (options.json and options.images)
     config = check_model(options.model, needs_data, options.set)
     check_augmentation(options.model, config, options.tta)
@@ -149,12 +165,16 @@ def _check(options):
         raise InputError(f"--max-detections is {given}; wanted three ascending numbers.")
     json_path, images = _data(options, config)
     if not os.path.isfile(json_path):
-        raise InputError(f"There is no file {json_path}; {_wanted(options.json, '--json FILE')}.")
+        where = "" if options.json else looked_for(json_path, options.model)
+        wanted = _wanted(options.json, "--json FILE")
+        raise InputError(f"There is no file {json_path}{where}; {wanted}.")
     if not os.path.isdir(images):
-        raise InputError(
-            f"There is no folder {images}; {_wanted(options.images, '--images FOLDER')}."
-        )
-    _check_outputs(options, json_path)
+        where = "" if options.images else looked_for(images, options.model)
+        wanted = _wanted(options.images, "--images FOLDER")
+        raise InputError(f"There is no folder {images}{where}; {wanted}.")
+    models = [model for model in (options.model, options.against) if model]
+    read = [json_path, *(os.path.join(m, n) for m in models for n in MODEL_FILES)]
+    check_outputs((options.html, options.results, options.csv), options.csv, read)
     return config, other
 
 
@@ -168,45 +188,6 @@ def _wanted(given, option: str) -> str:
     return (
         "wanted COCO annotations and their images" if given else f"the run names it; give {option}"
     )
-
-
-def _check_outputs(options, json_path: str) -> None:
-    """Refuse, without making anything, what could not be written or would be lost."""
-    from tfmaskrcnn.errors import InputError
-
-    models = [model for model in (options.model, options.against) if model]
-    read = [json_path, *(os.path.join(m, n) for m in models for n in MODEL_FILES)]
-    read = {os.path.realpath(path) for path in read}
-    outputs = [path for path in (options.html, options.results, options.csv) if path]
-    for i, path in enumerate(outputs):
-        if os.path.realpath(path) in read:
-            raise InputError(f"{path} is read here and would be replaced; choose another name.")
-        below = [os.path.join(os.path.realpath(other), "") for other in outputs[:i]]
-        if os.path.join(os.path.realpath(path), "").startswith(tuple(below)):
-            raise InputError(f"{path} is named for two outputs; give each a place of its own.")
-        if path is options.csv:
-            if os.path.isfile(path):
-                raise InputError(f"{path} is a file; --csv wants a folder.")
-            path = os.path.join(path, "ap.csv")
-        _check_place(path)
-
-
-def _check_place(path: str) -> None:
-    """Make sure that the file `path` can be written once its folder has been made."""
-    from tfmaskrcnn.errors import InputError
-    from tfmaskrcnn.support.files import writable_file
-
-    folder, names = os.path.realpath(path), []
-    while not names or not os.path.lexists(folder):
-        folder, name = os.path.split(folder)
-        names.append(name)
-    try:
-        for name in names:  # it may be too long
-            with contextlib.suppress(FileNotFoundError):
-                os.stat(os.path.join(folder, f"{name}.{os.getpid()}.tmp"))
-    except OSError as error:
-        raise InputError(f"Cannot write {path}: {error.strerror}.") from None
-    writable_file(path if len(names) == 1 else os.path.join(folder, names[-1]))
 
 
 def _check_classes(options, config, other) -> None:
@@ -259,6 +240,7 @@ def _report(options, name: str, source, first):
             limit=options.limit,
             progress=progress,
             channels=source.channels,
+            exif=source.exif,
             keypoint_sigmas=source.keypoint_sigmas,
             kaggle_threshold=options.kaggle,
             classes=options.classes,
@@ -268,8 +250,10 @@ def _report(options, name: str, source, first):
 def _second(options, config, first):
     """The report on the model of --against, on the same data."""
     from tfmaskrcnn.inference.opening import open_checked
+    from tfmaskrcnn.inference.tiling.tiled_prediction import tiled
 
-    return _report(options, options.against, open_checked(options.against, config), first)
+    source = tiled(open_checked(options.against, config), _tiles(options))
+    return _report(options, options.against, source, first)
 
 
 def _write(options, report) -> None:

@@ -17,7 +17,7 @@ _COMPARING = ("images", "limit")
 _TF_TRT = ("shape", "calibration_images", "build", "offline", "box_arithmetic")
 _TF_TRT += ("minimum_segment_size",)
 # Of the signatures that take images, which only a SavedModel has.
-_OF_IMAGES = ("masks", "max_pixels", "on_error", "webp")
+_OF_IMAGES = ("masks", "max_pixels", "max_batch", "on_error", "gif", "webp")
 
 
 def add_parser(commands) -> None:
@@ -96,10 +96,14 @@ def _add_graph_options(parser) -> None:
         help="fixed batch of the signature network; of an ONNX or TFLite file (1)",
     )
     parser.add_argument("--max-pixels", type=count, metavar="N", help="refuse larger images")
+    parser.add_argument("--max-batch", type=count, metavar="N", help="refuse larger requests (64)")
     parser.add_argument(
         "--on-error",
         choices=("fail", "report"),
         help="a bad image fails its request, or is reported in the output image_errors (fail)",
+    )
+    parser.add_argument(
+        "--gif", action="store_true", default=None, help="take GIF too, of an animation one frame"
     )
     parser.add_argument(
         "--webp",
@@ -144,9 +148,12 @@ def _add_tf_trt_options(parser) -> None:
 
 def _export(options) -> int:
     from tfmaskrcnn.inference.opening import check_model, with_weights
+    from tfmaskrcnn.support.files import refuse_full
 
     # Before TensorFlow is imported.
     _check_options(options)
+    if options.format == "saved_model":
+        refuse_full(options.out)
     config = check_model(options.model, overrides=options.set)
     if config is None:
         _check_saved_model(options)
@@ -156,22 +163,32 @@ def _export(options) -> int:
     if options.format in _FILES:
         _check_file(options)
 
+    chosen = _chosen(options)
+
     from tfmaskrcnn.export import ExportOptions, export_saved_model
     from tfmaskrcnn.export.formats import saved_model_of
 
-    names = [field.name for field in dataclasses.fields(ExportOptions)]
-    given = {name: getattr(options, name) for name in names}
-    chosen = {name: value for name, value in given.items() if value is not None}
     if options.format == "saved_model":
         model = with_weights(config, options.model)
         done = export_saved_model(model, options.out, ExportOptions(**chosen), thresholds)
         print(f"SavedModel  {done}")
         return 0
-    if options.format != "onnx":  # the others choose a precision of their own
-        chosen.pop("precision", None)
     write = _write_file if options.format in _FILES else _write_tf_trt
     made = saved_model_of(options.model, config, ExportOptions(**chosen), thresholds)
     return write(options, made)
+
+
+def _chosen(options):
+    """The values of `ExportOptions` that are given, checked."""
+    from tfmaskrcnn.export.options import ExportOptions
+
+    names = [field.name for field in dataclasses.fields(ExportOptions)]
+    given = {name: getattr(options, name) for name in names}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if options.format in ("tflite", "tf-trt"):  # they choose a precision of their own
+        chosen.pop("precision", None)
+    ExportOptions(**chosen)
+    return chosen
 
 
 def _check_options(options) -> None:

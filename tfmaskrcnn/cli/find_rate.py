@@ -1,7 +1,7 @@
 """The command `find-rate` of the command line."""
 
 # Nothing here may import TensorFlow before the command runs, see `main`.
-from tfmaskrcnn.cli.arguments import add_config, add_out, add_set, command, count
+from tfmaskrcnn.cli.arguments import add_config, add_out, add_set, add_trust_code, command, count
 
 
 def add_parser(commands) -> None:
@@ -14,17 +14,21 @@ def add_parser(commands) -> None:
         "the weights of that run are not kept.",
     )
     add_config(parser)
+    add_trust_code(parser)
     add_out(parser)
     parser.add_argument("--steps", type=count, default=100, metavar="N", help="of the run (100)")
     add_set(parser)
 
 
 def _find_rate(options) -> None:
+    from tfmaskrcnn.config.run_paths import with_paths_found
     from tfmaskrcnn.config.yaml_files import load_config
     from tfmaskrcnn.support.files import writable_folder
     from tfmaskrcnn.support.progress_bar import progress_bar
 
-    config, folder = load_config(options.config, options.set), writable_folder(options.out)
+    config = load_config(options.config, options.set, options.trust_code)
+    config = with_paths_found(config, options.config)
+    folder = writable_folder(options.out)
 
     from tfmaskrcnn.train.rate_finder import find_rate, suggestion, write_curve
 

@@ -3,7 +3,7 @@
 # Nothing here may import TensorFlow before the command runs, see `main`.
 from tfmaskrcnn.cli.arguments import add_skip_invalid, add_source, command
 
-_SOURCES = ("via", "labelme", "cvat", "voc", "png-masks", "yolo")
+_SOURCES = ("via", "labelme", "cvat", "voc", "png-masks", "yolo", "label-studio", "qupath")
 
 
 def add_parser(commands) -> None:
@@ -13,7 +13,8 @@ def add_parser(commands) -> None:
         "import-data",
         _import_data,
         "Turn what an annotation tool wrote into COCO instance JSON. INPUT is a file for via "
-        "(JSON), cvat (XML) and yolo (data.yaml), a folder for labelme, voc and png-masks.",
+        "(JSON or CSV), cvat (XML), label-studio (JSON) and yolo (data.yaml), a folder for "
+        "labelme, voc and png-masks, and either for qupath (GeoJSON).",
     )
     add_source(parser, _SOURCES)
     parser.add_argument("input", metavar="INPUT", help="file or folder, see docs/data.md")

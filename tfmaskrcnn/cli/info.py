@@ -12,6 +12,15 @@ def add_parser(commands) -> None:
     parser.add_argument("model", metavar="MODEL", nargs="?", help="run or SavedModel folder")
 
 
+def _without_settings_of_what_is_off(model):
+    """A model's configuration, which reads the same: a head that is off is one line."""
+    off = {"enabled": False}
+    return {
+        name: off if isinstance(section, dict) and section.get("enabled") is False else section
+        for name, section in model.items()
+    }
+
+
 def _info(options) -> None:
     import yaml
 
@@ -19,6 +28,9 @@ def _info(options) -> None:
     from tfmaskrcnn.support.versions import versions
 
     about = describe(options.model) if options.model else {}
+    config = about.get("config", about)
+    if "model" in config:
+        config["model"] = _without_settings_of_what_is_off(config["model"])
     about["versions"] = versions()
     # Short lists on one line; the configuration can be pasted into a file.
     text = yaml.safe_dump(

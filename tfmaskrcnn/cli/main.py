@@ -1,6 +1,7 @@
 """The command line: a thin shell over the package's public names."""
 
 import argparse
+import sys
 from typing import List, Optional
 
 # Nothing here may import TensorFlow: `--help` is to be there at once, and `run_command` has to
@@ -22,6 +23,7 @@ from tfmaskrcnn.cli import (
     train,
     write_tfrecord,
 )
+from tfmaskrcnn.cli.arguments import Parser, add_verbose
 from tfmaskrcnn.cli.command import run_command
 
 # In the order of the work: data, training, use, shipping, the rest.
@@ -56,10 +58,12 @@ def main(arguments: Optional[List[str]] = None) -> int:
         arguments: without the program's name; None takes the process's own.
 
     Returns:
-        The exit code: 0, 1 if `check-data` finds something wrong, 2 after a wrong input, 130 after
-        Ctrl-C, 141 if nobody reads the output.
+        The exit code: 0, 1 if `check-data` finds something wrong or `predict` an image that it
+        cannot use, 2 after a wrong input, 130 after Ctrl-C, 141 if nobody reads the output.
     """
     parser = _parser()
+    if not (sys.argv[1:] if arguments is None else arguments):
+        parser.print_help(sys.stderr)
     options = parser.parse_args(arguments)
     for name, value in vars(options).items():
         # Of a shell's variable that is not set: a name of nothing, or of the folder one is in.
@@ -69,14 +73,14 @@ def main(arguments: Optional[List[str]] = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="tfmaskrcnn",
         description="Mask R-CNN for TensorFlow and Keras: train, evaluate, predict, export.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"tfmaskrcnn {__version__}")
-    parser.add_argument("--verbose", action="store_true", help="more log lines, and tracebacks")
+    add_verbose(parser)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for module in _COMMANDS:
         module.add_parser(commands)

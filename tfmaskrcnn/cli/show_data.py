@@ -4,7 +4,7 @@ import os
 from typing import Iterator, Tuple
 
 # Nothing here may import TensorFlow before the command runs, see `main`.
-from tfmaskrcnn.cli.arguments import add_config, add_out, add_set, command, count
+from tfmaskrcnn.cli.arguments import add_config, add_out, add_set, add_trust_code, command, count
 
 _ON_SHEET = 36
 _CELL = 560  # side of the largest picture on the sheet
@@ -20,6 +20,7 @@ def add_parser(commands) -> None:
         f"with its boxes, masks and classes, and a sheet of the first {_ON_SHEET}.",
     )
     add_config(parser)
+    add_trust_code(parser)
     add_out(parser)
     parser.add_argument("--num", type=count, default=16, metavar="N", help="images (16)")
     parser.add_argument(
@@ -32,11 +33,14 @@ def add_parser(commands) -> None:
 
 
 def _show(options) -> None:
+    from tfmaskrcnn.config.run_paths import with_paths_found
     from tfmaskrcnn.config.yaml_files import load_config
     from tfmaskrcnn.errors import explained
     from tfmaskrcnn.support.files import replaced, writable_folder
 
-    config, folder = load_config(options.config, options.set), writable_folder(options.out)
+    config = load_config(options.config, options.set, options.trust_code)
+    config = with_paths_found(config, options.config)
+    folder = writable_folder(options.out)
 
     import numpy as np
     import tensorflow as tf

@@ -4,7 +4,7 @@ import os
 from typing import List
 
 # Nothing here may import TensorFlow before the command runs, see `main`.
-from tfmaskrcnn.cli.arguments import add_config, add_out, add_set, command, count
+from tfmaskrcnn.cli.arguments import add_config, add_out, add_set, add_trust_code, command, count
 
 
 def add_parser(commands) -> None:
@@ -18,8 +18,9 @@ def add_parser(commands) -> None:
         "tensorboard/.",
     )
     add_config(parser)
+    add_trust_code(parser)
     add_out(parser, "the run's folder")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in FOLDER")
+    parser.add_argument("--resume", action="store_true", help="go on with the run, or begin it")
     parser.add_argument(
         "--limit",
         type=count,
@@ -31,14 +32,21 @@ def add_parser(commands) -> None:
 
 
 def _train(options) -> None:
+    from tfmaskrcnn.config.run_paths import check_paths, with_paths_found
+    from tfmaskrcnn.config.trust import check_code
     from tfmaskrcnn.config.yaml_files import load_config
     from tfmaskrcnn.errors import InputError
     from tfmaskrcnn.support.files import DiskFull
     from tfmaskrcnn.support.run_folder import Run
 
-    config, run = load_config(options.config, options.set), Run(options.out)
+    overrides, run = options.set, Run(options.out)
+    config = load_config(options.config, overrides, options.trust_code)
     if options.limit:
-        config = load_config(options.config, [*options.set, *_trial(config, options.limit)])
+        overrides = [*overrides, *_trial(config, options.limit)]
+        config = load_config(options.config, overrides, options.trust_code)
+    config = with_paths_found(config, options.config, options.out)
+    check_paths(config, options.config, options.out)
+    check_code(config)
 
     from tfmaskrcnn.data.coco.annotations import Fault
     from tfmaskrcnn.train import train

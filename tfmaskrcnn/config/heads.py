@@ -5,21 +5,30 @@ from typing import Literal, Optional
 import pydantic
 from pydantic import Field
 
-from tfmaskrcnn.config.base import Count, FourFactors, Norm, NotNegative, Section, Share
+from tfmaskrcnn.config.base import (
+    Channels,
+    Few,
+    FourFactors,
+    Norm,
+    NotNegative,
+    Objects,
+    Section,
+    Share,
+)
 
 
 class BoxHeadConfig(Section):
     """Box head, its training samples and its detections."""
 
-    roi_side: Count = 7
-    num_convs: int = Field(0, ge=0)  # 3x3 convolutions ...
-    conv_channels: Count = 256
+    roi_side: Few = 7
+    num_convs: int = Field(0, ge=0, le=100)  # 3x3 convolutions ...
+    conv_channels: Channels = 256
     norm: Norm = "none"  # ... with this norm,
     num_fcs: int = Field(2, ge=1, le=2)  # and dense layers after them
-    hidden: Count = 1024
+    hidden: Channels = 1024
     class_agnostic: bool = False  # one box a RoI instead of one a class
     positive_iou: Share = 0.5
-    samples_per_image: Count = 512
+    samples_per_image: Objects = 512
     positive_fraction: Share = 0.25
     delta_weights: FourFactors = (10.0, 10.0, 5.0, 5.0)  # dy, dx, dh, dw
     clamp_deltas: bool = True  # as in rpn
@@ -33,16 +42,16 @@ class BoxHeadConfig(Section):
     # A RoI may be found as several classes, or (argmax, Matterport) as its best class alone.
     detection_rule: Literal["per_class", "argmax"] = "per_class"
     whole_pixels: bool = False  # round boxes in the image as given (Matterport)
-    max_detections: Count = 100
+    max_detections: Objects = 100
 
 
 class MaskHeadConfig(Section):
     """FCN mask head (Mask R-CNN, figure 4 right)."""
 
     enabled: bool = True  # False leaves Faster R-CNN (the paper's table 3)
-    roi_side: Count = 14  # the mask has twice this side
-    channels: Count = 256
-    num_convs: Count = 4
+    roi_side: Few = 14  # the mask has twice this side
+    channels: Channels = 256
+    num_convs: Few = 4
     # softmax: classes and background compete in each pixel, for comparison (table 2b).
     loss: Literal["sigmoid", "softmax"] = "sigmoid"
     class_agnostic: bool = False  # one mask whatever the class (section 4.2)

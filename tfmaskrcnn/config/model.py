@@ -9,22 +9,36 @@ from typing import Annotated, Literal, Optional, Tuple, Union
 import pydantic
 from pydantic import Field
 
-from tfmaskrcnn.config.base import Count, FourFactors, Norm, NotNegative, Positive, Section, Share
+from tfmaskrcnn.config.base import (
+    MAX_CLASSES,
+    Channels,
+    Few,
+    Finite,
+    FourFactors,
+    Id,
+    Norm,
+    NotNegative,
+    Objects,
+    Positive,
+    Section,
+    Share,
+    Side,
+)
+from tfmaskrcnn.config.bounds import check_tensors
 from tfmaskrcnn.config.heads import BoxHeadConfig, MaskHeadConfig
 from tfmaskrcnn.config.keypoints import KeypointHeadConfig
-
-MAX_TOP_K = 3840  # of TensorRT
+from tfmaskrcnn.errors import quoted
 
 
 class InputConfig(Section):
     """From an image file to the network's input; the same at training, prediction and export."""
 
-    min_side: Count = 800  # the short side after resizing, pixels ...
-    max_side: Count = 1333  # ... unless the long side would exceed this
+    min_side: Side = 800  # the short side after resizing, pixels ...
+    max_side: Side = 1333  # ... unless the long side would exceed this
     # (height, width): fit into this, keep the aspect ratio, pad to it. Replaces min_side/max_side
     # and gives a network of static shape, which TensorRT wants.
-    fixed_size: Optional[Tuple[Count, Count]] = None
-    pad_multiple: int = Field(32, gt=0, multiple_of=32)  # p5 has stride 32
+    fixed_size: Optional[Tuple[Side, Side]] = None
+    pad_multiple: int = Field(32, gt=0, le=1 << 12, multiple_of=32)  # p5 has stride 32
     # Sides after resizing become whole by this; floor is torchvision's, "even" is nearest with
     # halves to the even side (Python's round, Matterport).
     size_rounding: Literal["nearest", "floor", "even"] = "nearest"
@@ -35,9 +49,14 @@ class InputConfig(Section):
     # Whose bilinear filter: "torch" does not antialias (torchvision), "pillow" rounds as Pillow
     # does (Detectron2) and is several times slower. See `ops.resize`.
     resize: Literal["tensorflow", "torch", "pillow", "skimage"] = "tensorflow"
-    channels: Count = 3  # 1 grey, 3 colour, 4 with alpha; others come from .npy files
+    # Turn an image as its EXIF orientation asks (viewers, annotation tools, Detectron2) or take the
+    # stored pixels (torchvision, Matterport); so does a SavedModel that gets the bytes of a file.
+    exif: Literal["apply", "ignore"] = "apply"
+    channels: int = Field(
+        3, gt=0, le=1024
+    )  # 1 grey, 3 colour, 4 with alpha; others come from .npy files
     order: Literal["rgb", "bgr"] = "rgb"  # of the channels that the network gets, and mean and std
-    mean: Tuple[float, ...] = (123.675, 116.28, 103.53)  # a channel; RGB, ImageNet
+    mean: Tuple[Finite, ...] = (123.675, 116.28, 103.53)  # a channel; RGB, ImageNet
     std: Tuple[Positive, ...] = (58.395, 57.12, 57.375)
     # Microscopy: stretch each image's own 0.2..99.8 percentiles to 0..255.
     stretch_contrast: bool = False
@@ -66,8 +85,8 @@ class InputConfig(Section):
         for key in ("mean", "std"):
             if len(getattr(self, key)) != self.channels:
                 raise ValueError(
-                    f"{key} {getattr(self, key)} must have one entry for each of {self.channels} "
-                    "channels; set channels, mean and std together"
+                    f"{key} {quoted(getattr(self, key))} must have one entry for each of "
+                    f"{self.channels} channels; set channels, mean and std together"
                 )
         if self.order == "bgr" and self.channels != 3:
             raise ValueError(f"order bgr needs 3 channels, found {self.channels}")
@@ -121,7 +140,7 @@ class BackboneConfig(Section):
         if self.feature_layers and not self.name.startswith(KERAS_PREFIX):
             raise ValueError(f"feature_layers is for keras.* backbones, name is {self.name}")
         if len(self.feature_layers) not in (0, 4):
-            raise ValueError(f"feature_layers {self.feature_layers} must name 4 layers")
+            raise ValueError(f"feature_layers {quoted(self.feature_layers)} must name 4 layers")
         return self
 
     @pydantic.model_validator(mode="after")
@@ -134,7 +153,7 @@ class BackboneConfig(Section):
 class FpnConfig(Section):
     """Feature pyramid (FPN paper, section 3)."""
 
-    channels: Count = 256
+    channels: Channels = 256
     norm: Norm = "none"
 
 
@@ -142,8 +161,10 @@ class AnchorConfig(Section):
     """Anchors: one tuple of sizes a pyramid level, p2 to p6 (FPN paper, section 4.1)."""
 
     sizes: Tuple[Tuple[Positive, ...], ...] = ((32,), (64,), (128,), (256,), (512,))  # sqrt of area
-    ratios: Tuple[Positive, ...] = Field((0.5, 1.0, 2.0), min_length=1)  # height / width
-    offset: float = 0.0  # centre of cell i at (i + offset) * stride; 0 in Detectron2
+    ratios: Tuple[Positive, ...] = Field(
+        (0.5, 1.0, 2.0), min_length=1, max_length=100
+    )  # height / width
+    offset: Finite = 0.0  # centre of cell i at (i + offset) * stride; 0 in Detectron2
     whole_pixels: bool = False  # round a cell's anchors about its centre (torchvision)
     # Stride = padded side // cells of the level (torchvision), which is less than 64 on a p6 made
     # of an odd p5, instead of 4, 8, .. 64.
@@ -156,8 +177,8 @@ class AnchorConfig(Section):
     def _same_count_on_all_levels(self):
         if len(self.sizes) != 5 or len({len(s) for s in self.sizes}) != 1 or not self.sizes[0]:
             raise ValueError(
-                f"sizes {self.sizes} must hold 5 lists (p2 to p6) of the same, non-zero length: "
-                "the RPN head is shared by all levels"
+                f"sizes {quoted(self.sizes)} must hold 5 lists (p2 to p6) of the same, non-zero "
+                "length: the RPN head is shared by all levels"
             )
         return self
 
@@ -165,37 +186,29 @@ class AnchorConfig(Section):
 class RpnConfig(Section):
     """Region proposal network (Faster R-CNN, section 3.1; numbers as in Detectron2)."""
 
-    num_convs: Count = 1  # 3x3 convolutions before objectness and deltas
-    channels: Optional[Count] = None  # of those; None takes the pyramid's
+    num_convs: Few = 1  # 3x3 convolutions before objectness and deltas
+    channels: Optional[Channels] = None  # of those; None takes the pyramid's
     positive_iou: Share = 0.7
     negative_iou: Share = 0.3
-    samples_per_image: Count = 256
+    samples_per_image: Objects = 256
     positive_fraction: Share = 0.5
     delta_weights: FourFactors = (1.0, 1.0, 1.0, 1.0)  # dy, dx, dh, dw
     clamp_deltas: bool = True  # a box grows to 1000/16 of its anchor at most; Matterport has no cap
     # The counts and the NMS are of each level; or of all together, by scores, whose ties (an object
     # beyond doubt has 1.0) go to the larger map and then by position (Matterport).
     scope: Literal["level", "all"] = "level"
-    # TensorRT's TopK takes 3840 at most. Matterport's 6000 of all levels are allowed, but then that
-    # operation stays outside the engine.
-    pre_nms_top_k: Count = 1000
-    pre_nms_top_k_training: Count = 2000
+    # TensorRT's TopK takes 3840 at most; beyond that the operation stays outside its engines.
+    pre_nms_top_k: Objects = 1000
+    pre_nms_top_k_training: Objects = 2000
     # Proposals end at the border of the image, or of the padded input (Matterport).
     clip_to: Literal["image", "input"] = "image"
-    post_nms_top_k: Count = 1000  # an image
-    post_nms_top_k_training: Count = 1000
+    post_nms_top_k: Objects = 1000  # an image
+    post_nms_top_k_training: Objects = 1000
     nms_iou: Share = 0.7
     # Proposals with a side up to this are left out, pixels; None keeps even empty ones.
     min_side: Optional[NotNegative] = 0.0
     score_threshold: Share = 0.0  # less likely ones are left out before NMS
     smooth_l1_beta: NotNegative = 0.0  # 0 is the plain L1 loss
-
-    @pydantic.field_validator("pre_nms_top_k")
-    @classmethod
-    def _converts_to_tensorrt(cls, count, info):
-        if info.data.get("scope") == "level" and count > MAX_TOP_K:
-            raise ValueError(f"at most {MAX_TOP_K} a level, which is what TensorRT's TopK takes")
-        return count
 
     @pydantic.model_validator(mode="after")
     def _thresholds_in_order(self):
@@ -210,22 +223,22 @@ class RoiConfig(Section):
     """Where on the pyramid a RoI is read (FPN paper, equation 1) and how."""
 
     canonical_size: Positive = 224.0  # a RoI of this side reads ...
-    canonical_level: int = 4  # ... this level
+    canonical_level: int = Field(4, ge=-100, le=100)  # ... this level
     level_rounding: Literal["floor", "round"] = "floor"  # of log2(side / canonical_size)
     # crop_and_resize: one sample a bin, the first and last on the RoI's border (Matterport).
     # roi_pool: Fast R-CNN's maxima over whole feature pixels, for comparison (tables 2c, 2d).
     method: Literal["roi_align", "roi_pool", "crop_and_resize"] = "roi_align"
     # Samples a bin and axis; 0 as many as a bin covers feature pixels (Detectron2; inference only).
-    sampling_ratio: int = Field(2, ge=0)
+    sampling_ratio: int = Field(2, ge=0, le=32)
     aligned: bool = True  # shift by half a feature pixel, so that samples lie at pixel centres
 
 
 class ModelConfig(Section):
     """Everything that shapes the network and its detections."""
 
-    num_classes: Count = 80  # K, foreground only
+    num_classes: int = Field(80, gt=0, le=MAX_CLASSES)  # K, foreground only
     class_names: Tuple[str, ...] = ()  # of classes 1..K
-    category_ids: Tuple[int, ...] = ()  # the data set's ids of classes 1..K
+    category_ids: Tuple[Id, ...] = ()  # the data set's ids of classes 1..K
     # Inside the network a box ends at the index of its last pixel, y2 - 1, and an image of H pixels
     # spans H - 1 (Matterport); results and ground truth are the usual boxes all the same.
     inclusive_boxes: bool = False
@@ -253,4 +266,9 @@ class ModelConfig(Section):
             found = len(getattr(self, key))
             if found not in (0, self.num_classes):
                 raise ValueError(f"{key} has {found} entries, num_classes is {self.num_classes}")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _tensors_fit_a_memory(self):
+        check_tensors(self)
         return self

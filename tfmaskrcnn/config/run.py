@@ -8,8 +8,13 @@ from typing import Annotated, Dict, Literal, Optional, Tuple
 import pydantic
 from pydantic import Field
 
-from tfmaskrcnn.config.base import Count, NotNegative, Positive, Section, Share
+from tfmaskrcnn.config.base import Count, NotNegative, Objects, Positive, Section, Share, Side
+from tfmaskrcnn.config.bounds import check_batch, input_pixels
 from tfmaskrcnn.config.model import ModelConfig
+
+Batch = Annotated[int, Field(gt=0, le=1 << 16)]  # images at a time
+Limit = Annotated[int, Field(gt=0, le=1_000_000_000)]  # images or steps; more means all of them
+Factor = Annotated[float, Field(gt=0, le=100)]  # of an image's sides
 
 
 class AugmentConfig(Section):
@@ -18,8 +23,8 @@ class AugmentConfig(Section):
     horizontal_flip: Share = 0.5  # probability
     vertical_flip: Share = 0.0
     quarter_turns: bool = False  # turn by 0, 90, 180 or 270 degrees, each as likely
-    min_sides: Tuple[Count, ...] = ()  # draw input.min_side from these (multi-scale training)
-    scale: Tuple[Positive, Positive] = (1.0, 1.0)  # multiply the resized image's size by a factor
+    min_sides: Tuple[Side, ...] = ()  # draw input.min_side from these (multi-scale training)
+    scale: Tuple[Factor, Factor] = (1.0, 1.0)  # multiply the resized image's size by a factor
     # log: as likely to halve the size as to double it; uniform: each factor as likely (Detectron2).
     scale_law: Literal["log", "uniform"] = "log"
     # Turn about the image's centre by up to this many degrees either way. The frame keeps its size;
@@ -27,7 +32,7 @@ class AugmentConfig(Section):
     rotation: float = Field(0.0, ge=0, le=180)
     shear: float = Field(0.0, ge=0, lt=45)  # slant each axis by up to this many degrees either way
     # (height, width): cut a window of at most this size out of the resized image.
-    crop: Optional[Tuple[Count, Count]] = None
+    crop: Optional[Tuple[Side, Side]] = None
     object_crops: Share = 0.8  # of the windows show the centre of an object; others lie anywhere
     # An object is left out when less than this share of its area is inside the window, or is not
     # hidden by a pasted object.
@@ -57,13 +62,13 @@ class DataConfig(Section):
     train_tfrecord: Optional[str] = None
     val_json: Optional[str] = None
     val_images: Optional[str] = None
-    max_instances: Count = 100  # G; of more objects a random choice is used
+    max_instances: int = Field(100, gt=0, le=10_000)  # G; of more objects a random choice is used
     # Show images of rare classes more often: those of a class in a share f of all images
     # sqrt(t / f) times an epoch, where that is above 1 (LVIS, Gupta et al. 2019, has t = 0.001).
     repeat_threshold: Optional[Annotated[float, Field(gt=0, le=1)]] = None
     skip_invalid: bool = False  # leave wrong annotations out instead of stopping
     # For a trial: use so many images of each split, those with objects before the others.
-    limit: Optional[Count] = None
+    limit: Optional[Limit] = None
     augment: AugmentConfig = AugmentConfig()
 
 
@@ -72,7 +77,7 @@ class ScheduleConfig(Section):
 
     # "ramp" is for `find-rate`: exponentially from warmup_factor times the rate up to the rate.
     kind: Literal["steps", "cosine", "constant", "ramp"] = "steps"
-    warmup_steps: int = Field(1000, ge=0)
+    warmup_steps: int = Field(1000, ge=0, le=1_000_000_000)
     warmup_factor: Share = 0.001  # share of the rate at step 0, rising linearly
     milestones: Tuple[Share, ...] = (
         2 / 3,
@@ -84,11 +89,11 @@ class ScheduleConfig(Section):
 class TrainConfig(Section):
     """The training run."""
 
-    batch_size: Count = 16  # images an update, over all devices and workers together
+    batch_size: Batch = 16  # images an update, over all devices and workers together
     # mirrored: all GPUs of one machine; multi_worker: the processes that TF_CONFIG lists.
     strategy: Literal["none", "mirrored", "multi_worker"] = "none"
     epochs: Count = 12
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=1 << 32)
     # A run folder or weights file to start from; classes of another name start at random.
     weights: Optional[str] = None
     # The last three come from tensorflow-addons, on TensorFlow 2.14 and 2.15.
@@ -112,7 +117,7 @@ class TrainConfig(Section):
     # What says which epoch is the best, whose weights are kept: the highest AP, or the lowest loss.
     early_stop_on: Literal["ap", "loss"] = "ap"
     early_stop: Optional[Count] = None  # epochs without a better one
-    save_every: Optional[Count] = None  # steps between saved states, besides those of each epoch
+    save_every: Optional[Limit] = None  # steps between saved states, besides those of each epoch
     keep_states: Count = 2  # the last so many; a damaged one makes way for the one before
     tensorboard: bool = True  # write tensorboard/ into the run's folder
     schedule: ScheduleConfig = ScheduleConfig()
@@ -136,8 +141,8 @@ class TrainConfig(Section):
 class EvaluationConfig(Section):
     """COCO evaluation."""
 
-    max_detections: Tuple[Count, Count, Count] = (1, 10, 100)  # COCOeval's maxDets
-    batch_size: Count = 1
+    max_detections: Tuple[Objects, Objects, Objects] = (1, 10, 100)  # COCOeval's maxDets
+    batch_size: Batch = 1
 
     @pydantic.model_validator(mode="after")
     def _ascending(self):
@@ -153,6 +158,8 @@ class Config(Section):
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    # The file of a run that names data.augment.function, unless it was asked for; see `trust`.
+    _unasked_code: Optional[str] = pydantic.PrivateAttr(None)
 
     @pydantic.model_validator(mode="after")
     def _augmentation_fits_the_model(self):
@@ -176,4 +183,18 @@ class Config(Section):
         norms = [part.norm for part in (m.backbone, m.fpn, m.box_head, m.mask_head)]
         if self.train.xla and "sync_bn" in norms:
             raise ValueError("train.xla compiles parts in which sync_bn cannot sum over devices")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _images_fit_a_memory(self):
+        c, augment = self.model.input, self.data.augment
+        longest = max((c.min_side, *augment.min_sides))
+        pixels = max(input_pixels(c), longest * max(longest, c.max_side))
+        grown = round(pixels * max(1.0, augment.scale[1]) ** 2)
+        check_batch(grown, 1, c.channels, "model.input's sizes and data.augment.scale")
+        seen = min(pixels, augment.crop[0] * augment.crop[1]) if augment.crop else grown
+        part = self.train.batch_size // self.train.accumulate
+        check_batch(seen, part, c.channels, "model.input's sizes and train.batch_size")
+        batch = self.evaluation.batch_size
+        check_batch(pixels, batch, c.channels, "model.input's sizes and evaluation.batch_size")
         return self

@@ -1,22 +1,26 @@
 """Reading and writing configurations: YAML with `base:`, `key=value` overrides, JSON."""
 
-import difflib
-import json
 import os
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import pydantic
-import yaml
 
-from tfmaskrcnn.config.base import Section
 from tfmaskrcnn.config.model import ModelConfig
 from tfmaskrcnn.config.recipes import find_base, find_config
+from tfmaskrcnn.config.refusals import refusal
 from tfmaskrcnn.config.run import Config
-from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.config.trust import names_code, with_unasked_code
+from tfmaskrcnn.config.yaml_reading import check_texts, read_value, read_values
+from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.support.files import replaced
 
+_MAX_BASES = 20  # of one another
+_MAX_PARTS = 20  # of a dotted key; the longest known one has 4
 
-def load_config(path: Optional[str] = None, overrides: Sequence[str] = ()) -> Config:
+
+def load_config(
+    path: Optional[str] = None, overrides: Sequence[str] = (), trust_code: bool = False
+) -> Config:
     """Read a configuration.
 
     Args:
@@ -26,13 +30,17 @@ def load_config(path: Optional[str] = None, overrides: Sequence[str] = ()) -> Co
             itself, or such a name.
         overrides: `"key=value"` strings with dotted keys and YAML values, the last one wins. A key
             of a model section may leave out `model.`: `"input.min_side=512"`.
+        trust_code: run `data.augment.function` also where the `config.json` of a run names it.
 
     Raises:
         InputError: the file is missing or no YAML, a key is unknown (with a suggestion), or a
             value has the wrong type.
     """
-    raw = {} if path is None else _read_with_bases(find_config(os.fspath(path)), ())
-    return parse_config(raw, overrides, "the defaults" if path is None else os.fspath(path))
+    raw, source = {}, None
+    if path is not None:
+        raw, source = _read_with_bases(find_config(os.fspath(path)), ())
+    config = parse_config(raw, overrides, "the defaults" if path is None else os.fspath(path))
+    return with_unasked_code(config, None if trust_code or _ask_for_code(overrides) else source)
 
 
 def parse_config(
@@ -42,15 +50,17 @@ def parse_config(
     for text in overrides:
         key, value = split_override(text)
         raw = _merged(raw, _nested(key, value))
+    check_texts(raw, source)
     try:
         return Config.model_validate(raw)
     except pydantic.ValidationError as error:
-        raise InputError(f"{source}: " + "; ".join(_explained(e) for e in error.errors())) from None
+        raise refusal(error, Config, source) from None
 
 
 def override(config: Config, overrides: Sequence[str]) -> Config:
     """`config` with `"key=value"` changes, checked again as a whole."""
-    return parse_config(config.model_dump(), overrides)
+    source = None if _ask_for_code(overrides) else config._unasked_code
+    return with_unasked_code(parse_config(config.model_dump(), overrides), source)
 
 
 def save_config(config: Config, path: str) -> None:
@@ -59,29 +69,49 @@ def save_config(config: Config, path: str) -> None:
         file.write(config.model_dump_json(indent=2) + "\n")
 
 
-def _read_with_bases(path: str, seen: Tuple[str, ...]) -> Dict[str, Any]:
+def with_former_defaults(model: Dict[str, Any]) -> Dict[str, Any]:
+    """The saved values of a `ModelConfig`, with what was so before there was a key for it.
+
+    A resolved configuration holds all keys of its time; those that it lacks came later.
+    """
+    input = model.get("input")
+    if not isinstance(input, dict) or "exif" in input:
+        return model
+    return {**model, "input": {**input, "exif": "ignore"}}
+
+
+def _ask_for_code(overrides: Sequence[str]) -> bool:
+    return any(names_code(_nested(*split_override(text))) for text in overrides)
+
+
+def _read_with_bases(
+    path: str, seen: Tuple[str, ...], of_run: bool = False
+) -> Tuple[Dict[str, Any], Optional[str]]:
+    """The settings of a file and its bases, and which of them names code though it is a run's."""
     if os.path.isdir(path):
         path = os.path.join(path, "config.json")
-    real = os.path.realpath(path)
+        if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for
+            raise InputError(f"{path} is no regular file.")
+    try:
+        real = os.path.realpath(path)
+    except ValueError as error:  # a NUL, or half a character
+        raise InputError(f"{quoted(path)} is no name of a file: {error}.") from None
     if real in seen:
         raise InputError(f"{path}: its `base:` leads back to itself.")
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            raw = json.load(file) if path.endswith(".json") else yaml.safe_load(file)
-    except OSError as error:
-        raise InputError(f"Cannot read the configuration {path}: {error.strerror}.") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path} is not valid YAML or JSON: {reason}.") from None
-    raw = {} if raw is None else raw
-    if not isinstance(raw, dict):
-        raise InputError(f"{path} must hold keys and values, found {type(raw).__name__}.")
+    if len(seen) == _MAX_BASES:
+        raise InputError(f"{path} is the last of {_MAX_BASES} bases of bases; use fewer.")
+    raw = read_values(path)
+    if path.endswith(".json") and isinstance(raw.get("model"), dict):  # of a run
+        raw["model"] = with_former_defaults(raw["model"])
+    of_run = of_run or path.endswith(".json")  # a run's bases are the run's
+    source = path if of_run and names_code(raw) else None
     base = raw.pop("base", None)
     if base is None:
-        return raw
-    if not isinstance(base, str):
-        raise InputError(f"{path}: `base` must be a file name, found {base!r}.")
-    return _merged(_read_with_bases(find_base(base, path), (*seen, real)), raw)
+        return raw, source
+    if not isinstance(base, str) or not base:
+        raise InputError(f"{path}: `base` must be a file name, found {quoted(base)}.")
+    below, below_source = _read_with_bases(find_base(base, path), (*seen, real), of_run)
+    return _merged(below, raw), source if names_code(raw) else below_source
 
 
 def _merged(low: Dict[str, Any], high: Dict[str, Any]) -> Dict[str, Any]:
@@ -100,38 +130,20 @@ def split_override(text: str) -> Tuple[List[str], Any]:
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise InputError(f"{text!r} is no setting; write key=value, such as train.batch_size=4.")
+        shown = quoted(text)
+        raise InputError(f"{shown} is no setting; write key=value, such as train.batch_size=4.")
     parts = key.strip().split(".")
+    if len(parts) > _MAX_PARTS:
+        raise InputError(f"There is no key {quoted(key)}.")
     if parts[0] not in Config.model_fields and parts[0] in ModelConfig.model_fields:
         parts.insert(0, "model")
     try:
-        return parts, yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise InputError(f"{text!r}: the value is not valid YAML.") from None
+        return parts, read_value(value)
+    except InputError as error:
+        raise InputError(f"{quoted(text)}: {error}") from None
 
 
 def _nested(parts: List[str], value: Any) -> Dict[str, Any]:
     for part in reversed(parts):
         value = {part: value}
     return value
-
-
-def _explained(error: Dict[str, Any]) -> str:
-    where = ".".join(str(part) for part in error["loc"]) or "config"
-    if error["type"] != "extra_forbidden":
-        message, found = error["msg"].replace("Value error, ", "", 1), error["input"]
-        # Of settings that contradict each other the message says all; their section is long.
-        contradiction = error["type"] == "value_error" and isinstance(found, dict)
-        shown = "" if contradiction else f", found {found!r:.200}"
-        return f"{where}: {message}{shown}" if error["loc"] else message
-    near = difflib.get_close_matches(where, _all_keys(Config), n=1, cutoff=0.6)
-    return f"unknown key {where!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-
-
-def _all_keys(section, prefix: str = "") -> List[str]:
-    keys = []
-    for name, field in section.model_fields.items():
-        keys.append(prefix + name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
-            keys += _all_keys(field.annotation, f"{prefix}{name}.")
-    return keys

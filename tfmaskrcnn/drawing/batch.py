@@ -8,15 +8,11 @@ from PIL import Image, ImageDraw
 
 from tfmaskrcnn.config.model import InputConfig
 from tfmaskrcnn.config.run import Config
-from tfmaskrcnn.drawing.overlays import MAX_LABELS, first_channels
-from tfmaskrcnn.drawing.painting import (
-    CROWD_COLOR,
-    DrawnObject,
-    as_rgb,
-    choose_colors,
-    label_font,
-    paint,
-)
+from tfmaskrcnn.drawing.captions import MAX_LABELS, label_font, short_name
+from tfmaskrcnn.drawing.coloring import CROWD_COLOR, choose_colors
+from tfmaskrcnn.drawing.drawing_style import DrawingStyle, enlarged_side, picture_size
+from tfmaskrcnn.drawing.fitted_sizes import as_rgb, first_channels, fitted
+from tfmaskrcnn.drawing.painting import DrawnObject, paint
 from tfmaskrcnn.ops.paste import paste_windows
 
 
@@ -113,15 +109,17 @@ def _draw_input(image: np.ndarray, rows: Dict[str, np.ndarray], config: Config) 
     colors = [CROWD_COLOR if c else color for color, c in zip(colors, crowd)]
     texts = [""] * count
     if count <= MAX_LABELS and not one_class:
-        texts = [names.get(k, f"class {k}") for k in classes.tolist()]
+        texts = [short_name(names.get(k, f"class {k}")) for k in classes.tolist()]
     points = rows.get("gt_keypoints", [None] * count)
     skeleton = model.keypoint_head.skeleton
     objects = [DrawnObject(*parts, skeleton) for parts in zip(boxes, colors, texts, points)]
 
-    def windows(scale: int):
-        if "gt_masks" not in rows:
-            return ()
-        height, width = (side * scale for side in image.shape[:2])
-        return paste_windows(rows["gt_masks"], boxes * scale, height, width)
+    def window_of(i: int, scale, limits):
+        one = slice(i, i + 1)
+        scaled = boxes[one] * np.tile(scale, 2).astype(np.float32)
+        return next(paste_windows(rows["gt_masks"][one], scaled, *limits))
 
-    return paint(image, objects, windows)
+    masks, size = "gt_masks" in rows, image.shape[:2]
+    style = DrawingStyle(side=enlarged_side(size), boxes=any(texts) or not masks)
+    base = fitted(image, picture_size(size, style))
+    return paint(base, size, objects, window_of if masks else None, style)

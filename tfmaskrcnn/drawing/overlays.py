@@ -1,24 +1,30 @@
 """Images with their instances drawn in, images side by side, curves of a training run."""
 
-from typing import BinaryIO, Dict, Iterator, Optional, Sequence, Tuple, Union
+import logging
+from typing import BinaryIO, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tfmaskrcnn.data.coco.segmentation import decode
-from tfmaskrcnn.drawing.painting import (
-    CROWD_COLOR,
-    DrawnObject,
-    as_rgb,
-    choose_colors,
-    label_font,
-    paint,
-    smooth_window,
-)
+from tfmaskrcnn.data.coco.segmentation import as_rle
+from tfmaskrcnn.drawing.captions import MAX_LABELS, has_room, label_font, short_name
+from tfmaskrcnn.drawing.coloring import CROWD_COLOR, choose_colors
+from tfmaskrcnn.drawing.drawing_style import DrawingStyle, checked_style, picture_size
+from tfmaskrcnn.drawing.fitted_sizes import as_rgb, first_channels, fitted
+from tfmaskrcnn.drawing.painting import DrawnObject, WindowOf, paint, smooth_window
 from tfmaskrcnn.instances import Instances
-from tfmaskrcnn.ops.paste import Window, paste_windows, rle_to_masks
+from tfmaskrcnn.ops.paste import paste_windows, rle_windows
 
-MAX_LABELS = 40  # with more objects labels hide more than they tell
+__all__ = [
+    "MAX_LABELS",
+    "DrawingStyle",
+    "draw",
+    "draw_ground_truth",
+    "first_channels",
+    "plot_curves",
+    "side_by_side",
+]
+_LOG = logging.getLogger(__name__)
 # A keypoint of a lower score is not drawn; Detectron's choice for the probability of a pixel.
 MIN_KEYPOINT_SCORE = 0.05
 
@@ -27,41 +33,50 @@ def draw(
     image: np.ndarray,
     instances: Instances,
     score_threshold: float = 0.5,
-    max_instances: int = 1000,
+    max_instances: Optional[int] = None,
     labels: Optional[bool] = None,
+    style: Optional[DrawingStyle] = None,
 ) -> np.ndarray:
-    """The image with masks, boxes, keypoints and labels of its instances; small ones are enlarged.
+    """The image with masks, boxes, keypoints and texts of its instances.
 
-    Colours tell classes apart; instances, where there is only one class.
+    Masks are made one at a time: memory is that of two pictures, however many there are.
 
     Args:
-        image: [H, W, 3] uint8 RGB, or [H, W] grey.
+        image: [H, W, 3] uint8 RGB, or [H, W] grey; of other numbers of channels the first three, or
+            the first alone, are shown. Of the size of `instances`, or already of the picture's
+            (see `drawing_style.picture_size`).
         instances: what was found in it.
         score_threshold: leave out instances with a lower score.
-        max_instances: of these, draw the best.
-        labels: write "name 0.97" at the boxes; None leaves labels out for more than 40 instances
-            or if there is one class.
+        max_instances: of these, draw the best; None draws all.
+        labels: True writes "name 0.97" at all of them, False nothing; None is up to the style.
+        style: how it is to look; None is `DrawingStyle()`.
 
     Returns:
-        [s H, s W, 3] uint8 RGB, where s is a whole number: 1 from 1000 pixels on.
+        [h, w, 3] uint8 RGB: the image's own size unless the style asks for another, or the image
+        has more than 50 megapixels and is drawn reduced (a line in the log says so).
+
+    Raises:
+        InputError: a value of the style cannot be drawn.
     """
-    if tuple(np.shape(image)[:2]) != instances.size:
-        raise ValueError(f"the image is {np.shape(image)}, the instances are of {instances.size}")
+    style = checked_style(style or DrawingStyle())
+    if labels is not None:
+        style = style._replace(labels=labels, scores=labels)
+    base = _base(image, instances.size, style)
+    numbers = instances.numbers[instances.scores >= score_threshold][:max_instances]
     found = instances[instances.scores >= score_threshold][:max_instances]
-    one_class = len(found.class_names) == 1 or (
-        not found.class_names and len(found) > 0 and found.classes.max() == 1
-    )
-    if labels is None:
-        labels = len(found) <= MAX_LABELS and not one_class
-    texts = [f"{n} {s:.2f}" if labels else "" for n, s in zip(found.names, found.scores)]
-    colors = choose_colors(found.boxes, found.classes, one_class)
+    one_class = _one_class(found.class_names, found.classes)
+    texts = _texts(found, numbers, style, one_class, base.shape[:2])
+    colors = choose_colors(found.boxes, found.classes, one_class, style.color_by, found.ids)
     points = [None] * len(found)
     if found.keypoints is not None:
         points = found.keypoints - np.float32([0, 0, MIN_KEYPOINT_SCORE])
     objects = [
         DrawnObject(*parts, found.skeleton) for parts in zip(found.boxes, colors, texts, points)
     ]
-    return paint(image, objects, lambda scale: _instance_windows(found, scale))
+    named = any(texts) and style.labels is not False and not one_class
+    style = _with_boxes(style, found.has_masks, named)
+    window_of = _window_of(found) if found.has_masks else None
+    return paint(base, found.size, objects, window_of, style)
 
 
 def draw_ground_truth(
@@ -70,33 +85,94 @@ def draw_ground_truth(
     class_names: Sequence[str] = (),
     labels: Optional[bool] = None,
     skeleton: Sequence[Tuple[int, int]] = (),
+    style: Optional[DrawingStyle] = None,
 ) -> np.ndarray:
     """The image with the annotated objects of its `Record`, drawn like `draw` does.
 
     Crowd regions are grey. If an annotation has no segmentation, all are drawn as boxes.
     `skeleton` are pairs of keypoints to join by lines.
     """
-    count = len(record.classes)
-    one_class = len(class_names) == 1 or (not class_names and np.all(record.classes == 1))
-    if labels is None:
-        labels = count <= MAX_LABELS and not one_class
+    style, count = checked_style(style or DrawingStyle()), len(record.classes)
+    one_class = _one_class(class_names, record.classes)
+    wanted = style.labels if labels is None else labels
+    if wanted is None:
+        wanted = count <= MAX_LABELS and not one_class
     names = dict(enumerate(class_names, start=1))
-    texts, colors = [], choose_colors(record.boxes, record.classes, one_class)
+    texts = []
+    colors = choose_colors(record.boxes, record.classes, one_class, style.color_by)
     for i, (k, crowd) in enumerate(zip(record.classes.tolist(), record.crowd)):
         colors[i] = CROWD_COLOR if crowd else colors[i]
-        name = names.get(k, f"class {k}")
-        texts.append((f"{name} (crowd)" if crowd else name) if labels else "")
+        name = short_name(names.get(k, f"class {k}"))
+        texts.append((f"{name} (crowd)" if crowd else name) if wanted else "")
     size = record.height, record.width
-    boxes_alone = any(s is None for s in record.segmentations)
-    masks = (decode(s, *size) for s in ([] if boxes_alone else record.segmentations))
+    segmentations = record.segmentations
+    masks = all(s is not None for s in segmentations)
     points = [None] * count if record.keypoints is None else record.keypoints
     objects = [DrawnObject(*parts, skeleton) for parts in zip(record.boxes, colors, texts, points)]
-    return paint(image, objects, lambda scale: (smooth_window(m, scale) for m in masks))
+
+    def window_of(i: int, scale, limits):
+        (window,) = rle_windows([as_rle(segmentations[i], *size)], *size)
+        return smooth_window(window, scale, limits)
+
+    style = _with_boxes(style, masks, any(texts))
+    base = _base(image, size, style)
+    return paint(base, size, objects, window_of if masks else None, style)
 
 
-def first_channels(image: np.ndarray) -> np.ndarray:
-    """The first three channels of [H, W, C], or the first alone: what a picture can show."""
-    return image[..., :3] if image.shape[2] > 2 else image[..., 0]
+def _base(image: np.ndarray, size: Tuple[int, int], style: DrawingStyle) -> np.ndarray:
+    """The image in the size of its picture."""
+    wanted = picture_size(size, style)
+    if tuple(np.shape(image)[:2]) not in (tuple(size), wanted):
+        raise ValueError(f"the image is {np.shape(image)}, the instances are of {size}")
+    if wanted != tuple(size) and style.side is None:
+        sizes = "{}x{} pixels is drawn reduced to {}x{}".format(*size, *wanted)
+        _LOG.info("A picture of %s; choose its size to have another.", sizes)
+    return fitted(first_channels(np.asarray(image)), wanted)
+
+
+def _one_class(names: Sequence[str], classes: np.ndarray) -> bool:
+    """Whether there is no other class that one could mean."""
+    return len(names) == 1 or (not names and len(classes) > 0 and classes.max() == 1)
+
+
+def _texts(found, numbers, style: DrawingStyle, one_class: bool, size) -> List[str]:
+    """D texts such as "#3 cat 0.97"; which parts they have is up to the style and the room."""
+    parts = {"number": [f"#{n}" for n in numbers], "score": [f"{s:.2f}" for s in found.scores]}
+    parts["class"] = [short_name(name) for name in found.names]
+    wanted = {"number": style.numbers, "class": style.labels, "score": style.scores}
+    free = ["score"] if one_class else ["class", "score"]
+    letters = [sum(len(t) + 1 for t in row) for row in zip(*(parts[name] for name in free))]
+    room = style.look == "overlay" and has_room(len(found), np.mean(letters or [0]), size)
+    for name in free:
+        if wanted[name] is None:
+            wanted[name] = room
+    if not wanted["class"] and not wanted["score"]:
+        parts["number"] = [str(n) for n in numbers]
+    rows = zip(*(parts[n] if wanted[n] else [""] * len(found) for n in wanted))
+    return [" ".join(part for part in row if part) for row in rows]
+
+
+def _with_boxes(style: DrawingStyle, masks: bool, named: bool) -> DrawingStyle:
+    """The style with boxes or without: they help to tell what a name belongs to."""
+    if style.boxes is not None:
+        return style
+    frames = style.look == "overlay" and (named or not (masks and style.masks))
+    return style._replace(boxes=frames)
+
+
+def _window_of(found: Instances) -> WindowOf:
+    """What gives the masks in the pixels of a picture."""
+
+    def probabilities_of(i: int, scale, limits):
+        boxes = found.boxes[i : i + 1] * np.tile(scale, 2).astype(np.float32)
+        masks = found.mask_probabilities[i : i + 1]
+        return next(paste_windows(masks, boxes, *limits, rule=found.paste_rule))
+
+    def pixels_of(i: int, scale, limits):
+        (window,) = rle_windows(found.exact_rle[i : i + 1], *found.size)
+        return smooth_window(window, scale, limits)
+
+    return probabilities_of if found.exact_rle is None else pixels_of
 
 
 def side_by_side(images: Sequence[np.ndarray], captions: Sequence[str] = ()) -> np.ndarray:
@@ -194,14 +270,3 @@ def _epoch_limits(history: Dict[str, Sequence[float]]) -> Tuple[float, float]:
     count = max(map(len, history.values()))
     margin = 0.03 * (count - 1) or 0.5
     return 1 - margin, count + margin
-
-
-def _instance_windows(found: Instances, scale: int) -> Iterator[Window]:
-    """The masks at `scale` times the image's size; nothing if there are boxes alone."""
-    if found.exact_rle is not None:
-        for rle in found.exact_rle:
-            yield smooth_window(rle_to_masks([rle], *found.size)[0], scale)
-    elif found.mask_probabilities is not None:
-        height, width = (side * scale for side in found.size)
-        masks, boxes = found.mask_probabilities, found.boxes * scale
-        yield from paste_windows(masks, boxes, height, width, rule=found.paste_rule)

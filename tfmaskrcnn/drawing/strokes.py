@@ -27,7 +27,7 @@ def strokes(
     """
     ends = np.reshape([*np.reshape(lines, (-1, 2)), *dots], (-1, 2))
     if not len(ends):
-        return Strokes((slice(0), slice(0)), np.zeros((0, 0), bool))
+        return Strokes((slice(0, 0), slice(0, 0)), np.zeros((0, 0), bool))
     reach = int(max(width, radius)) + 2
     limits = np.array(canvas[::-1])
     low = np.clip(np.floor(ends.min(axis=0)).astype(int) - reach, 0, limits)

@@ -4,15 +4,18 @@ import contextlib
 import json
 import logging
 import zlib
-from typing import Dict, Optional
+from typing import Dict, Optional, Tuple
 
 import keras
 
 from tfmaskrcnn.config.run import Config
-from tfmaskrcnn.data.coco.records import limited, load_coco
+from tfmaskrcnn.data.coco.records import limited
 from tfmaskrcnn.evaluation.coco_evaluator import CocoEvaluator
 from tfmaskrcnn.evaluation.coco_result import CocoResult
+from tfmaskrcnn.evaluation.ground_truth import GroundTruthFile
 from tfmaskrcnn.evaluation.runner import Predictor, add_predictions, as_predictor
+from tfmaskrcnn.inference.tiling.tile_plan import TileOptions
+from tfmaskrcnn.inference.tiling.tiled_prediction import tiled_predictor
 from tfmaskrcnn.support.progress_bar import Progress
 
 _LOG = logging.getLogger(__name__)
@@ -38,6 +41,7 @@ class CocoCallback(keras.callbacks.Callback):
         prefix: str = "val_",
         every: int = 1,
         workers=None,
+        tiles: Optional[TileOptions] = None,
     ):
         """Read the data set.
 
@@ -49,6 +53,8 @@ class CocoCallback(keras.callbacks.Callback):
             every: evaluate after each so many epochs, and after the last.
             workers: a `train.distribution.Workers` that share the images; None for this process
                 and device alone.
+            tiles: how large images are seen; None as a whole. "auto" decides by the sizes that a
+                run has trained on (`MaskRCNN.trained_sizes`).
 
         Raises:
             InputError: the data set is wrong, or has other classes than `config`.
@@ -60,14 +66,16 @@ class CocoCallback(keras.callbacks.Callback):
         self.prefix, self.every, self._workers = prefix, every, workers
         self.results: Dict[int, CocoResult] = {}  # by epoch, counted from 1 as Keras prints it
         masks = config is not None and config.model.mask_head.enabled  # then boxes do not suffice
-        data = load_coco(json_path, image_dir, skip_invalid=True, masks=masks)
-        self.records = limited(data, self.config.data.limit).records
+        skip, keypoints = self.config.data.skip_invalid, self.config.model.keypoint_head
+        truth = GroundTruthFile(json_path, image_dir, skip, masks, keypoints)
+        self.records = limited(truth.data, self.config.data.limit).records
         limits, names = self.config.evaluation.max_detections, self.config.model.class_names
         sigmas = self.config.model.keypoint_head.sigmas
-        self._evaluator = CocoEvaluator(json_path, limits, names, sigmas)
+        self._evaluator = CocoEvaluator(truth, limits, names, sigmas)
         self._logged: Dict[str, float] = {}
         self.progress: Optional[Progress] = None  # told of the images done
         self._predict: Optional[Predictor] = None  # of the workers
+        self._tiles = (tiles or TileOptions("none")).checked()
 
     def on_epoch_end(self, epoch, logs=None):
         """Evaluate if it is time, and add the numbers to `logs`."""
@@ -88,25 +96,26 @@ class CocoCallback(keras.callbacks.Callback):
         """COCO's numbers of the model as it is now, of its average if it keeps one."""
         self._evaluator.reset()
         batch_size = self.config.evaluation.batch_size
-        channels = self.config.model.input.channels
+        reading = self.config.model.input.channels, self.config.model.input.exif
         with getattr(self.model, "averaged", contextlib.nullcontext)():
             if self._workers is None:
-                predict = as_predictor(self.model)
-                parts = (self.records, batch_size, self.progress, channels)
+                predict = tiled_predictor(as_predictor(self.model), self.model, self._tiles)
+                parts = (self.records, batch_size, self.progress, reading)
                 add_predictions(self._evaluator, predict, *parts)
             else:
-                self._evaluate_together(batch_size, channels)
+                self._evaluate_together(batch_size, reading)
         return self._evaluator.result()
 
-    def _evaluate_together(self, batch_size: int, channels: int) -> None:
+    def _evaluate_together(self, batch_size: int, reading: Tuple[int, str]) -> None:
         """Of several workers each finds the objects of its images; all get what all have found."""
         workers, evaluator, records = self._workers, self._evaluator, self.records
         group = batch_size * workers.local_replicas
         own = [records[i : i + group] for i in range(0, len(records), group)]
         own = [record for part in own[workers.index :: workers.count] for record in part]
         if self._predict is None:  # it is traced once
-            self._predict = workers.predictor(self.model, batch_size)
-        parts = (own, group, self.progress, channels)
+            predict = workers.predictor(self.model, batch_size)
+            self._predict = tiled_predictor(predict, self.model, self._tiles)
+        parts = (own, group, self.progress, reading)
         workers.agree(lambda: add_predictions(evaluator, self._predict, *parts))
         found = zlib.compress(json.dumps(evaluator.collected()).encode())
         parts = [json.loads(zlib.decompress(part)) for part in workers.gather(found)]

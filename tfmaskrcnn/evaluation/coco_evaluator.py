@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -30,7 +30,7 @@ class CocoEvaluator:
 
     def __init__(
         self,
-        json_path: str,
+        json_path: Union[str, GroundTruthFile],
         max_detections: Sequence[int] = (1, 10, 100),
         class_names: Sequence[str] = (),
         keypoint_sigmas: Sequence[float] = (),
@@ -39,8 +39,8 @@ class CocoEvaluator:
         """Read the ground truth.
 
         Args:
-            json_path: COCO instance JSON. Classes find their categories by name; those of a model
-                without class names are the category ids in ascending order.
+            json_path: COCO instance JSON, or one that was read. Classes find their categories by
+                name; those of a model without class names are the category ids in ascending order.
             max_detections: ascending; recall is reported at each, everything else at the last.
             class_names: of the model's classes 1..K, to be compared with the JSON's.
             keypoint_sigmas: of OKS, one a keypoint; none for the defaults of `KeypointHeadConfig`.
@@ -55,7 +55,8 @@ class CocoEvaluator:
             raise InputError(f"max_detections is {max_detections}, wanted ascending whole numbers.")
         self.max_detections = tuple(wanted)
         self.keypoint_sigmas = tuple(keypoint_sigmas)
-        self.truth = GroundTruthFile(json_path)
+        read = isinstance(json_path, GroundTruthFile)
+        self.truth = json_path if read else GroundTruthFile(json_path)
         self.choice = choice or ClassChoice()
         self.left_out: Tuple[str, ...] = ()  # categories that the model does not know
         self.choice.restrict(self.truth)

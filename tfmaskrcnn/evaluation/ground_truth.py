@@ -1,47 +1,80 @@
-"""The ground truth of an evaluation: a COCO JSON as pycocotools wants it, checked on use."""
+"""The ground truth of an evaluation: a COCO JSON, read by the one reader, for pycocotools."""
 
-import math
-import numbers
+import logging
 import os
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-import numpy as np
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from tfmaskrcnn.data.coco.file import read_coco
-from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.ops.paste import run_lengths
+from tfmaskrcnn.config.keypoints import KeypointHeadConfig
+from tfmaskrcnn.data.coco.annotations import Fault
+from tfmaskrcnn.data.coco.entries import Checked, read_entries
+from tfmaskrcnn.data.coco.faults import Faults
+from tfmaskrcnn.data.coco.file import check_kind, read_coco
+from tfmaskrcnn.data.coco.records import CocoData, data_of, rules_of
+from tfmaskrcnn.data.coco.segmentation import as_rle
+from tfmaskrcnn.errors import InputError, quoted
+
+_LOG = logging.getLogger(__name__)
 
 
 class GroundTruthFile:
     """Images, categories and annotations of a COCO instance JSON.
 
-    Every annotation counts, crowd regions and what training would leave out included, as in
-    pycocotools; only what cannot be evaluated at all is refused.
+    What training would refuse is refused here too, or left out and told, as one chooses; all the
+    rest counts as in pycocotools, crowd regions included.
     """
 
-    def __init__(self, json_path: str):
-        """Read the file; annotations are checked when their image is asked for."""
+    def __init__(
+        self,
+        json_path: str,
+        image_dir: Optional[str] = None,
+        skip_invalid: bool = False,
+        masks: bool = False,
+        keypoint_head: Optional[KeypointHeadConfig] = None,
+    ):
+        """Read the file.
+
+        Args:
+            json_path: COCO instance JSON.
+            image_dir: the folder that its file names start from; None looks at no image file, and
+                then there is no `data`.
+            skip_invalid: leave wrong annotations out and log their number. Without, the first is
+                raised: at once, or without `image_dir` when its image is asked for.
+            masks: whether every annotation must have a mask.
+            keypoint_head: if it is enabled, keypoints are checked too.
+
+        Raises:
+            InputError: the file is no COCO set, or an image or a category in it is wrong.
+        """
         self.path = os.fspath(json_path)
-        raw = _read(self.path)
-        self.images = {image["id"]: image for image in raw["images"]}
-        categories = sorted(raw["categories"], key=lambda c: c["id"])
-        self.category_ids: Tuple[int, ...] = tuple(c["id"] for c in categories)  # classes 1..K
-        self.class_names: Tuple[str, ...] = tuple(str(c["name"]) for c in categories)
-        self.all_class_names = self.class_names  # those left out by `keep` too
+        raw = read_coco(self.path)
+        if masks:
+            check_kind(raw["annotations"], self.path, masks)
         # Whether any annotation has a mask, or there is none at all: a set may hold boxes alone.
-        masks = (entry.get("segmentation") for entry in raw["annotations"])
-        self.has_masks = not raw["annotations"] or any(masks)
-        self._annotations: Dict[int, List[Dict]] = {}
-        # Ids are given anew from 1: COCOeval takes a match with annotation 0 for no match, and
-        # files with ids from 0, or the same id twice, are common.
-        for number, entry in enumerate(raw["annotations"], start=1):
-            entry = {key: value for key, value in entry.items() if value is not None}
-            entry.update(id=number, original_id=entry.get("id"))
-            self._annotations.setdefault(entry.get("image_id"), []).append(entry)
+        annotations = raw["annotations"]
+        shapes = (a.get("segmentation") for a in annotations if isinstance(a, dict))
+        self.has_masks = not annotations or any(shapes)
+        lazily = image_dir is None and not skip_invalid
+        self._skip = skip_invalid
+        self._faults = (_FaultsByImage if lazily else Faults)(
+            raw, self.path, image_dir, skip_invalid
+        )
+        keypoints, rules = rules_of(raw, self.path, masks, keypoint_head)
+        entries = read_entries(raw, self.path, image_dir, self._faults, rules)
+        self._faults.report()
+        self.images = entries.images
+        self.data: Optional[CocoData] = None
+        if image_dir is not None:
+            self.data = data_of(entries, self.path, image_dir, keypoints)
+        self.category_ids: Tuple[int, ...] = tuple(entries.categories)  # classes 1..K
+        self.class_names: Tuple[str, ...] = tuple(entries.categories.values())
+        self.all_class_names = self.class_names  # those left out by `keep` too
+        self._objects, self._number = entries.objects, 0
         self._left_out: Tuple[int, ...] = ()
         self._ready: Dict[int, List[Dict]] = {}
+        self._told = False
 
     def keep(self, names: Sequence[str]) -> None:
         """Leave the categories of other names out, and all their annotations."""
@@ -61,38 +94,75 @@ class GroundTruthFile:
                 segmentation; their area is the box's.
 
         Raises:
-            InputError: an annotation has no mask that pycocotools can read, or no box.
+            InputError: an annotation of the image is wrong, and such are not left out.
         """
         if image_id not in self._ready:
-            entries = self._annotations.get(image_id, [])
-            entries = [e for e in entries if e.get("category_id") not in self._left_out]
-            self._ready[image_id] = [self._completed(entry, image_id, masks) for entry in entries]
+            self._faults.of_image(image_id)
+            size = self.images[image_id]["height"], self.images[image_id]["width"]
+            found = [o for o in self._objects.get(image_id, []) if self._counts(o, masks)]
+            self._ready[image_id] = [self._completed(o, *size) for o in found]
         return self._ready[image_id]
 
-    def _completed(self, entry: Dict, image_id: int, masks: bool) -> Dict:
-        image, where = self.images[image_id], f"annotation {entry['original_id']}"
-        where = f"{self.path}: {where} of image {image_id}"
-        if entry.get("category_id") not in self.category_ids:
-            found = f"category_id {entry.get('category_id')!r} is not in 'categories'"
-            raise InputError(f"{where}: {found} ({', '.join(map(str, self.category_ids[:10]))}).")
-        known: Dict[str, Any] = {"iscrowd": 0}
-        try:
-            if masks or entry.get("segmentation"):
-                rle = _rle(entry["segmentation"], image["height"], image["width"])
-                known.update(area=float(coco_mask.area(rle)), bbox=coco_mask.toBbox(rle).tolist())
-                entry["segmentation"] = rle
-        except Exception as error:  # pycocotools answers bad values with nearly anything
-            found = repr(entry.get("segmentation"))[:60]
-            reason = "wanted polygons of at least 3 points or an RLE"
-            raise InputError(f"{where}: its segmentation is {found}; {reason}.") from error
-        complete = {**known, **entry}
-        box = complete.get("bbox")
-        if np.shape(box) != (4,) or not all(map(_is_number, box)):
-            raise InputError(f"{where}: its bbox is {box!r}, wanted 4 numbers.")
-        complete.setdefault("area", float(box[2] * box[3]))
-        if not _is_number(complete["area"]):
-            raise InputError(f"{where}: its area is {complete['area']!r}, wanted a number.")
-        return complete
+    def _counts(self, found: Checked, masks: bool) -> bool:
+        """Whether an annotation is judged."""
+        if found.entry["category_id"] in self._left_out:
+            return False
+        if not masks or found.segmentation is not None:
+            return True
+        number, image_id = found.annotation_id, found.entry["image_id"]
+        text = f"{self.path}: annotation {number} of image {image_id}: its segmentation is "
+        text += f"{quoted(found.entry.get('segmentation'))}; wanted polygons or an RLE."
+        if not self._skip:
+            raise InputError(text)
+        if not self._told:
+            self._told = True
+            every = (one for objects in self._objects.values() for one in objects)
+            count = sum(one.segmentation is None for one in every)
+            text = f"{count} wrong annotations, which have no mask, the first: {text}"
+            _LOG.warning("%s: left out %s", self.path, text)
+        return False
+
+    def _completed(self, found: Checked, height: int, width: int) -> Dict[str, Any]:
+        """A COCO entry. The file's own numbers are kept: pycocotools judges boxes by them."""
+        entry = {key: value for key, value in found.entry.items() if value is not None}
+        self._number += 1
+        # Ids are given anew from 1: COCOeval takes a match with annotation 0 for no match.
+        entry.update(id=self._number, original_id=entry.get("id", found.annotation_id))
+        entry["iscrowd"] = int(found.crowd)
+        if found.segmentation is None:
+            entry.pop("segmentation", None)
+        else:
+            entry["segmentation"] = _exact_rle(found, height, width)
+        rle = entry.get("segmentation")
+        if "bbox" not in entry:
+            entry["bbox"] = coco_mask.toBbox(rle).tolist()
+        if "area" not in entry:
+            x, y, w, h = entry["bbox"]
+            entry["area"] = float(coco_mask.area(rle)) if rle else float(w * h)
+        return entry
+
+
+class _FaultsByImage(Faults):
+    """Faults of annotations that are raised when their image is asked for."""
+
+    def __init__(self, raw: Dict[str, Any], *args):
+        super().__init__(raw, *args)
+        self._annotations = raw["annotations"]
+        self._by_image: Dict[int, Fault] = {}
+
+    def __call__(self, part: str, number: int, fault: Fault) -> None:
+        """Keep the first fault of an image; an id is given anew without a word."""
+        entry = self._annotations[number] if part == "annotations" else None
+        image_id = entry.get("image_id") if isinstance(entry, dict) else None
+        if type(image_id) is not int:  # of no image that could be asked for
+            super().__call__(part, number, fault)
+        elif fault.rule != "annotation-id" and image_id not in self._by_image:
+            self._by_image[image_id] = self.explained(part, number, fault)
+
+    def of_image(self, image_id: int) -> None:
+        """Raise the first fault of an image."""
+        if image_id in self._by_image:
+            raise self._by_image[image_id]
 
 
 def coco_index(images: List[Dict], category_ids: Tuple[int, ...], annotations: List[Dict]) -> COCO:
@@ -112,31 +182,9 @@ def coco_index(images: List[Dict], category_ids: Tuple[int, ...], annotations: L
     return coco
 
 
-def _is_number(value) -> bool:
-    return isinstance(value, numbers.Real) and math.isfinite(value)
-
-
-def _rle(segmentation, height: int, width: int) -> Dict:
-    """Compressed RLE of polygons, an uncompressed or a compressed RLE."""
-    if isinstance(segmentation, list):
-        # Two points enclose nothing, and pycocotools takes four numbers for a box.
-        polygons = [p for p in segmentation if len(p) >= 6]
-        return coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
-    if list(segmentation["size"]) != [height, width]:
-        raise ValueError("an RLE of another size")
-    if isinstance(segmentation["counts"], list):
-        return coco_mask.frPyObjects(segmentation, height, width)
-    runs = run_lengths(segmentation["counts"])
-    if runs.min() < 0 or runs.sum() != height * width:
-        raise ValueError("an RLE that is cut off or garbled")  # pycocotools finds out when it draws
-    return segmentation
-
-
-def _read(path: str) -> Dict:
-    raw = read_coco(path)
-    for key, needed in (("images", ("id", "height", "width")), ("categories", ("id", "name"))):
-        for number, entry in enumerate(raw[key]):
-            missing = [n for n in needed if not isinstance(entry, dict) or n not in entry]
-            if missing:
-                raise InputError(f"{path}: entry {number} of '{key}' has no {missing[0]!r}.")
-    return raw
+def _exact_rle(found: Checked, height: int, width: int) -> Dict[str, Any]:
+    """Compressed RLE of the file's own coordinates: float32 would round some to another pixel."""
+    if isinstance(found.segmentation, dict):
+        return as_rle(found.segmentation, height, width)
+    polygons = [p for p in found.entry["segmentation"] if len(p) >= 6]
+    return as_rle(polygons, height, width)

@@ -8,6 +8,7 @@ import numpy as np
 from pycocotools.cocoeval import COCOeval
 
 from tfmaskrcnn.config.keypoints import KeypointHeadConfig
+from tfmaskrcnn.data.coco.annotations import is_number
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation.ground_truth import GroundTruthFile, coco_index
 
@@ -72,10 +73,13 @@ def _summary(name: str, values: np.ndarray) -> Dict[str, float]:
 
 def _with_keypoints(entry: Dict, truth: GroundTruthFile, num_keypoints: int) -> Dict:
     points = entry.get("keypoints") or [0] * (3 * num_keypoints)
+    where = f"{truth.path}: annotation {entry['original_id']!r:.60} of image {entry['image_id']}"
+    if not isinstance(points, list) or not all(map(is_number, points)):
+        raise InputError(f"{where}: its keypoints must be a list of finite numbers.")
     if len(points) != 3 * num_keypoints:
         raise InputError(
-            f"{truth.path}: annotation {entry['original_id']} of image {entry['image_id']} has "
-            f"{len(points)} keypoint numbers, the model finds {num_keypoints} keypoints."
+            f"{where} has {len(points)} keypoint numbers, the model finds {num_keypoints} "
+            "keypoints."
         )
     labelled = sum(v > 0 for v in points[2::3])
     return {**entry, "keypoints": points, "num_keypoints": labelled}

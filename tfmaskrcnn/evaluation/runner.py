@@ -2,18 +2,21 @@
 
 import inspect
 import os
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from tfmaskrcnn.data.coco.image_files import read_image
-from tfmaskrcnn.data.coco.records import Record, load_coco
+from tfmaskrcnn.data.coco.records import Record
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation.class_choice import ClassChoice
 from tfmaskrcnn.evaluation.coco_evaluator import CocoEvaluator
 from tfmaskrcnn.evaluation.coco_result import CocoResult
+from tfmaskrcnn.evaluation.ground_truth import GroundTruthFile
 from tfmaskrcnn.evaluation.reporting.report import Report, check_iou
 from tfmaskrcnn.inference.exported import saved_model_predictor
+from tfmaskrcnn.inference.tiling.tile_plan import TileOptions
+from tfmaskrcnn.inference.tiling.tiled_prediction import tiled_predictor
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.support.progress_bar import Progress
 
@@ -28,6 +31,7 @@ class EvaluationOptions(NamedTuple):
     limit: Optional[int] = None  # the first so many images only
     progress: Optional[Progress] = None  # called with (images done, images in all)
     channels: int = 3  # C, the model's `input.channels`
+    exif: str = "apply"  # or "ignore", the model's `input.exif`
     # Of OKS, the model's `keypoint_head.sigmas`; none for the defaults.
     keypoint_sigmas: Sequence[float] = ()
     # Also compute the Data Science Bowl's score of detections from this score.
@@ -35,6 +39,10 @@ class EvaluationOptions(NamedTuple):
     # Categories to judge, by name; "car=vehicle" judges the model's cars as the file's vehicles.
     # None of them: all that the model knows.
     classes: Sequence[str] = ()
+    # How large images are seen: "none" as a whole, "auto" as a MaskRCNN or SavedModel was trained,
+    # or in tiles of so many pixels that overlap by so many (None: by the objects of training).
+    tile: Union[str, int] = "none"
+    overlap: Optional[int] = None
 
 
 def evaluate(source, json_path: str, image_dir: str, **options) -> CocoResult:
@@ -86,6 +94,7 @@ def report(
         image_paths={record.image_id: record.path for record in records},
         brightness=dict(evaluator.brightness),
         channels=options.channels,
+        exif=options.exif,
     )
 
 
@@ -104,21 +113,24 @@ def options_of(options: Dict[str, Any]) -> EvaluationOptions:
         value = getattr(found, name)
         if value is not None and value < 1:
             raise InputError(f"{name} is {value}; wanted a whole number above 0.")
+    if found.exif not in ("apply", "ignore"):
+        raise InputError(f"exif is {found.exif!r}; wanted 'apply' or 'ignore'.")
     if found.kaggle_threshold is not None and not 0 <= found.kaggle_threshold <= 1:
         raise InputError(f"kaggle_threshold is {found.kaggle_threshold}; wanted 0 to 1.")
+    TileOptions(found.tile, found.overlap).checked()
     return found
 
 
 def _evaluated(source, json_path: str, image_dir: str, options: EvaluationOptions):
     """The evaluator that has seen what `source` finds, and the records of its images."""
-    predict = as_predictor(source)
+    cut = TileOptions(options.tile, options.overlap)
+    predict = tiled_predictor(as_predictor(source), source, cut)
     choice = ClassChoice.of(options.classes, leave_out_unknown=True)
     sigmas, limits = options.keypoint_sigmas, options.max_detections
-    # Annotations that training refuses are left to pycocotools, which counts all of them.
-    data = load_coco(json_path, image_dir, skip_invalid=True, masks=False)
-    records = data.records[: options.limit]
-    evaluator = CocoEvaluator(json_path, limits, keypoint_sigmas=sigmas, choice=choice)
-    steps = (options.batch_size, options.progress, options.channels)
+    truth = GroundTruthFile(json_path, image_dir, skip_invalid=True)
+    records = truth.data.records[: options.limit]
+    evaluator = CocoEvaluator(truth, limits, keypoint_sigmas=sigmas, choice=choice)
+    steps = (options.batch_size, options.progress, (options.channels, options.exif))
     add_predictions(evaluator, predict, records, *steps)
     return evaluator, records
 
@@ -129,12 +141,15 @@ def add_predictions(
     records: Sequence[Record],
     batch_size: int = 1,
     progress: Optional[Progress] = None,
-    channels: int = 3,
+    reading: Tuple[int, str] = (3, "apply"),
 ) -> None:
-    """Read the images of `records`, batch by batch, and add what `predict` finds in them."""
+    """Read the images of `records`, batch by batch, and add what `predict` finds in them.
+
+    `reading` is the model's `input.channels` and `input.exif`.
+    """
     for start in range(0, len(records), batch_size):
         batch = records[start : start + batch_size]
-        images = [read_image(r.path, (r.height, r.width), channels) for r in batch]
+        images = [read_image(r.path, (r.height, r.width), *reading) for r in batch]
         found = predict(images)
         if len(found) != len(batch):
             raise ValueError(f"{len(found)} results for {len(batch)} images.")

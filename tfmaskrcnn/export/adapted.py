@@ -105,7 +105,7 @@ def labelled(config: ModelConfig, chosen: List[int], names: Sequence[str]) -> Mo
         "class_names": tuple(names) or tuple(old_names[i] for i in chosen if old_names),
         "category_ids": tuple(ids[i] for i in chosen if ids),
     }
-    return ModelConfig.model_validate(values)
+    return ModelConfig(**values)
 
 
 def classes_first(

@@ -8,6 +8,8 @@ from typing import Dict, Optional
 from tfmaskrcnn.config.model import ModelConfig
 from tfmaskrcnn.export.options import ExportOptions
 from tfmaskrcnn.inference.score_thresholds import ScoreThresholds
+from tfmaskrcnn.inference.trained_sizes import TrainedSizes
+from tfmaskrcnn.ops.decoding import CHANNELS
 from tfmaskrcnn.support.run_folder import Run
 from tfmaskrcnn.support.versions import versions
 
@@ -19,9 +21,15 @@ def write_assets(
     options: ExportOptions,
     folder: str,
     thresholds: Optional[ScoreThresholds] = None,
+    sizes: Optional[TrainedSizes] = None,
 ) -> Dict[str, str]:
     """Write the files into `folder`; file name -> path."""
+    # Exports of before do not tell whether anything is known of the training.
     about = {"versions": versions(), "options": dataclasses.asdict(options)}
+    if config.input.channels in CHANNELS:
+        # Exports of before turned no files, whatever their configuration says.
+        about["image_bytes"] = {"exif": config.input.exif}
+    about["trained"] = sizes is not None
     texts = {
         CONFIG: json.dumps(config.model_dump(mode="json"), indent=2) + "\n",
         LABEL_MAP: label_map(config),
@@ -29,6 +37,8 @@ def write_assets(
     }
     if thresholds is not None:
         texts[os.path.basename(Run(folder).thresholds)] = thresholds.to_json()
+    if sizes is not None:
+        texts[os.path.basename(Run(folder).trained_sizes)] = sizes.to_json()
     paths = {name: os.path.join(folder, name) for name in texts}
     for name, text in texts.items():
         with open(paths[name], "w", encoding="utf-8", newline="") as file:

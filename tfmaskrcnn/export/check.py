@@ -75,14 +75,14 @@ def preprocessed(folder: str, paths: Sequence[str], size: Tuple[int, int]):
     if "input" not in known:
         raise InputError(f"{folder} holds no configuration, so how to preprocess is not known.")
     try:
-        config = ModelConfig.model_validate(known).input
+        config = ModelConfig(**known).input
     except ValueError as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"The configuration in {folder} is of another version: {reason}") from None
     config = config.model_copy(update={"fixed_size": tuple(size)})
     images, sizes = [], []
     for path in paths:
-        image, _ = preprocess(read_image(path, channels=config.channels), config)
+        image, _ = preprocess(read_image(path, None, config.channels, config.exif), config)
         sizes.append(image.shape[:2])
         images.append(pad_to(image, *size, config).numpy())
     return np.stack(images), np.array(sizes, np.float32)

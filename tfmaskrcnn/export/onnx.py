@@ -1,18 +1,21 @@
 """SavedModel -> ONNX, checked to hold standard operations only, and its runner on a CPU."""
 
+import contextlib
 import importlib
+import io
 import logging
 import os
 from typing import Dict, Optional, Tuple
 
 import numpy as np
 
-from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.export.check import Network, ready_inputs
 from tfmaskrcnn.export.frozen import freeze
 from tfmaskrcnn.export.onnx_ops import handlers
 from tfmaskrcnn.inference.exported import OUTPUTS
 from tfmaskrcnn.support.files import replaced
+from tfmaskrcnn.support.interrupts import heard_at_last
 
 # RoiAlign has its half-pixel mode from 16 on; TensorRT 10 and ONNX Runtime read 17.
 OPSET = 17
@@ -37,8 +40,9 @@ def convert(
         InputError: tf2onnx is missing, `folder` cannot be converted, or `path` not be written.
     """
     tf2onnx, onnx = _import("tf2onnx"), _import("onnx")
-    network = freeze(folder, batch, size)
-    model = _converted(tf2onnx, network)
+    with heard_at_last():  # tf2onnx tries rewritings, and goes on after any exception
+        network = freeze(folder, batch, size)
+        model = _converted(tf2onnx, network)
     try:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
@@ -89,15 +93,17 @@ def predictor(path: str) -> Network:
     options = runtime.SessionOptions()
     options.log_severity_level = 3
     try:
-        session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        with contextlib.redirect_stdout(io.StringIO()):  # where it prints a box of stars
+            session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        outputs = [value.name for value in session.get_outputs()]
+        shapes = {value.name: value.shape for value in session.get_inputs()}
     except Exception as error:  # its classes have no common base
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise InputError(f"{path} is no model that ONNX Runtime can load: {reason}") from None
-    outputs = [value.name for value in session.get_outputs()]
-    shapes = {value.name: value.shape for value in session.get_inputs()}
     if set(shapes) != {"images", "sizes"} or not set(OUTPUTS) <= set(outputs):
         raise InputError(
-            f"{path} is no ONNX model of this package: its inputs are {sorted(shapes)}."
+            f"{path} is no ONNX model of this package: its inputs are "
+            f"{quoted(sorted(shapes), 150)}."
         )
 
     def run(images: np.ndarray, sizes: np.ndarray) -> Dict[str, np.ndarray]:

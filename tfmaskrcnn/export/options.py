@@ -3,10 +3,8 @@
 import dataclasses
 from typing import List, Optional, Sequence, Tuple
 
-import tensorflow as tf
-
-from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.ops.decoding import MAX_PIXELS
+from tfmaskrcnn.errors import InputError, quoted
+from tfmaskrcnn.ops.limits import MAX_BATCH, MAX_PIXELS
 
 MASKS = ("roi", "rle", "bitmaps")
 PRECISIONS = ("float32", "float16", "bfloat16")
@@ -38,9 +36,11 @@ class ExportOptions:
     precision: str = "float32"
     network_batch: Optional[int] = None  # fixed batch of the signature `network`; None any
     max_pixels: int = MAX_PIXELS  # larger images are refused
+    max_batch: int = MAX_BATCH  # requests of more images are refused
     # fail: a bad image fails its request; report: the request succeeds, with no detection for the
     # bad image and a sentence in the output `image_errors` (for servers that merge requests).
     on_error: str = "fail"
+    gif: bool = False  # take GIF too, of an animation the first frame
     webp: bool = False  # take WebP too; only a server whose TensorFlow decodes WebP can load it
 
     def __post_init__(self):
@@ -48,18 +48,15 @@ class ExportOptions:
         for name, known in (("masks", MASKS), ("precision", PRECISIONS), ("on_error", ON_ERROR)):
             value = getattr(self, name)
             if value not in known:
-                raise InputError(f"{name} is {value!r}; wanted one of {', '.join(known)}.")
-        for name in ("network_batch", "max_pixels"):
+                raise InputError(f"{name} is {quoted(value)}; wanted one of {', '.join(known)}.")
+        for name in ("network_batch", "max_pixels", "max_batch"):
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise InputError(f"{name} is {value!r}; wanted a whole number above 0.")
+            if value is not None and (type(value) is not int or value < 1):
+                raise InputError(f"{name} is {quoted(value)}; wanted a whole number above 0.")
         if self.fixed_size and (self.min_side or self.max_side):
             raise InputError("Give either fixed_size or min_side and max_side, not both.")
-        if self.webp and not hasattr(tf.io, "decode_webp"):
-            raise InputError(
-                f"TensorFlow {tf.__version__} has no WebP decoder; export with a newer one or "
-                "leave webp out."
-            )
+        if self.webp:
+            _need_webp()
 
     def overrides(self) -> List[str]:
         """The changes of the model's configuration, as `yaml_files.override` takes them."""
@@ -75,3 +72,13 @@ class ExportOptions:
         if self.min_side or self.max_side:
             changes.append("input.fixed_size=null")
         return changes
+
+
+def _need_webp() -> None:
+    import tensorflow as tf  # the other options are checked without
+
+    if not hasattr(tf.io, "decode_webp"):
+        raise InputError(
+            f"TensorFlow {tf.__version__} has no WebP decoder; export with a newer one or leave "
+            "webp out."
+        )

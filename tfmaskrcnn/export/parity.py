@@ -115,7 +115,7 @@ def from_network(network, config: ModelConfig, size: Tuple[int, int]) -> Predict
 def config_of(path: str) -> ModelConfig:
     """The model's configuration in a run folder or SavedModel."""
     if is_saved_model(path):
-        return ModelConfig.model_validate(exported_config(path))
+        return ModelConfig(**exported_config(path))
     return load_config(path).model
 
 
@@ -189,7 +189,8 @@ def measure(
     config, sides = config_of(artefacts[0]), _size(size)
     records = load_coco(json_path, images, skip_invalid=True).records if json_path else None
     paths = [r.path for r in records] if records else find_images([images])
-    pixels = [read_image(path, channels=config.input.channels) for path in paths[:limit]]
+    reading = config.input.channels, config.input.exif
+    pixels = [read_image(path, None, *reading) for path in paths[:limit]]
     rows, expected = [], None
     for path in artefacts:
         predict = open_artefact(path, config, sides)
@@ -215,6 +216,7 @@ def _precision(found: Sequence[Instances], json_path, images, limit, config) -> 
         *(json_path, images),
         limit=limit,
         channels=config.input.channels,
+        exif=config.input.exif,
     )
     precision = {"box_ap": result.boxes["AP"], "mask_ap": result.masks["AP"]}
     if result.keypoints:

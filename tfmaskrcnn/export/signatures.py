@@ -4,7 +4,7 @@ Preprocessing and scaling back to the original image are inside; the result load
 Keras and without this package. Outputs have the TF Object Detection API's names.
 """
 
-from typing import Dict, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import tensorflow as tf
 
@@ -14,12 +14,12 @@ from tfmaskrcnn.export.thresholded import at_or_above
 from tfmaskrcnn.inference.score_thresholds import ScoreThresholds
 from tfmaskrcnn.model.mask_rcnn import MaskRCNN
 from tfmaskrcnn.model.weights import named_weights
-from tfmaskrcnn.ops.decoding import CHANNELS, attempted, decode_image, too_large
+from tfmaskrcnn.ops.decoding import CHANNELS, Formats, attempted, decode_image, too_large
 from tfmaskrcnn.ops.images import pad_to, padded_size, preprocess
 from tfmaskrcnn.ops.paste_graph import masks_to_bitmaps, masks_to_rle
 from tfmaskrcnn.ops.placement import in_original, points_in_original
 from tfmaskrcnn.ops.structures import Detections
-from tfmaskrcnn.ops.tensors import side
+from tfmaskrcnn.ops.tensors import as_graph, side
 
 # Images that are decoded and resized at the same time; each may take 15 bytes a pixel.
 _PARALLEL = 4
@@ -32,7 +32,8 @@ class Servable(tf.Module):
     """A model's inference graph with five signatures.
 
     `serving_default`: `images` uint8 [B, H, W, C], RGB if C is 3, any size, one size a batch.
-    `image_bytes`: `image_bytes` string [B], files as `ops.decoding` takes them, sizes mixed.
+    `image_bytes`: `image_bytes` string [B], files as `ops.decoding` takes them, sizes mixed; EXIF
+    is applied if the model's `input.exif` says so, and all that comes back is of that view.
     `tf_example`: `tf_example` string [B], serialized `tf.train.Example`s with `image/encoded`.
     `network`: `images` float32 [B, H, W, C] normalised and padded, `sizes` float32 [B, 2]; what
     TensorRT gets. Its boxes are relative to `sizes`, as the others' are to the whole image.
@@ -73,6 +74,10 @@ class Servable(tf.Module):
                 tf.TensorSpec((batch, 2), tf.float32, "sizes"),
             ),
         }
+        # Made once for the three signatures that have them; they are nearly all of their graphs.
+        one = [tf.TensorSpec([], tf.string)]
+        self._decode = _Untracked(as_graph(self._decoded, input_signature=one))
+        self._answer = _Untracked(as_graph(self._answered, input_signature=_prepared_specs(image)))
         if c.channels in CHANNELS:  # image files have no others
             files = tf.TensorSpec([None], tf.string, "image_bytes")
             examples = tf.TensorSpec([None], tf.string, "tf_example")
@@ -82,7 +87,7 @@ class Servable(tf.Module):
 
     @staticmethod
     def _signature(function, *specs):
-        return tf.function(function, input_signature=specs)
+        return as_graph(function, input_signature=specs)
 
     def serve_images(self, images: tf.Tensor) -> Dict[str, tf.Tensor]:
         """Detections in uint8 [B, H, W, C] images of one size."""
@@ -93,7 +98,7 @@ class Servable(tf.Module):
 
     def serve_bytes(self, image_bytes: tf.Tensor) -> Dict[str, tf.Tensor]:
         """Detections in [B] encoded images."""
-        return self._detect_all(image_bytes, self._decode)
+        return self._detect_all(image_bytes, self._decode.it)
 
     def serve_examples(self, tf_example: tf.Tensor) -> Dict[str, tf.Tensor]:
         """Detections in the images of [B] serialized `tf.train.Example`s."""
@@ -105,7 +110,7 @@ class Servable(tf.Module):
         def decode(text):
             encoded = attempted(encoded_of, text, tf.constant(""))
             missing = tf.equal(tf.strings.length(encoded), 0)
-            image, problem = self._decode(encoded)
+            image, problem = self._decode.it(encoded)
             explained = f"is no tf.train.Example with one {_IMAGE_KEY}"
             return image, tf.where(missing, explained, problem)
 
@@ -113,7 +118,7 @@ class Servable(tf.Module):
 
     def serve_preprocess(self, image_bytes: tf.Tensor) -> Dict[str, tf.Tensor]:
         """What `serve_network` wants for [B] encoded images; a bad one fails the request."""
-        images, sizes, _, problems = self._prepared(_not_empty(image_bytes), self._decode)
+        images, sizes, _, problems = self._prepared(self._counted(image_bytes), self._decode.it)
         return {"images": _all_good(images, problems), "sizes": sizes}
 
     def serve_network(self, images: tf.Tensor, sizes: tf.Tensor) -> Dict[str, tf.Tensor]:
@@ -145,14 +150,19 @@ class Servable(tf.Module):
             outputs["detection_keypoint_scores"] = found.keypoints[..., 2]
         return {name: tf.identity(value, name=name) for name, value in outputs.items()}
 
-    def _decode(self, encoded):
-        options, channels = self._options.it, self._model.it.config.input.channels
-        return decode_image(encoded, options.max_pixels, options.webp, channels)
+    def _decoded(self, encoded):
+        options, config = self._options.it, self._model.it.config.input
+        formats = Formats(options.gif, options.webp)
+        return decode_image(encoded, options.max_pixels, formats, config.channels, config.exif)
 
     def _detect_all(self, sources, decode) -> Dict[str, tf.Tensor]:
         """Detections in sources that `decode` makes (uint8 [H, W, C] image, problem) of."""
         with tf.name_scope("preprocess"):  # a name by which export/latency.py sums times
-            images, sizes, originals, problems = self._prepared(_not_empty(sources), decode)
+            prepared = self._prepared(self._counted(sources), decode)
+        return self._answer.it(*prepared)
+
+    def _answered(self, images, sizes, originals, problems) -> Dict[str, tf.Tensor]:
+        """The outputs of a signature for what `_prepared` gives."""
         good = tf.equal(problems, "")
         if self._options.it.on_error == "fail":
             images = _all_good(images, problems)
@@ -167,6 +177,17 @@ class Servable(tf.Module):
             outputs = {name: _where(good, value) for name, value in outputs.items()}
             outputs["image_errors"] = problems
         return outputs
+
+    def _counted(self, sources: tf.Tensor) -> tf.Tensor:
+        """`sources` [B, ...], unless B is 0 or more than a request may have."""
+        count, limit = tf.shape(sources)[0], self._options.it.max_batch
+        text = ["The request has ", tf.strings.as_string(count), f" images; {limit} at most."]
+        checks = [
+            tf.debugging.Assert(count > 0, ["The batch is empty; send at least one image."]),
+            tf.debugging.Assert(count <= limit, [tf.strings.join(text)]),
+        ]
+        with tf.control_dependencies(checks):
+            return tf.identity(sources)
 
     def _prepared(self, sources, decode) -> Tuple[tf.Tensor, ...]:
         """Decode and preprocess each of the sources and pad them to one size.
@@ -236,20 +257,21 @@ class Servable(tf.Module):
         return {**outputs, "detection_masks_reframed": masks_to_bitmaps(masks, *arguments, rule)}
 
 
+def _prepared_specs(image) -> List[tf.TensorSpec]:
+    """Of what `_prepared` gives for network inputs of the shape `image`."""
+    return [
+        tf.TensorSpec((None, *image), tf.float32),
+        tf.TensorSpec((None, 2), tf.float32),
+        tf.TensorSpec((None, 2), tf.int32),
+        tf.TensorSpec((None,), tf.string),
+    ]
+
+
 class _Untracked:
     """Hides an object from `tf.Module`'s search for variables."""
 
     def __init__(self, it):
         self.it = it
-
-
-def _not_empty(sources: tf.Tensor) -> tf.Tensor:
-    """`sources` [B, ...], unless B is 0."""
-    nonempty = tf.debugging.Assert(
-        tf.shape(sources)[0] > 0, ["The batch is empty; send at least one image."]
-    )
-    with tf.control_dependencies([nonempty]):
-        return tf.identity(sources)
 
 
 def _all_good(images: tf.Tensor, problems: tf.Tensor) -> tf.Tensor:

@@ -11,8 +11,10 @@ from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.export.check import Network, ready_inputs
 from tfmaskrcnn.export.frozen import freeze
 from tfmaskrcnn.export.tflite_ops import rebuild
+from tfmaskrcnn.export.tflite_structure import check_tflite
 from tfmaskrcnn.inference.exported import OUTPUTS
 from tfmaskrcnn.support.files import replaced
+from tfmaskrcnn.support.interrupts import heard_at_last
 from tfmaskrcnn.support.quiet import without_native_output
 
 SIGNATURE = "network"
@@ -44,7 +46,7 @@ def convert(
     import tensorflow as tf
 
     network = freeze(folder, batch, size)
-    with tempfile.TemporaryDirectory() as temporary, without_native_output():
+    with tempfile.TemporaryDirectory() as temporary, without_native_output(), heard_at_last():
         # The file gets named inputs and outputs only on the way through a SavedModel.
         module = tf.Module()
         signature = tf.function(
@@ -88,14 +90,15 @@ def predictor(path: str, threads: Optional[int] = None) -> Network:
     path = os.fspath(path)
     if not os.path.isfile(path):
         raise InputError(f"There is no file {path}.")
+    check_tflite(path)
     try:
         with warnings.catch_warnings(), without_native_output():
             warnings.simplefilter("ignore")  # TensorFlow's praise of LiteRT
             interpreter = _interpreter_class()(model_path=path, num_threads=threads)
             interpreter.allocate_tensors()
         signature = interpreter.get_signature_list().get(SIGNATURE, {})
-    except (ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except Exception as error:  # of a damaged one; also `UnicodeDecodeError` of a name
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise InputError(f"{path} is no model that TFLite can load: {reason}") from None
     if set(signature.get("inputs", ())) != {"images", "sizes"} or not set(OUTPUTS) <= set(
         signature["outputs"]

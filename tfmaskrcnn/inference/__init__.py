@@ -16,12 +16,20 @@ if TYPE_CHECKING:
     from tfmaskrcnn.inference.description import describe
     from tfmaskrcnn.inference.exported import saved_model_predictor
     from tfmaskrcnn.inference.opening import Source, load, open_source
-    from tfmaskrcnn.inference.prediction_files import find_images, predict_files
+    from tfmaskrcnn.inference.prediction_files import find_images, predict_all, predict_files
+    from tfmaskrcnn.inference.prediction_options import PredictionOptions
     from tfmaskrcnn.inference.score_thresholds import ScoreThresholds
+    from tfmaskrcnn.inference.tracking import Tracker
+    from tfmaskrcnn.inference.video import VideoFrames
+    from tfmaskrcnn.inference.video_writer import VideoWriter
 
 __all__ = [
+    "PredictionOptions",
     "ScoreThresholds",
     "Source",
+    "Tracker",
+    "VideoFrames",
+    "VideoWriter",
     "augmented",
     "describe",
     "description",
@@ -30,6 +38,7 @@ __all__ = [
     "load",
     "open_source",
     "opening",
+    "predict_all",
     "predict_files",
     "prediction_files",
     "saved_model_predictor",
@@ -39,12 +48,17 @@ __all__ = [
 __getattr__, __dir__ = on_use(
     __name__,
     {
+        "PredictionOptions": "prediction_options:PredictionOptions",
         "ScoreThresholds": "score_thresholds:ScoreThresholds",
         "Source": "opening:Source",
+        "Tracker": "tracking:Tracker",
+        "VideoFrames": "video:VideoFrames",
+        "VideoWriter": "video_writer:VideoWriter",
         "load": "opening:load",
         "open_source": "opening:open_source",
         "describe": "description:describe",
         "find_images": "prediction_files:find_images",
+        "predict_all": "prediction_files:predict_all",
         "predict_files": "prediction_files:predict_files",
         "saved_model_predictor": "exported:saved_model_predictor",
         "augmented": "augmented",

@@ -22,6 +22,8 @@ def describe(folder: str) -> Dict[str, Any]:
         if export:  # of this program
             about["exported_by"] = export.get("versions")
             about["options"] = export.get("options")
+            if model.get("input", {}).get("channels", 3) in (1, 3, 4):  # those of image files
+                about["image_bytes"] = export.get("image_bytes", {"exif": "ignore"})
         about.update(_thresholds(exported_thresholds(folder, model.get("num_classes"))))
         return {**about, "signatures": _signatures(folder), "model": model}
     config = run_config(folder)

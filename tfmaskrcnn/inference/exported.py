@@ -6,8 +6,9 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.instances import Instances
+from tfmaskrcnn.ops.limits import MAX_BATCH
 from tfmaskrcnn.ops.paste import masks_to_rle
 from tfmaskrcnn.support.files import read_json
 
@@ -25,8 +26,8 @@ def load_saved_model(folder: str):
 
     try:
         return tf.saved_model.load(folder)
-    except (OSError, ValueError, tf.errors.OpError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # of a damaged one, TensorFlow raises half a dozen kinds
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise InputError(f"{folder} is no SavedModel that TensorFlow can load: {reason}") from None
 
 
@@ -90,7 +91,7 @@ def image_errors(outputs: Mapping[str, np.ndarray]) -> Sequence[str]:
 
 
 def _text(value) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def saved_model_predictor(path: str, paste_rule: Optional[str] = None) -> Callable:
@@ -107,6 +108,8 @@ def saved_model_predictor(path: str, paste_rule: Optional[str] = None) -> Callab
     """
     import tensorflow as tf
 
+    from tfmaskrcnn.support.reproducible import sums_in_order
+
     path = os.fspath(path)
     loaded = load_saved_model(path)
     signature = loaded.signatures.get("serving_default")
@@ -120,16 +123,18 @@ def saved_model_predictor(path: str, paste_rule: Optional[str] = None) -> Callab
     rule = paste_rule or _exported_value(path, "mask_head", "paste_rule", "aligned")
     offset = _exported_value(path, "keypoint_head", "pixel_offset", 0.5)
     fixed_batch = inputs["images"].shape[0]  # None when it takes any number
+    most = _most_at_once(path)
 
     def predict(images: List[np.ndarray]) -> List[Instances]:
         # `loaded` has to live as long as its signature: it holds the variables.
         one_shape = len({image.shape for image in images}) == 1
-        size = (fixed_batch or len(images)) if one_shape else (fixed_batch or 1)
+        size = (fixed_batch or min(len(images), most)) if one_shape else (fixed_batch or 1)
         found = []
         for start in range(0, len(images), size) if one_shape else range(len(images)):
             part = images[start : start + size] if one_shape else images[start : start + 1]
             filled = list(part) + [part[-1]] * (size - len(part))
-            outputs = loaded.signatures["serving_default"](images=tf.constant(np.stack(filled)))
+            with sums_in_order():
+                outputs = loaded.signatures["serving_default"](images=tf.constant(np.stack(filled)))
             outputs = {name: value.numpy() for name, value in outputs.items()}
             errors = image_errors(outputs)
             if errors:
@@ -144,13 +149,24 @@ def saved_model_predictor(path: str, paste_rule: Optional[str] = None) -> Callab
 
 def exported_config(folder: str) -> Dict[str, Any]:
     """The configuration inside a SavedModel; empty for a model exported by another program."""
-    return exported_json(folder, "config.json")
+    from tfmaskrcnn.config.yaml_files import with_former_defaults  # a server's client has none
+
+    found = exported_json(folder, "config.json")
+    if not isinstance(found, dict):
+        raise InputError(f"The config.json of {folder} is {quoted(found)}; wanted an object.")
+    return with_former_defaults(found)
 
 
 def exported_json(folder: str, name: str) -> Dict[str, Any]:
     """What a JSON file among the assets of a SavedModel holds; empty if there is none."""
     path = os.path.join(folder, "assets", name)
     return read_json(path) if os.path.exists(path) else {}
+
+
+def _most_at_once(folder: str) -> int:
+    """Images that a request may have; exports of before take any number."""
+    options = exported_json(folder, "export.json").get("options", {})
+    return options.get("max_batch", MAX_BATCH)
 
 
 def _exported_value(folder: str, section: str, key: str, default):

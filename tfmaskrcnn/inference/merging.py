@@ -76,7 +76,7 @@ def _groups(parts: Sequence[Instances]) -> np.ndarray:
     start = 0
     for v, part in enumerate(parts):
         same = classes[:, None] == part.classes
-        rows = _closest(np.where(same, _box_iou(boxes, part.boxes), 0.0))  # [G]
+        rows = _closest(np.where(same, box_iou(boxes, part.boxes), 0.0))  # [G]
         index[:, v] = np.where(rows < 0, -1, rows + start)
         new = np.setdiff1d(np.arange(len(part)), rows)
         own = np.full((len(new), len(parts)), -1)
@@ -98,7 +98,7 @@ def _closest(iou: np.ndarray) -> np.ndarray:
     return mine
 
 
-def _box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """[G, D] IoU of [G, 4] and [D, 4] yxyx boxes; 0 with an empty box."""
     low, high = np.maximum(a[:, None, :2], b[:, :2]), np.minimum(a[:, None, 2:], b[:, 2:])
     common = np.maximum(high - low, 0.0).prod(axis=-1)

@@ -7,14 +7,25 @@ from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 
 from tfmaskrcnn.config.run import Config
+from tfmaskrcnn.config.run_paths import with_paths_found
 from tfmaskrcnn.config.yaml_files import load_config, split_override
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.inference.exported import exported_config, saved_model_predictor
+from tfmaskrcnn.inference.exported import (
+    exported_config,
+    exported_json,
+    saved_model_predictor,
+)
 from tfmaskrcnn.inference.score_thresholds import (
     ScoreThresholds,
     exported_thresholds,
     run_thresholds,
     stored_thresholds,
+)
+from tfmaskrcnn.inference.trained_sizes import (
+    NetworkInput,
+    TrainedSizes,
+    exported_sizes,
+    run_sizes,
 )
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.support.run_folder import Run
@@ -33,8 +44,13 @@ class Source(NamedTuple):
     val_images: Optional[str] = None
     max_detections: Tuple[int, ...] = (1, 10, 100)
     channels: int = 3  # of the images that `predict` takes
+    exif: str = "apply"  # how they are read, the model's `input.exif`
     keypoint_sigmas: Tuple[float, ...] = ()
     thresholds: Optional[ScoreThresholds] = None  # that were chosen for this model, if any were
+    input: Optional[NetworkInput] = None  # how it resizes pictures; None where that is not known
+    sizes: Optional[TrainedSizes] = None  # of its training; None where they are not known
+    trained: bool = True  # False of imported weights, whose training nothing is known of
+    max_pixels: Optional[int] = None  # of a picture; larger ones are refused
 
 
 def is_saved_model(folder: str) -> bool:
@@ -106,6 +122,10 @@ def open_checked(folder: str, config: Optional[Config]) -> Source:
     def predict(images):
         return model.predict_images(images, batch_size=len(images))
 
+    input = NetworkInput.of(config.model.input.model_dump())
+    # Who sets another input has decided how large pictures are to the network.
+    own = input == NetworkInput.of(run_config(folder).model.input.model_dump())
+    trained = own and bool(config.data.train_json or config.data.train_tfrecord)
     return Source(
         predict,
         config.model.class_names,
@@ -114,8 +134,12 @@ def open_checked(folder: str, config: Optional[Config]) -> Source:
         config.data.val_images,
         config.evaluation.max_detections,
         config.model.input.channels,
+        config.model.input.exif,
         config.model.keypoint_head.sigmas,
         run_thresholds(folder, config.model.num_classes),
+        input,
+        model.trained_sizes if own else None,
+        trained,
     )
 
 
@@ -143,6 +167,8 @@ def with_weights(config: Config, folder: str):
 
     model = MaskRCNN(config.model)
     load_weights(model, Run(folder).weights)
+    # A plain attribute, which an export of the model takes along.
+    model.trained_sizes = run_sizes(folder)
     return model
 
 
@@ -163,7 +189,7 @@ def run_config(folder: str, overrides: Sequence[str] = ()) -> Config:
     for override in overrides:
         if split_override(override)[0][0] == "train":
             raise InputError(f"--set {override}: this command does not train.")
-    return load_config(folder, overrides)
+    return with_paths_found(load_config(folder, overrides), folder)
 
 
 def _open_saved_model(folder: str) -> Source:
@@ -176,12 +202,25 @@ def _open_saved_model(folder: str) -> Source:
     def named(images):
         return [dataclasses.replace(found, **labels) for found in predict(images)]
 
-    channels = model.get("input", {}).get("channels", 3)
-    return Source(
+    input = model.get("input", {})
+    source = Source(
         named,
         names,
         ids,
-        channels=channels,
+        channels=input.get("channels", 3),
+        exif=input.get("exif", "apply"),
         keypoint_sigmas=tuple(head.get("sigmas", ())),
         thresholds=exported_thresholds(folder, model.get("num_classes")),
+    )
+    return about_exported(folder, source)
+
+
+def about_exported(folder: str, source: Source) -> Source:
+    """`source` with what a SavedModel tells of the sizes of pictures."""
+    input, about = exported_config(folder).get("input"), exported_json(folder, "export.json")
+    return source._replace(
+        input=NetworkInput.of(input) if input else None,
+        sizes=exported_sizes(folder),
+        trained=about.get("trained", True),
+        max_pixels=about.get("options", {}).get("max_pixels"),
     )

@@ -1,121 +1,119 @@
-"""Image files in, pictures and COCO results out."""
+"""Pictures in, drawings, COCO results and data sets out."""
 
-import glob
-import json
-import logging
 import os
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Optional, Sequence
 
-import numpy as np
-from PIL import Image
-
-from tfmaskrcnn.data.coco.image_files import read_image
-from tfmaskrcnn.drawing.overlays import draw, first_channels
-from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.errors import InputError, quoted, short_path
+from tfmaskrcnn.inference.clip_results import check_clips
+from tfmaskrcnn.inference.image_sources import Picture, find_images, list_pictures
 from tfmaskrcnn.inference.opening import Source
-from tfmaskrcnn.instances import Instances
-from tfmaskrcnn.support.files import replaced, writable_folder
-from tfmaskrcnn.support.progress_bar import progress_bar
+from tfmaskrcnn.inference.prediction_options import PredictionOptions, checked_options
+from tfmaskrcnn.inference.prediction_run import Outcome, run
+from tfmaskrcnn.support.files import same_place
 
-_LOG = logging.getLogger(__name__)
-# The lowest score that is drawn of a model without thresholds of its own.
-DEFAULT_THRESHOLD = 0.5
-_IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".npy")
+__all__ = ["find_images", "predict_all", "predict_files", "prepared_pictures"]
 
 
 def predict_files(
     source: Source,
-    inputs: Sequence[str],
+    inputs: Sequence[Any],
     folder: str,
     threshold: Optional[float] = None,
     batch_size: int = 1,
+    options: Optional[PredictionOptions] = None,
 ) -> str:
     """Predict on images, draw them, and write all detections in COCO's results format.
 
+    An image that cannot be read is told in the log, and the rest goes on; `predict_all` returns
+    which they are.
+
     Args:
         source: from `open_source`.
-        inputs: image files, folders of them, or glob patterns.
+        inputs: image files, folders of them, glob patterns, http(s) addresses, uint8 arrays
+            [H, W, C], PIL images.
         folder: gets a PNG an image and `results.json`, whose image ids count the images from 1.
         threshold: lowest score that is drawn; None takes the model's own thresholds, 0.5 where it
             has none. `results.json` holds all detections.
         batch_size: images that go through the network together.
+        options: more of them; `threshold` and `batch_size` are then taken from here.
 
     Returns:
         Path of the `results.json`.
     """
-    paths = find_images(inputs)
-    pictures = _picture_paths(paths, writable_folder(folder))
-    results: List[Dict[str, Any]] = []
-    drawn = _drawn(source, threshold)
-    with progress_bar("predicting") as progress:
-        for start in range(0, len(paths), batch_size):
-            part = paths[start : start + batch_size]
-            images = [read_image(path, channels=source.channels) for path in part]
-            for i, found in enumerate(source.predict(images), start=start):
-                ids = source.category_ids or range(1, int(found.classes.max(initial=0)) + 1)
-                entries = found.coco_results(i + 1, ids)
-                results += [{**entry, "file_name": paths[i]} for entry in entries]
-                picture = draw(first_channels(images[i - start]), drawn(found), 0.0)
-                _save_picture(picture, pictures[i])
-            progress(start + len(images), len(paths))
-    path = os.path.join(folder, "results.json")
-    with replaced(path, "w") as file:
-        json.dump(results, file)
-    _LOG.info("%d images, %d detections; pictures in %s", len(paths), len(results), folder)
-    return path
+    if options is None:
+        options = PredictionOptions(threshold=threshold, batch_size=batch_size)
+    return predict_all(source, inputs, folder, options).results
 
 
-def _drawn(source: Source, threshold: Optional[float]) -> Callable[[Instances], Instances]:
-    """What chooses the detections that are drawn."""
-    own = source.thresholds
-    if threshold is None and own is not None:
-        text = "Drawn from the model's own score thresholds on (%s), chosen on %d images."
-        _LOG.info(text, own.short(), own.images)
-        return own.selected
-    lowest = DEFAULT_THRESHOLD if threshold is None else threshold
-    return lambda found: found[found.scores >= lowest]
-
-
-def find_images(inputs: Sequence[str]) -> List[str]:
-    """The image files that files, folders and glob patterns stand for, each once, sorted within.
+def predict_all(
+    source: Source,
+    inputs: Sequence[Any],
+    folder: str,
+    options: Optional[PredictionOptions] = None,
+) -> Outcome:
+    """As `predict_files`, but tells how many images were looked at, and which could not be read.
 
     Raises:
-        InputError: one of them stands for nothing.
+        InputError: an input stands for nothing, an option cannot be used, or `folder` holds another
+            prediction; or an unfinished one, and `options.resume` is False.
     """
-    paths: Dict[str, str] = {}
-    for text in inputs:
-        if os.path.isdir(text):
-            # Names with a dot first are leavings of operating systems, such as "._photo.jpg".
-            names = [n for n in sorted(os.listdir(text)) if not n.startswith(".")]
-            found = [os.path.join(text, n) for n in names if n.lower().endswith(_IMAGE_ENDINGS)]
-        else:
-            found = [text] if os.path.exists(text) else sorted(glob.glob(text, recursive=True))
-        found = [path for path in found if os.path.isfile(path)]
-        if not found:
-            kind = "holds no image" if os.path.isdir(text) else "matches no file"
-            raise InputError(f"{text} {kind}.")
-        for path in found:
-            paths.setdefault(os.path.abspath(path), path)
-    return list(paths.values())
+    options = PredictionOptions() if options is None else options
+    pictures = prepared_pictures(inputs, folder, options)
+    return run(source, pictures, folder, options)
 
 
-def _picture_paths(paths: Sequence[str], folder: str) -> List[str]:
-    """A PNG for each path; a number keeps equal names of different folders apart."""
-    inputs, taken, pictures = {os.path.realpath(path) for path in paths}, set(), []
-    for path in paths:
-        stem = os.path.splitext(os.path.basename(path))[0]
-        name, number = f"{stem}.png", 2
-        while name.lower() in taken:  # some file systems do not tell A.png from a.png
-            name, number = f"{stem}_{number}.png", number + 1
-        taken.add(name.lower())
-        pictures.append(os.path.join(folder, name))
-        if os.path.realpath(pictures[-1]) in inputs:
-            raise InputError(
-                f"The picture {pictures[-1]} would replace an input; choose another --out folder."
-            )
+def prepared_pictures(
+    inputs: Sequence[Any], folder: str, options: PredictionOptions
+) -> Sequence[Picture]:
+    """The pictures of a prediction, for `prediction_run.run`; finds what is wrong beforehand.
+
+    Raises: see `predict_all`.
+    """
+    checked_options(options)
+    if isinstance(inputs, (str, bytes)) or not hasattr(inputs, "__iter__"):
+        raise InputError(f"The inputs are {quoted(inputs)}; wanted a list of them.")
+    shape = getattr(inputs, "shape", (0,) * 4)
+    if len(shape) < 3 or (len(shape) == 3 and shape[2] in (1, 3, 4)):
+        raise InputError(f"The inputs are one array {quoted(tuple(shape))}; wanted [array].")
+    inputs = list(inputs)
+    _refuse_growing(inputs, folder, options)
+    pictures = list_pictures(
+        inputs, options.recursive, options.ids_from, every=options.every, without=folder
+    )
+    check_clips(pictures, options.video, options.shard)
+    _refuse_replacing(pictures, folder, options)
     return pictures
 
 
-def _save_picture(picture: np.ndarray, path: str) -> None:
-    with replaced(path) as file:
-        Image.fromarray(picture).save(file, "PNG")
+def _refuse_growing(inputs: Sequence[Any], folder: str, options: PredictionOptions) -> None:
+    """Raise if what is written would be among the inputs the next time, or with `resume`."""
+    if not options.pictures and not (options.recursive and options.formats):
+        return
+    for text in inputs:
+        path = os.fspath(text) if isinstance(text, (str, os.PathLike)) else None
+        if path is not None and os.path.isdir(path) and same_place(path, folder):
+            raise InputError(
+                f"{short_path(path)} is an input, and its images would be joined by those that are "
+                f"written; choose another --out folder, such as {os.path.join(path, 'found')}."
+            )
+
+
+def _refuse_replacing(pictures: Sequence[Picture], folder: str, options: PredictionOptions) -> None:
+    """Raise if a file that is written would be one of the inputs."""
+    folder = os.path.realpath(folder)
+    read = {os.path.realpath(picture.path) for picture in pictures if picture.path}
+    read |= {os.path.realpath(picture.frame.clip.path) for picture in pictures if picture.frame}
+    if options.video and os.path.realpath(options.video) in read:
+        raise InputError(f"--video {options.video} would replace an input; choose another name.")
+    for picture in pictures if options.pictures else ():
+        path = os.path.join(folder, *picture.stem.split("/")) + ".png"
+        if os.path.realpath(path) in read:
+            path = os.path.relpath(path, folder)
+            raise InputError(
+                f"The picture {path} would replace an input; choose another --out folder."
+            )
+    for name in options.formats:
+        below = os.path.join(folder, name, "")
+        for path in read:
+            if path.startswith(below):
+                raise InputError(f"The inputs lie in {below}, where --save {name} writes.")

@@ -6,18 +6,20 @@ import json
 import logging
 import numbers
 import os
-import zipfile
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.instances import Instances
-from tfmaskrcnn.support.files import read_json, replaced
+from tfmaskrcnn.support.array_files import open_archive
+from tfmaskrcnn.support.files import open_regular, read_json, replaced
 from tfmaskrcnn.support.run_folder import Run
 
 _LOG = logging.getLogger(__name__)
 KINDS = ("mask", "box")
+# The lowest score that is chosen of a model without thresholds of its own.
+DEFAULT_THRESHOLD = 0.5
 NO_THRESHOLDS = (
     "The model has no score thresholds to apply; `tfmaskrcnn evaluate RUN --save-thresholds` finds "
     "them."
@@ -54,11 +56,11 @@ class ScoreThresholds:
             raise InputError(f"class_names has {len(names)} entries for {len(own)} scores.")
         if not all(isinstance(text, str) for text in (*names, self.weights)):
             raise InputError("class_names and weights must be text.")
-        if self.kind not in KINDS:
-            raise InputError(f"kind is {self.kind!r}; wanted one of {', '.join(KINDS)}.")
+        if not isinstance(self.kind, str) or self.kind not in KINDS:
+            raise InputError(f"kind is {quoted(self.kind)}; wanted one of {', '.join(KINDS)}.")
         whole = isinstance(self.images, numbers.Integral) and not isinstance(self.images, bool)
-        if not whole or self.images < 1:
-            raise InputError(f"images is {self.images!r}; wanted a whole number above 0.")
+        if not whole or not 1 <= self.images < 2**63:
+            raise InputError(f"images is {quoted(self.images)}; wanted a whole number above 0.")
         values = {"scores": tuple(own), "class_names": names, "images": int(self.images)}
         values.update({name: _share(name, getattr(self, name)) for name in ("overall", "iou")})
         if not values["iou"]:
@@ -140,6 +142,21 @@ class ScoreThresholds:
             ) from None
 
 
+def limits_of(
+    own: Optional[ScoreThresholds], threshold: Optional[float]
+) -> Callable[[Instances], Union[float, np.ndarray]]:
+    """From which scores on objects are chosen, one for all of an image or [D].
+
+    Args:
+        own: of the model, if it has any.
+        threshold: for all; None takes the model's own, and 0.5 where it has none.
+    """
+    if threshold is None and own is not None:
+        return lambda found: own.of(found.classes)
+    lowest = DEFAULT_THRESHOLD if threshold is None else threshold
+    return lambda found: lowest
+
+
 def save_for_run(thresholds: ScoreThresholds, folder: str) -> str:
     """Write `thresholds` into a run, as those of the weights that lie there; returns the path."""
     run = Run(folder)
@@ -192,10 +209,13 @@ def weights_digest(path: str) -> str:
         InputError: there is no such file.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file, open_archive(file) as archive:
             parts = sorted((part.filename, part.CRC, part.file_size) for part in archive.infolist())
-    except (OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is missing or damaged: {error}.") from None
+    except InputError:
+        raise
+    except Exception as error:  # of a damaged file, zipfile raises a dozen kinds
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(f"{path} is missing or damaged: {reason}.") from None
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
@@ -211,12 +231,12 @@ def _read(path: str, num_classes: Optional[int]) -> ScoreThresholds:
 
 def _several(name: str, values) -> Tuple[Any, ...]:
     if isinstance(values, str) or not isinstance(values, (Sequence, np.ndarray)):
-        raise InputError(f"{name} is {values!r}; wanted a list.")
+        raise InputError(f"{name} is {quoted(values)}; wanted a list.")
     return tuple(values)
 
 
 def _share(name: str, value) -> float:
     real = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not real or not 0 <= value <= 1:  # NaN fails too
-        raise InputError(f"{name} is {value!r}; wanted a number from 0 to 1.")
+        raise InputError(f"{name} is {quoted(value)}; wanted a number from 0 to 1.")
     return float(value)

@@ -13,6 +13,7 @@ from tfmaskrcnn.model.gradients import apply_gradients, rate_factors, rules_of
 from tfmaskrcnn.model.losses import LossTerm
 from tfmaskrcnn.model.weights import named_weights
 from tfmaskrcnn.ops.replicas import all_reduce_sum, num_replicas
+from tfmaskrcnn.ops.tensors import as_graph
 from tfmaskrcnn.support.reproducible import sums_in_order
 
 
@@ -80,6 +81,7 @@ class TrainableModel(keras.Model):
         average = getattr(self, "average", None)
         return average.in_place() if average else contextlib.nullcontext()
 
+    @tf.autograph.experimental.do_not_convert  # see `as_graph`
     def train_step(self, data):
         """One update; returns the running means of all losses."""
         parts = _parts(_as_batch(data), self._accumulate)
@@ -121,6 +123,7 @@ class TrainableModel(keras.Model):
                 scaled = compat.scale_loss(self.optimizer, tf.identity(total))
         return each, [tf.convert_to_tensor(g) for g in tape.gradient(scaled, variables)]
 
+    @tf.autograph.experimental.do_not_convert
     def test_step(self, data):
         """The losses of the validation batches so far, without an update.
 
@@ -159,11 +162,23 @@ class TrainableModel(keras.Model):
 
     def fit(self, x=None, **kwargs):
         """`keras.Model.fit`; bad data and a non-finite loss end in one sentence that names them."""
+        if isinstance(x, tf.data.Dataset):
+            kwargs.setdefault("shuffle", False)  # Keras 3 warns of its own default
         try:
             with sums_in_order():
                 return super().fit(x, **kwargs)
         except tf.errors.OpError as error:
             raise explained(error, getattr(x, "image_names", {})) from None
+
+    def evaluate(self, *args, **kwargs):
+        """`keras.Model.evaluate`."""
+        with sums_in_order():
+            return super().evaluate(*args, **kwargs)
+
+    def predict(self, *args, **kwargs):
+        """`keras.Model.predict`."""
+        with sums_in_order():
+            return super().predict(*args, **kwargs)
 
 
 class _Compiled:
@@ -174,7 +189,7 @@ class _Compiled:
 
     def of(self, name: str, function: Callable) -> Callable:
         if name not in self._functions:
-            self._functions[name] = tf.function(function, jit_compile=True)
+            self._functions[name] = as_graph(function, jit_compile=True)
         return self._functions[name]
 
 

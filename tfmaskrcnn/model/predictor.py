@@ -10,6 +10,8 @@ from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.ops.images import pad_to, padded_size, preprocess
 from tfmaskrcnn.ops.placement import in_original, points_in_original
 from tfmaskrcnn.ops.structures import Detections
+from tfmaskrcnn.ops.tensors import as_graph
+from tfmaskrcnn.support.reproducible import sums_in_order
 
 
 class Predictor:
@@ -18,7 +20,7 @@ class Predictor:
     def __init__(self, model):
         self._model = model
         self._graphs: Dict[float, tf.types.experimental.GenericFunction] = {}
-        self._preprocess = tf.function(
+        self._preprocess = as_graph(
             lambda image: preprocess(image, model.config.input),
             input_signature=[tf.TensorSpec([None, None, model.config.input.channels], tf.uint8)],
         )
@@ -41,7 +43,8 @@ class Predictor:
         default = self._model.config.box_head.score_threshold
         threshold = default if score_threshold is None else score_threshold
         batch, sizes = self._batch_of(images)
-        found = self._graph(float(threshold))(batch, tf.constant(sizes, tf.float32))
+        with sums_in_order():
+            found = self._graph(float(threshold))(batch, tf.constant(sizes, tf.float32))
         return self._results(images, sizes, found)
 
     def _batch_of(self, images) -> Tuple[tf.Tensor, np.ndarray]:
@@ -67,7 +70,7 @@ class Predictor:
         if threshold not in self._graphs:
             c = self._model.config.input
             shape = (None, *(c.static_size or (None, None)), c.channels)
-            self._graphs[threshold] = tf.function(
+            self._graphs[threshold] = as_graph(
                 lambda images, sizes: self._model.detect(images, sizes, threshold),
                 input_signature=[
                     tf.TensorSpec(shape, tf.float32),

@@ -6,15 +6,15 @@ Keras' own formats are not: `.weights.h5` and `.keras` fail or lose names across
 
 import os
 import re
-import zipfile
-from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tfmaskrcnn import compat
-from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.errors import InputError, quoted
+from tfmaskrcnn.support.array_files import ArrayHeader, read_arrays
 from tfmaskrcnn.support.files import save_arrays
 
 # Layers whose last axis counts classes, and the classes that a length of it can stand for.
@@ -118,20 +118,28 @@ def save_weights(model: keras.layers.Layer, path: str) -> None:
     save_arrays(path, arrays)
 
 
-def read_weights(path: str) -> Dict[str, np.ndarray]:
-    """The arrays of a file that `save_weights` wrote, by name."""
+def read_weights(
+    path: str, check: Optional[Callable[[Mapping[str, ArrayHeader]], None]] = None
+) -> Dict[str, np.ndarray]:
+    """The arrays of a file that `save_weights` wrote, by name.
+
+    Args:
+        path: of the file.
+        check: see `array_files.read_arrays`; may raise `InputError` before arrays are read.
+
+    Raises:
+        InputError: the file is missing, damaged, or would unpack into far more than it has.
+    """
     path = os.fspath(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+        return read_arrays(path, check)
     except FileNotFoundError:
         raise InputError(f"There is no weights file {path}.") from None
-    except Exception as error:  # of a broken file, numpy and zipfile raise a dozen kinds
-        reason = " ".join(str(error).split()) or type(error).__name__
-        if not isinstance(error, OSError) and not zipfile.is_zipfile(path):
-            reason = "it is no zip archive"  # numpy guesses at a pickle, and recommends to trust it
+    except InputError:
+        raise
+    except ValueError as error:
         raise InputError(
-            f"{path} is damaged or is no weights file of tfmaskrcnn (.npz): {reason.rstrip('.')}."
+            f"{path} is damaged or is no weights file of tfmaskrcnn (.npz): {error}."
         ) from None
 
 
@@ -149,25 +157,39 @@ def load_weights(
             beginnings at a "/", such as `CLASS_LAYERS` for another set of classes.
 
     Raises:
-        InputError: the file cannot be read, or it lacks weights, has others or of other shapes.
+        InputError: the file cannot be read, or it lacks weights, has others, of other shapes, or
+            such as are not finite.
     """
     variables = named_weights(model)
     if not variables:
         raise ValueError(f"{model.name} has no weights; build it before loading any")
     from_file = isinstance(source, (str, os.PathLike))
     what = os.fspath(source) if from_file else "The given dictionary"
-    arrays = read_weights(source) if from_file else dict(source)
     skipped = tuple(f"{name.rstrip('/')}/" for name in skip)
-    arrays = {name: a for name, a in arrays.items() if not f"{name}/".startswith(skipped)}
     variables = {name: v for name, v in variables.items() if not f"{name}/".startswith(skipped)}
-    arrays = {name: np.asarray(array) for name, array in arrays.items()}
-    _check(what, arrays, variables)
+
+    def check(arrays: Mapping[str, Union[ArrayHeader, np.ndarray]]) -> None:
+        kept = {name: a for name, a in arrays.items() if not f"{name}/".startswith(skipped)}
+        _check(what, kept, variables)
+
+    if from_file:
+        arrays = read_weights(source, check)
+    else:
+        arrays = {name: np.asarray(array) for name, array in source.items()}
+        check(arrays)
+    spoilt = [name for name in variables if not np.isfinite(arrays[name]).all()]
+    if spoilt:
+        raise InputError(f"{what}: {spoilt[0]} holds numbers that are infinite or NaN.")
     for name, variable in variables.items():
         # Not by `variable.numpy()`: of many workers it would wait for the others.
         variable.assign(arrays[name].astype(tf.as_dtype(variable.dtype).as_numpy_dtype))
 
 
-def _check(what: str, arrays: Mapping[str, np.ndarray], variables: Mapping[str, object]) -> None:
+def _check(
+    what: str,
+    arrays: Mapping[str, Union[ArrayHeader, np.ndarray]],
+    variables: Mapping[str, object],
+) -> None:
     shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
     missing = [name for name in shapes if name not in arrays]
     unexpected = [name for name in arrays if name not in shapes]
@@ -184,7 +206,7 @@ def _check(what: str, arrays: Mapping[str, np.ndarray], variables: Mapping[str, 
                 f"{what} holds {counts[0]} classes, the model has {counts[1]}; set num_classes to "
                 f"{counts[0]}, or load all but the layers that depend on it: {CLASS_LAYERS}."
             )
-    explained = [f"{n} is {found}, wanted {wanted}" for n, (found, wanted) in wrong.items()]
+    explained = [f"{n} is {quoted(found)}, wanted {wanted}" for n, (found, wanted) in wrong.items()]
     parts = [("missing", missing), ("unexpected", unexpected), ("of another shape", explained)]
     if any(names for _, names in parts):
         text = "; ".join(_listed(kind, names) for kind, names in parts if names)
@@ -208,4 +230,5 @@ def _class_counts(wrong: Mapping[str, Tuple[tuple, tuple]]) -> Optional[Tuple[in
 
 def _listed(kind: str, names: Sequence[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{len(names)} {kind} ({', '.join(names[:_SHOWN])}{more})"
+    shown = (quoted(name, 200).strip("'\"") for name in names[:_SHOWN])
+    return f"{len(names)} {kind} ({', '.join(shown)}{more})"

@@ -4,7 +4,7 @@ Bilinear interpolation is separable, so a mask on its window is `rows @ mask @ c
 small tent-weight matrices: no float canvas of the image's size is ever made.
 """
 
-from typing import Dict, Iterator, List, NamedTuple, Tuple, Union
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Tuple, Union
 
 import numpy as np
 
@@ -77,9 +77,13 @@ def paste_windows(
 
 def window_rle(window: Window, height: int, width: int) -> Dict:
     """COCO compressed RLE of one mask of a [height, width] image, JSON-ready."""
+    return edges_rle(run_edges(window, height), height, width)
+
+
+def edges_rle(edges: np.ndarray, height: int, width: int) -> Dict:
+    """COCO compressed RLE of the runs that `run_edges` gives, JSON-ready."""
     from pycocotools import mask as coco_mask  # only people who ask for RLE need it
 
-    edges = _run_edges(window, height)
     # A run that reaches the image's last row goes on in the first row of the next column.
     joined = np.flatnonzero(edges[1:-1:2] == edges[2::2]) * 2 + 1
     edges = np.delete(edges, [*joined, *(joined + 1)]) if len(joined) else edges
@@ -88,6 +92,20 @@ def window_rle(window: Window, height: int, width: int) -> Dict:
         counts = counts[:-1]
     rle = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)
     return _json_ready(rle)
+
+
+def run_edges(window: Window, height: int) -> np.ndarray:
+    """[2n] int: start, stop, start, stop ... of the runs, counted down the columns of the image.
+
+    A run ends with its column; `height` is the image's, whose pixel (y, x) is number x height + y.
+    """
+    h, w = window.bitmap.shape
+    columns = np.zeros((w, h + 1), bool)  # the last row stays off: each column's last run ends
+    columns[:, :h] = window.bitmap.T
+    flat = columns.ravel()
+    edges = np.flatnonzero(np.diff(flat, prepend=False))  # XOR of neighbours
+    column, row = edges // (h + 1), edges % (h + 1)
+    return (column + window.left) * height + row + window.top
 
 
 def masks_to_rle(masks: np.ndarray) -> List[Dict]:
@@ -105,6 +123,24 @@ def rle_to_masks(rles: List[Dict], height: int, width: int) -> np.ndarray:
     for canvas, rle in zip(out, rles):
         canvas[...] = coco_mask.decode(rle)
     return out
+
+
+def rle_windows(rles: Iterable[Dict], height: int, width: int) -> Iterator[Window]:
+    """COCO compressed RLE dicts one by one, each as the smallest window that holds its mask.
+
+    Nothing of the image's size is made: time and memory are those of the runs and the window.
+
+    Raises:
+        ValueError: an RLE is of another size, or its runs do not fill it.
+    """
+    for rle in rles:
+        if tuple(rle["size"]) != (height, width):
+            found = "x".join(str(side) for side in rle["size"])
+            raise ValueError(f"An RLE has the size {found}, wanted {height}x{width}.")
+        edges = np.cumsum(run_lengths(rle["counts"]) if len(rle["counts"]) else [0])
+        if edges[-1] != height * width or np.any(np.diff(edges, prepend=0) < 0):
+            raise ValueError(f"The runs of an RLE do not fill its {height}x{width} pixels.")
+        yield _runs_window(edges, height)
 
 
 def run_lengths(counts: Union[str, bytes]) -> np.ndarray:
@@ -149,6 +185,27 @@ def _windows(probabilities, boxes, size, threshold, rule) -> Iterator[Window]:
         yield Window(low[0], low[1], values >= threshold)
 
 
+def _runs_window(edges: np.ndarray, height: int) -> Window:
+    """The window of the runs that end at [n] `edges`, off and on in turn, down the columns."""
+    on = len(edges) // 2 * 2
+    starts, stops = edges[:on:2], edges[1:on:2]
+    starts, stops = starts[stops > starts], stops[stops > starts]
+    if not len(starts):
+        return Window(0, 0, np.zeros((0, 0), bool))
+    left, right = int(starts[0] // height), int((stops[-1] - 1) // height) + 1
+    # A run that goes on in the next column has this one's last row and that one's first.
+    longer = np.any(starts // height != (stops - 1) // height)
+    top = 0 if longer else int(np.min(starts % height))
+    bottom = height if longer else int(np.max((stops - 1) % height)) + 1
+    h, w = bottom - top, right - left
+    steps = np.zeros(h * w + 1, np.int8)
+    for ends, step in ((starts, 1), (stops - 1, -1)):
+        place = (ends // height - left) * h + ends % height - top
+        np.add.at(steps, place + (step < 0), step)
+    covered = np.cumsum(steps[:-1], dtype=np.int8) > 0
+    return Window(top, left, np.ascontiguousarray(covered.reshape(w, h).T))
+
+
 def _edges(boxes: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
     return boxes[:, :2].astype(np.float64), boxes[:, 2:].astype(np.float64)
 
@@ -169,17 +226,6 @@ def _tent_weights(first: int, last: int, start: float, length: float, side: int)
     cells = (np.arange(first, last) + (0.5 - start)) * (side / length) - 0.5
     distance = np.abs(cells[:, None] - np.arange(side))
     return np.maximum(1.0 - distance, 0.0).astype(np.float32)
-
-
-def _run_edges(window: Window, height: int) -> np.ndarray:
-    """Start, stop, start, stop ... of the runs, counted down the columns of the image."""
-    h, w = window.bitmap.shape
-    columns = np.zeros((w, h + 1), bool)  # the last row stays off: each column's last run ends
-    columns[:, :h] = window.bitmap.T
-    flat = columns.ravel()
-    edges = np.flatnonzero(np.diff(flat, prepend=False))  # XOR of neighbours
-    column, row = edges // (h + 1), edges % (h + 1)
-    return (column + window.left) * height + row + window.top
 
 
 def _json_ready(rle: Dict) -> Dict:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.ops.atlas import Atlas, build_atlas, level_places
 from tfmaskrcnn.ops.roi_levels import roi_levels
-from tfmaskrcnn.ops.tensors import kept_until_exit
+from tfmaskrcnn.ops.tensors import as_graph, kept_until_exit
 from tfmaskrcnn.ops.tensors import side as length
 
 # Samples a bin and axis, above what any image can ask for.
@@ -178,14 +178,6 @@ def _differentiable_pool(count, ratio, channels):
     is this small graph and not a model's whole training step.
     """
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None, None, None, channels]),
-            tf.TensorSpec([None, 4]),
-            tf.TensorSpec([None, 2, count]),
-            tf.TensorSpec([None], tf.int32),
-        ]
-    )
     def pool(canvas, corners, inside, image_index):
         @tf.custom_gradient
         def of_canvas(canvas):
@@ -196,7 +188,13 @@ def _differentiable_pool(count, ratio, channels):
 
         return of_canvas(canvas)
 
-    return pool
+    specs = [
+        tf.TensorSpec([None, None, None, channels]),
+        tf.TensorSpec([None, 4]),
+        tf.TensorSpec([None, 2, count]),
+        tf.TensorSpec([None], tf.int32),
+    ]
+    return as_graph(pool, input_signature=specs)
 
 
 def _gradient(upstream, canvas, corners, inside, image_index, count, ratio):

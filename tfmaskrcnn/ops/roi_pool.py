@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfmaskrcnn.ops.atlas import Atlas, build_atlas, level_places
 from tfmaskrcnn.ops.roi_levels import roi_levels
-from tfmaskrcnn.ops.tensors import kept_until_exit
+from tfmaskrcnn.ops.tensors import as_graph, kept_until_exit
 from tfmaskrcnn.ops.tensors import side as length
 
 # RoIs worked on at a time. Each reads up to some 1500 feature pixels, 100 MB of 256 channels for 64
@@ -106,13 +106,6 @@ def _pool_levels(atlas: Atlas, boxes, level, side: int) -> tf.Tensor:
 def _differentiable_maxima(side: int, channels: int):
     """`_maxima` with its gradient, as one function for all models: see `ops.roi_align`."""
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None, None, None, channels]),
-            tf.TensorSpec([None, 2, side, 2], tf.int32),
-            tf.TensorSpec([None], tf.int32),
-        ]
-    )
     def pool(canvas, edges, image_index):
         @tf.custom_gradient
         def of_canvas(canvas):
@@ -125,7 +118,12 @@ def _differentiable_maxima(side: int, channels: int):
 
         return of_canvas(canvas)
 
-    return pool
+    specs = [
+        tf.TensorSpec([None, None, None, channels]),
+        tf.TensorSpec([None, 2, side, 2], tf.int32),
+        tf.TensorSpec([None], tf.int32),
+    ]
+    return as_graph(pool, input_signature=specs)
 
 
 def _maxima(canvas: tf.Tensor, edges: tf.Tensor, image_index: tf.Tensor) -> tf.Tensor:

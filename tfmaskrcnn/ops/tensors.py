@@ -1,4 +1,4 @@
-"""Small helpers on shapes."""
+"""Small helpers on shapes and graphs."""
 
 import atexit
 import functools
@@ -52,6 +52,16 @@ def own_channel(logits: tf.Tensor, class_index: tf.Tensor) -> tf.Tensor:
     # Not [..., tf.newaxis], which TensorRT does not convert.
     chosen = tf.expand_dims(tf.expand_dims(chosen, 2), 2)
     return tf.reduce_sum(logits * chosen, axis=-1)
+
+
+def as_graph(function: Callable, **options):
+    """`tf.function(function, **options)` without AutoGraph, also in the layers that it calls.
+
+    Graphs of this package say `tf.cond` and `tf.while_loop` themselves; to have their source
+    translated first took more time than to trace them.
+    """
+    plain = tf.autograph.experimental.do_not_convert(function)
+    return tf.function(plain, autograph=False, **options)
 
 
 def kept_until_exit(make: Callable) -> Callable:

@@ -9,41 +9,39 @@ Both try again while the server is not available, with growing pauses, within on
 """
 
 import argparse
-import base64
 import http.client
-import json
-import random
-import re
+import os
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
-from typing import Callable, Dict, List, Optional, Sequence, Union
+from typing import Dict, List, Optional, Sequence
 
 import numpy as np
 
-from tfmaskrcnn.inference.exported import image_errors, served_instances
+from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.instances import Instances
-
-Image = Union[bytes, np.ndarray]  # a file's content, or uint8 [H, W, 3] RGB
+from tfmaskrcnn.serving.answers import (
+    MAX_ANSWER,
+    REFUSED,
+    ServingError,
+    instances_of,
+    labels_of,
+    rest_message,
+    rest_outputs,
+    sentence_of,
+)
+from tfmaskrcnn.serving.retrying import TryAgain, retried, seconds_of
+from tfmaskrcnn.serving.sending import Image, address_of, checked_images, rest_request
 
 # What a server answers that is loading, overloaded or behind a proxy that finds none.
 _HTTP_AGAIN = (429, 502, 503)
 _GRPC_AGAIN = ("UNAVAILABLE", "RESOURCE_EXHAUSTED")
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds
-_UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
-
-
-class ServingError(Exception):
-    """The server's own sentence, with the HTTP status or the name of the gRPC code as `code`."""
-
-    def __init__(self, message: str, code: Union[int, str, None] = None):
-        super().__init__(message)
-        self.code = code
-
-
-class _TryAgain(ServingError):
-    """The server may answer later; a prediction changes nothing, so asking twice is safe."""
+_UNLIMITED = [
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", MAX_ANSWER),
+]
 
 
 class _Client:
@@ -60,8 +58,12 @@ class _Client:
     def __init__(
         self, model: str, config: Optional[str] = None, deadline: float = 30.0, attempts: int = 6
     ):
-        self.model, self.deadline, self.attempts = model, deadline, attempts
-        self._labels = _labels(config) if config else {}
+        if not isinstance(attempts, int) or attempts < 1:
+            raise InputError(f"attempts is {quoted(attempts)}, wanted at least 1.")
+        if not isinstance(model, str) or not model:
+            raise InputError(f"model is {quoted(model)}, wanted the server's name of it.")
+        self.model, self.deadline, self.attempts = model, seconds_of(deadline), attempts
+        self._labels, self._channels = labels_of(config) if config else ({}, None)
 
     def predict(self, images: Sequence[Image], deadline: Optional[float] = None) -> List[Instances]:
         """Detect objects in images.
@@ -74,24 +76,25 @@ class _Client:
             One `Instances` an image; `.masks` [D, H, W] bool are pasted on first use.
 
         Raises:
+            InputError: `images` is no such list.
             ServingError: the server refuses an image, answers with another error, or does not
                 answer in time.
         """
-        images = list(images)
-        files = [isinstance(image, (bytes, bytearray)) for image in images]
-        if not images or any(files) != all(files):
-            raise ValueError("predict takes a non-empty list of files (bytes) or of arrays.")
-        name = "image_bytes" if files[0] else "images"
-        signature = "image_bytes" if files[0] else "serving_default"
-        outputs = retried(
-            lambda seconds: self._call(signature, name, images, seconds),
-            self.deadline if deadline is None else deadline,
-            self.attempts,
-        )
-        errors = image_errors(outputs)
-        if errors:
-            raise ServingError(" ".join(errors))
-        return [served_instances(outputs, i, **self._labels) for i in range(len(images))]
+        images = checked_images(images, self._channels)
+        files = isinstance(images[0], bytes)
+        name = "image_bytes" if files else "images"
+        signature = "image_bytes" if files else "serving_default"
+        seconds = self.deadline if deadline is None else seconds_of(deadline)
+        try:
+            outputs = retried(
+                lambda left: self._call(signature, name, images, left), seconds, self.attempts
+            )
+        except ServingError as error:
+            if files or error.code not in REFUSED or images[0].shape[2] == 3:
+                raise
+            shape = f"the arrays have {images[0].shape[2]} channels, most models take 3 (RGB)"
+            raise ServingError(f"{error} ({shape})", error.code) from None
+        return instances_of(outputs, len(images), self.model, self._labels)
 
     def _call(self, signature: str, name: str, images, seconds: float) -> Dict[str, np.ndarray]:
         raise NotImplementedError
@@ -107,7 +110,7 @@ class RestClient(_Client):
 
     def __init__(self, url: str, model: str, **options):
         super().__init__(model, **options)
-        self.url = f"{url.rstrip('/')}/v1/models/{model}:predict"
+        self.url = f"{address_of(url)}/v1/models/{urllib.parse.quote(model)}:predict"
 
     def _call(self, signature, name, images, seconds):
         body = rest_request(signature, name, images)
@@ -117,16 +120,19 @@ class RestClient(_Client):
         until = time.monotonic() + seconds
         try:
             with urllib.request.urlopen(request, timeout=seconds) as response:
-                predictions = json.loads(_read(response, until))["predictions"]
+                return rest_outputs(_read(response, until), self.url)
         except urllib.error.HTTPError as error:
-            kind = _TryAgain if error.code in _HTTP_AGAIN else ServingError
-            raise kind(_rest_message(error.read(), error.code), error.code) from None
-        except (TimeoutError, ConnectionError, http.client.HTTPException, OSError) as error:
+            kind = TryAgain if error.code in _HTTP_AGAIN else ServingError
+            message = rest_message(_beginning(error), error.code)
+            if error.code == 404:
+                message = f"{self.url} has no model {self.model!r}: {message}"
+            raise kind(message, error.code) from None
+        except (OSError, http.client.HTTPException) as error:  # of the connection
             reason = getattr(error, "reason", error)
             if isinstance(reason, TimeoutError):
                 raise ServingError(f"no answer within {seconds:.1f} s") from None
-            raise _TryAgain(f"{self.url}: {reason}") from None
-        return {key: [row[key] for row in predictions] for key in predictions[0]}
+            text = getattr(reason, "strerror", None) or reason or type(reason).__name__
+            raise TryAgain(f"no answer from {self.url}: {text}") from None
 
 
 class GrpcClient(_Client):
@@ -139,6 +145,8 @@ class GrpcClient(_Client):
 
     def __init__(self, target, model: str, **options):
         super().__init__(model, **options)
+        if isinstance(target, str) and (not target or "//" in target):
+            raise InputError(f"{quoted(target)} is no HOST:PORT, such as localhost:8500.")
         import grpc
         import tensorflow as tf
         from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
@@ -159,74 +167,61 @@ class GrpcClient(_Client):
             code = error.code().name
             if code == "DEADLINE_EXCEEDED":
                 raise ServingError(f"no answer within {seconds:.1f} s", code) from None
-            kind = _TryAgain if code in _GRPC_AGAIN else ServingError
-            raise kind(sentence_of(error.details()), code) from None
+            kind = TryAgain if code in _GRPC_AGAIN else ServingError
+            message = sentence_of(error.details())
+            if code == "NOT_FOUND":
+                message = f"the server has no model {self.model!r}: {message}"
+            raise kind(message, code) from None
         return {key: self._tf.make_ndarray(value) for key, value in response.outputs.items()}
 
 
-def retried(call: Callable[[float], Dict], deadline: float, attempts: int) -> Dict:
-    """`call(seconds left)`, again after growing pauses while the server is not available.
-
-    Raises:
-        ServingError: of the last attempt, with their number.
-    """
-    until, pause = time.monotonic() + deadline, _FIRST_PAUSE
-    for attempt in range(1, attempts + 1):
-        try:
-            return call(max(until - time.monotonic(), 1e-3))
-        except _TryAgain as error:
-            wait = pause * random.uniform(0.5, 1)  # clients must not come back all at once
-            if attempt == attempts or time.monotonic() + wait >= until:
-                raise ServingError(f"{error} (after {attempt} attempts)", error.code) from None
-        time.sleep(wait)
-        pause = min(2 * pause, _LONGEST_PAUSE)
-    raise ValueError(f"attempts is {attempts}, wanted at least 1")
-
-
-def rest_request(signature: str, name: str, images: Sequence[Image]) -> str:
-    """The JSON body of a request, one row an image."""
-    if signature == "image_bytes":
-        rows = [{name: {"b64": base64.b64encode(image).decode()}} for image in images]
-    else:
-        rows = [{name: np.asarray(image).tolist()} for image in images]
-    return json.dumps({"signature_name": signature, "instances": rows})
-
-
-def sentence_of(message: str) -> str:
-    """What the model says of bad images, without what TensorFlow writes around it."""
-    found = re.search(r"assertion failed: \[(.*?)\]", message or "", re.DOTALL)
-    return found.group(1) if found else message
-
-
 def _read(response, until: float) -> bytes:
-    """The body; a server that sends it in drops must not outlast the deadline."""
-    parts = []
+    """The body; a server that sends it in drops must not outlast the deadline, nor fill memory."""
+    parts, size = [], 0
     while True:
         part = response.read1(1 << 16)
         if not part:
             return b"".join(parts)
         parts.append(part)
+        size += len(part)
+        if size > MAX_ANSWER:
+            raise ServingError(
+                f"the answer has more than {MAX_ANSWER} bytes; send fewer images, or export the "
+                "model with --masks rle"
+            )
         if time.monotonic() > until:
             raise TimeoutError
 
 
-def _rest_message(body: bytes, status: int) -> str:
+def _beginning(error: urllib.error.HTTPError) -> bytes:
     try:
-        return sentence_of(json.loads(body)["error"])
-    except (ValueError, KeyError, TypeError):
-        text = body[:200].decode(errors="replace").strip()
-        return f"HTTP status {status}{': ' if text else ''}{text}"
-
-
-def _labels(path: str) -> Dict:
-    with open(path, encoding="utf-8") as file:
-        config = json.load(file)
-    rule = config.get("mask_head", {}).get("paste_rule", "aligned")
-    return {"class_names": tuple(config.get("class_names", ())), "paste_rule": rule}
+        return error.read(1 << 16)
+    except (OSError, http.client.HTTPException):  # it has hung up
+        return b""
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
-    """Print what a server finds in files; 1 after a server's error, 2 after a wrong input."""
+    """Print what a server finds in files.
+
+    Returns:
+        0; 1 if the server refuses an image, which is named, or does not answer; 2 after a wrong
+        input, such as a path without a file; 130 after Ctrl-C.
+    """
+    options = _parser().parse_args(arguments)
+    if hasattr(sys.stdout, "reconfigure"):  # names of files may be in no encoding
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        contents = [_content(path) for path in options.images]
+        return _ask(_client(options), options, contents)
+    except InputError as error:
+        print(f"client: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("client: stopped.", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tfmaskrcnn.serving.client", description=__doc__.splitlines()[0]
     )
@@ -237,37 +232,62 @@ def main(arguments: Optional[List[str]] = None) -> int:
     parser.add_argument("--config", help="assets/config.json of the model, for the class names")
     parser.add_argument("--threshold", type=float, default=0.5, help="lowest score (%(default)s)")
     parser.add_argument("--deadline", type=float, default=30, help="seconds (%(default)s)")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def _client(options) -> _Client:
     common = {"config": options.config, "deadline": options.deadline}
+    if not options.grpc:
+        return RestClient(options.url, options.model, **common)
     try:
-        if options.grpc:
-            client = GrpcClient(options.grpc, options.model, **common)
-        else:
-            client = RestClient(options.url, options.model, **common)
+        return GrpcClient(options.grpc, options.model, **common)
     except ImportError as error:
-        print(f"client: gRPC needs the extra 'serving' ({error}).", file=sys.stderr)
-        return 2
-    except (OSError, ValueError) as error:  # of --config
-        print(f"client: {error}", file=sys.stderr)
-        return 2
-    for path in options.images:
+        raise InputError(f"gRPC needs the extra 'serving' ({error}).") from None
+
+
+def _content(path: str) -> bytes:
+    """Of an image file."""
+    if "://" in path and not os.path.exists(path):
+        raise InputError(
+            f"{quoted(path, 100)} is an address; download the image and give the file."
+        )
+    if os.path.isdir(path):
+        raise InputError(f"{quoted(path, 100)} is a folder; give its images, such as folder/*.jpg.")
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except (OSError, ValueError) as error:  # a name with a null byte
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"Cannot read {quoted(path, 100)}: {reason}.") from None
+
+
+def _ask(client: _Client, options, contents: Sequence[bytes]) -> int:
+    """Print what is found in each image; the exit code."""
+    code = 0
+    for path, content in zip(options.images, contents):
         try:
-            with open(path, "rb") as file:
-                data = file.read()
-            (found,) = client.predict([data])
+            (found,) = client.predict([content])
         except ServingError as error:
-            print(f"{path}: {error}", file=sys.stderr)
+            shown = path.encode(errors="backslashreplace").decode()
+            print(f"{shown}: {error}", file=sys.stderr)
+            if error.code not in REFUSED:  # the next one would fail as well
+                return 1
+            code = 1
+            continue
+        try:
+            _show(path, found[found.scores >= options.threshold])
+        except ValueError as error:  # of masks
+            print(f"{path}: the server's answer is damaged: {error}", file=sys.stderr)
             return 1
-        except (OSError, ValueError) as error:  # no such file, no such address
-            print(f"client: {error}", file=sys.stderr)
-            return 2
-        found = found[found.scores >= options.threshold]
-        print(f"{path}: {found.size[0]} x {found.size[1]}, {len(found)} objects")
-        areas = found.masks.sum(axis=(1, 2)) if found.has_masks else [0] * len(found)
-        for name, score, box, area in zip(found.names, found.scores, found.boxes, areas):
-            y1, x1, y2, x2 = (f"{side:.0f}" for side in box)
-            print(f"  {score:.2f}  {name}  y {y1} to {y2}, x {x1} to {x2}, {area} pixels")
-    return 0
+    return code
+
+
+def _show(path: str, found: Instances) -> None:
+    print(f"{path}: {found.size[0]} x {found.size[1]}, {len(found)} objects")
+    areas = found.masks.sum(axis=(1, 2)) if found.has_masks else [0] * len(found)
+    for name, score, box, area in zip(found.names, found.scores, found.boxes, areas):
+        y1, x1, y2, x2 = (f"{side:.0f}" for side in box)
+        print(f"  {score:.2f}  {name}  y {y1} to {y2}, x {x1} to {x2}, {area} pixels")
 
 
 if __name__ == "__main__":

@@ -14,8 +14,10 @@ import sys
 from typing import List, Optional, Sequence
 
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.inference.exported import load_saved_model
 from tfmaskrcnn.support.files import writable_folder
 from tfmaskrcnn.support.quiet import hide_remarks
+from tfmaskrcnn.support.run_folder import removed_if_empty
 
 # Where TF Serving looks, below a version's folder.
 WARMUP = os.path.join("assets.extra", "tf_serving_warmup_requests")
@@ -38,7 +40,11 @@ def publish(exported: str, folder: str, warmup: Sequence[str] = ()) -> str:
     """
     if not os.path.exists(os.path.join(exported, "saved_model.pb")):
         raise InputError(f"{exported} is no SavedModel (no saved_model.pb).")
-    writable_folder(folder)
+    with removed_if_empty(folder):
+        return _published(exported, writable_folder(folder), warmup)
+
+
+def _published(exported: str, folder: str, warmup: Sequence[str]) -> str:
     version = next_version(folder)
     # TF Serving takes folders whose name is a number; this one is none until it is complete.
     unfinished = os.path.join(folder, f"unfinished-{version}-{os.getpid()}")
@@ -87,7 +93,9 @@ def write_warmup(saved_model: str, name: str, images: Sequence[str]) -> str:
         ) from None
     if len(images) > _MAX_WARMUP:
         raise InputError(f"{len(images)} warm-up images; TF Serving takes {_MAX_WARMUP} at most.")
-    loaded = tf.saved_model.load(saved_model)
+    loaded = load_saved_model(saved_model)
+    if "image_bytes" not in loaded.signatures:
+        raise InputError(f"{saved_model} has no signature 'image_bytes' to warm up.")
     path = os.path.join(saved_model, WARMUP)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with tf.io.TFRecordWriter(path) as writer:
@@ -137,6 +145,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
     except InputError as error:
         print(f"publish: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("publish: stopped.", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, and texts that are read or refused in one sentence."""
 
+import codecs
 import contextlib
 import errno
 import json
@@ -7,19 +8,26 @@ import logging
 import os
 import re
 import shutil
+import stat
 import zipfile
-from typing import Any, Iterator, Mapping, Optional
+from typing import Any, BinaryIO, Iterator, Mapping, Optional
 
 import numpy as np
 
-from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.errors import InputError, quoted, short_path
 
 _LOG = logging.getLogger(__name__)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _LEFTOVER = re.compile(r".+\.\d+\.tmp")  # what a process that is killed in `replaced` leaves behind
 
 
 class DiskFull(InputError):
     """There is no room left for a file; the one that it was to replace is as it was."""
+
+
+def is_full(error: Exception) -> bool:
+    """Whether an error says that there is no room left on the disk."""
+    return isinstance(error, DiskFull) or getattr(error, "errno", None) in _FULL
 
 
 @contextlib.contextmanager
@@ -38,7 +46,7 @@ def replaced(path: str, mode: str = "wb", size: Optional[int] = None):
         InputError: the place cannot be written for another reason.
     """
     path = os.fspath(path)
-    target = _regular(os.path.realpath(path))  # of a link what it points to is replaced
+    target = _target(path)
     temporary = f"{target}.{os.getpid()}.tmp"
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     try:
@@ -49,7 +57,7 @@ def replaced(path: str, mode: str = "wb", size: Optional[int] = None):
         os.replace(temporary, target)
     except OSError as error:
         _remove(temporary)  # before the free room is measured
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in _FULL:
             raise DiskFull(f"Cannot write {path}: {_room(path, size, error.errno)}.") from None
         raise InputError(f"Cannot write {path}: {error.strerror or error}.") from None
     finally:
@@ -69,34 +77,70 @@ def save_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> None:
                 np.lib.format.write_array(part, np.asanyarray(array), allow_pickle=False)
 
 
-def read_text(path: str) -> str:
+def read_text(path: str, most: Optional[int] = None) -> str:
     """The text of a UTF-8 file, without the byte-order mark that some tools on Windows write.
 
+    Args:
+        path: of the file; or of a pipe.
+        most: bytes that it may have; None takes as many as fit into memory.
+
     Raises:
-        InputError: it cannot be read or is no UTF-8.
+        InputError: it cannot be read, is no UTF-8 or too long.
     """
+    most = most_bytes() if most is None else most
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            return file.read()
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISFIFO(mode) and not stat.S_ISDIR(mode):
+            raise InputError(f"{path} is no regular file.")
+        with open(path, "rb") as file:
+            content = _piped(file, path, most) if stat.S_ISFIFO(mode) else _whole(file, path, most)
     except OSError as error:
-        raise InputError(f"Cannot read {path}: {error.strerror}.") from None
+        raise InputError(f"Cannot read {short_path(os.fspath(path))}: {error.strerror}.") from None
+    except ValueError as error:  # such as a NUL in a name, or `InputError`
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"Cannot read {quoted(path)}: {error}.") from None
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise InputError(f"{path} is UTF-16 text; save it as UTF-8.")
+    try:
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is no UTF-8 text: {error}.") from None
+
+
+def open_regular(path: str) -> BinaryIO:
+    """The file `path`, open for reading bytes; a pipe would wait, and a device may never end.
+
+    Raises:
+        InputError: it is no regular file.
+        OSError: it cannot be opened.
+    """
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # `open` tells of a folder
+        raise InputError(f"{short_path(os.fspath(path))} is no regular file.")
+    return open(path, "rb")
 
 
 def read_json(path: str) -> Any:
     """What a JSON file holds; read by `read_text`.
 
+    Numbers may be infinite or not a number, and texts may hold lone surrogates: who takes values
+    out of it says what they may be.
+
     Raises:
         InputError: it cannot be read or is no JSON.
     """
-    text = read_text(path)
-    if not text:
-        raise InputError(f"{path} is empty (0 bytes); wanted JSON.")
     try:
+        text = read_text(path)
+        if not text:
+            raise InputError(f"{path} is empty (0 bytes); wanted JSON.")
         return json.loads(text)
+    except InputError:
+        raise
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not valid JSON: {error}.") from None
+    except MemoryError:
+        raise InputError(f"{path} does not fit into the memory of this machine.") from None
 
 
 def remove_leftovers(folder: str) -> None:
@@ -125,8 +169,25 @@ def writable_folder(path: str) -> str:
             pass
         os.remove(probe)
     except OSError as error:
-        raise InputError(f"Cannot write into the folder {path}: {error.strerror}.") from None
+        kind = DiskFull if error.errno in _FULL else InputError
+        raise kind(f"Cannot write into the folder {path}: {error.strerror}.") from None
+    except ValueError as error:  # a NUL, or half a character
+        raise InputError(f"{quoted(path)} is no name of a folder: {error}.") from None
     return path
+
+
+def refuse_full(folder: str) -> None:
+    """Raise `InputError` if there is something in `folder`."""
+    if os.path.isdir(folder) and os.listdir(folder):
+        raise InputError(f"{folder} is not empty; choose a new folder, such as the next version.")
+
+
+def same_place(one: str, other: str) -> bool:
+    """Whether two paths lead to one file; what no file can be called leads nowhere."""
+    try:
+        return os.path.realpath(one) == os.path.realpath(other)
+    except ValueError:  # a NUL, or half a character
+        return False
 
 
 def writable_file(path: str) -> str:
@@ -137,12 +198,46 @@ def writable_file(path: str) -> str:
     path = os.fspath(path)
     if os.path.isdir(path):
         raise InputError(f"{path} is a folder; give the name of the file to write.")
-    writable_folder(os.path.dirname(_regular(os.path.realpath(path))))
+    writable_folder(os.path.dirname(_target(path)))
     return path
 
 
-def _regular(path: str) -> str:
-    """`path`, unless it is there and no file: a device would be replaced by one."""
+def _whole(file: BinaryIO, path: str, most: int) -> bytes:
+    size = os.fstat(file.fileno()).st_size
+    if size > most:
+        raise _too_long(path, size, most)
+    return file.read()
+
+
+def _piped(file: BinaryIO, path: str, most: int) -> bytes:
+    content = bytearray()
+    while True:
+        part = file.read(1 << 20)
+        content += part
+        if not part:
+            return bytes(content)
+        if len(content) > most:
+            raise _too_long(path, len(content), most)
+
+
+def most_bytes() -> int:
+    """A quarter of the memory: of a text, whose values take some times as much; of a picture."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
+    except (AttributeError, OSError, ValueError):  # Windows
+        return 1 << 32
+
+
+def _too_long(path: str, size: int, most: int) -> InputError:
+    return InputError(f"{path} has {_megabytes(size)}; at most {_megabytes(most)} can be read.")
+
+
+def _target(path: str) -> str:
+    """What is written for `path`: of a link what it points to; no device, which would be lost."""
+    try:
+        path = os.path.realpath(path)
+    except ValueError as error:  # a NUL, or half a character
+        raise InputError(f"{quoted(path)} is no name of a file: {error}.") from None
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
         raise InputError(f"{path} is no regular file; give the name of the file to write.")
     return path
@@ -155,7 +250,10 @@ def _remove(path: str) -> None:
 
 def _room(path: str, size: Optional[int], number: int) -> str:
     what = "the disk is full" if number == errno.ENOSPC else "the quota of the disk is used up"
-    free = shutil.disk_usage(os.path.dirname(path) or ".").free
+    folder = os.path.dirname(path) or "."
+    if hasattr(os, "statvfs") and os.statvfs(folder).f_files and not os.statvfs(folder).f_favail:
+        return "the disk takes no more files, whatever their size"
+    free = shutil.disk_usage(folder).free
     needed = f", {_megabytes(size)} are needed" if size else ""
     return f"{what}{needed}, {_megabytes(free)} are free"
 

@@ -16,6 +16,9 @@ def sums_in_order():
     has learnt, after some 90 steps, which kernels are cheap, and with the load of the machine.
     `enable_op_determinism` leaves it so, and `tf.config.optimizer` has no switch for this part of
     it, the memory optimizer; so the options of calls are replaced, which have no public name.
+
+    It is the memory optimizer as well that remarks on each CropAndResize in a thousand characters
+    (see `quiet`), past every log level: whatever runs the network for people runs it in here.
     """
     eager = context.context()
     before = eager.function_call_options

@@ -16,7 +16,8 @@ import tensorflow as tf
 
 from tfmaskrcnn import compat
 from tfmaskrcnn.data.batches.sharding import Share, share_of
-from tfmaskrcnn.errors import InputError, explained
+from tfmaskrcnn.errors import InputError, explained, quoted
+from tfmaskrcnn.ops.tensors import as_graph
 from tfmaskrcnn.support.files import writable_folder
 from tfmaskrcnn.train.replicated import ReplicaPredictor
 
@@ -53,10 +54,12 @@ def _check_tf_config() -> None:
         hosts = found["cluster"][found["task"]["type"]]
         fits = found["task"]["type"] in ("chief", "worker") and isinstance(hosts, list)
         fits &= 0 <= int(found["task"]["index"]) < len(hosts)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         fits = False
     if not fits:
-        raise InputError(f"TF_CONFIG is {text}, wanted {wanted} with the index of a host listed.")
+        raise InputError(
+            f"TF_CONFIG is {quoted(text, 200)}, wanted {wanted} with the index of a host listed."
+        )
 
 
 class Workers:
@@ -73,9 +76,7 @@ class Workers:
             self._find_place(strategy.cluster_resolver)
         replicas = strategy.num_replicas_in_sync if strategy else 1
         self.replicas, self.local_replicas = replicas, replicas // self.count
-        self._sum = tf.function(
-            self._sum_in_graph, input_signature=[tf.TensorSpec([None], tf.int64)]
-        )
+        self._sum = as_graph(self._sum_in_graph, input_signature=[tf.TensorSpec([None], tf.int64)])
 
     def _find_place(self, resolver) -> None:
         cluster = resolver.cluster_spec().as_dict()

@@ -1,30 +1,45 @@
 """A training run in a folder: `compile`, `fit`, evaluation, the best weights, resumption."""
 
+import contextlib
 import logging
 import os
 from typing import List, Optional
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfmaskrcnn.checkpoints import load_backbone
 from tfmaskrcnn.config.run import Config
-from tfmaskrcnn.config.yaml_files import load_config, save_config
+from tfmaskrcnn.config.run_paths import check_paths, with_paths_found
+from tfmaskrcnn.config.yaml_files import load_config
 from tfmaskrcnn.data import from_records
+from tfmaskrcnn.data.augment.user_function import function_of
+from tfmaskrcnn.data.batches.pipeline import check_fits
 from tfmaskrcnn.data.batches.sampler import steps_per_epoch
+from tfmaskrcnn.data.checking.first_look import first_look
 from tfmaskrcnn.data.coco.records import CocoData
 from tfmaskrcnn.errors import InputError, explained
 from tfmaskrcnn.evaluation import CocoCallback
+from tfmaskrcnn.inference.trained_sizes import NetworkInput, sizes_of
 from tfmaskrcnn.model.mask_rcnn import MaskRCNN
 from tfmaskrcnn.model.weights import CLASS_LAYERS, load_weights
-from tfmaskrcnn.support.run_folder import Run
+from tfmaskrcnn.support.folder_lock import locked_folder
+from tfmaskrcnn.support.run_folder import Run, removed_if_empty
+from tfmaskrcnn.train.data_content import data_content
 from tfmaskrcnn.train.distribution import Workers, make_strategy
 from tfmaskrcnn.train.epoch_batches import Batches, check_same
 from tfmaskrcnn.train.labels import with_classes_of
 from tfmaskrcnn.train.optimizers import make_optimizer
 from tfmaskrcnn.train.progress import Speed, progress_display
 from tfmaskrcnn.train.recorder import RunRecorder, draw_first_batch
-from tfmaskrcnn.train.saving import StateKeeper, states_in
+from tfmaskrcnn.train.run_start import (
+    finished_without_states,
+    note,
+    note_finished,
+    say_lengthened,
+)
+from tfmaskrcnn.train.saving import StateKeeper
 from tfmaskrcnn.train.splits import given, training_data
 from tfmaskrcnn.train.tensorboard import BoardWriter
 from tfmaskrcnn.train.validation import ValidationLoss
@@ -58,10 +73,14 @@ def train(
     Raises:
         InputError: data, configuration or folder are wrong; the loss is not finite.
     """
+    config = with_paths_found(config, folder)
     workers = Workers(make_strategy(config.train.strategy) if strategy is None else strategy)
-    with workers.own_folder(folder) as own:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(removed_if_empty(folder))
+        run = Run(stack.enter_context(workers.own_folder(folder)))
+        workers.agree(lambda: stack.enter_context(locked_folder(run.folder)))
         try:
-            model = _train(config, Run(own), resume, verbose, epochs, workers)
+            model = _train(config, run, resume, verbose, epochs, workers)
             workers.wait()  # until the chief has written its last file
         except tf.errors.OpError as error:
             raise explained(error, {}) from None
@@ -69,31 +88,39 @@ def train(
 
 
 def _train(config: Config, run: Run, resume: bool, verbose: int, epochs, workers) -> MaskRCNN:
-    workers.agree(lambda: _check_folder(run, resume) if workers.chief else None)
-    _check_splits(config)
+    done = workers.agree(lambda: finished_without_states(run, config, resume))
+    if workers.sum(np.array([done]))[0]:  # of the chief, who has the run's folder
+        return _finished(run, config, workers)
+    workers.agree(lambda: _check_before(config, run))
     data = workers.agree(lambda: training_data(config))
     config = with_classes_of(data, config)
     check_same(workers, config, data)
     share = workers.share(config.train.batch_size, config.train.accumulate)
+    workers.agree(lambda: check_fits(data, config, training=True))
+    evaluation = workers.agree(lambda: _evaluation(config, workers))
+    content = workers.agree(lambda: data_content(data, config))
+    workers.agree(lambda: _look(data, config, evaluation) if workers.chief else None)
     keras.utils.set_random_seed(config.train.seed)
     steps = steps_per_epoch(data, config)
     with workers.scope():
         model = compiled_model(config, max(steps, 1))
-    keeper = StateKeeper(run.states, config, steps, workers)
+    model.trained_sizes = sizes_of(data.records, NetworkInput.of(config.model.input.model_dump()))
+    keeper = StateKeeper(run.states, config, steps, workers, content)
     progress = keeper.restore(model) if resume else None
     if progress is None:
         workers.agree(lambda: _check_start(config) if workers.count > 1 else None)
         workers.agree(lambda: start_weights(model, config))
-        save_config(config, run.config)
+        note(run, config, model.trained_sizes)
         workers.agree(lambda: _draw_first(data, config, run) if workers.chief else None)
-    if progress and progress["stopped"]:
-        _LOG.info("The run stopped early, at its best epoch %d.", progress["best_epoch"])
-        return _averaged(model)
+    else:
+        say_lengthened(run, config, model)
+        keeper.first_saved = lambda: note(run, config, model.trained_sizes)
     last = min(epochs or config.train.epochs, config.train.epochs)
+    if progress and (progress["stopped"] or keeper.start[0] >= last):
+        return _ended(model, run, config, keeper, progress)
     verbose = verbose if workers.chief else 0
-    callbacks = _callbacks(
-        run, config, keeper, progress, workers, bar=workers.chief and not verbose
-    )
+    bar = workers.chief and not verbose
+    callbacks = _callbacks(run, config, keeper, progress, evaluation, workers, bar)
     shown = callbacks[-1].shown()
     callbacks = keras.callbacks.CallbackList(
         callbacks, True, verbose > 0, model, verbose=verbose, epochs=last, steps=steps
@@ -105,7 +132,37 @@ def _train(config: Config, run: Run, resume: bool, verbose: int, epochs, workers
     )
     with keeper.listening(), shown:
         _run_epochs(model, Batches(data, config, workers, share), callbacks, keeper, last)
+    if last == config.train.epochs:
+        note_finished(run, config)
     return _averaged(model)
+
+
+def _finished(run: Run, config: Config, workers: Workers) -> MaskRCNN:
+    """The model of a run whose states were removed when it was finished."""
+    _LOG.info("%s is finished; its best weights are in %s.", run.folder, run.weights)
+    if workers.chief:
+        config = load_config(run.config)  # whose classes are those of the weights
+    model = MaskRCNN(config)
+    workers.agree(lambda: load_weights(model, run.weights) if workers.chief else None)
+    return model
+
+
+def _ended(model: MaskRCNN, run: Run, config: Config, keeper: StateKeeper, progress) -> MaskRCNN:
+    """The model of a run whose last state is all that it is to train."""
+    if progress["stopped"]:
+        text = "%s stopped early, at its best epoch %d; train.epochs does not go on with it."
+        _LOG.info(text, run.folder, progress["best_epoch"])
+    else:
+        _LOG.info("%s: all %d epochs are trained.", run.folder, keeper.start[0])
+    if progress["stopped"] or keeper.start[0] >= config.train.epochs:
+        note_finished(run, config)
+    return _averaged(model)
+
+
+def _look(data: CocoData, config: Config, evaluation: Optional[CocoCallback]) -> None:
+    """Say what will be learned wrongly."""
+    for line in first_look(data, config, evaluation.records if evaluation else ()):
+        _LOG.warning("%s", line)
 
 
 def _draw_first(data: CocoData, config: Config, run: Run) -> None:
@@ -159,30 +216,15 @@ def _finish_epoch(model, batches: Batches, callbacks, keeper: StateKeeper) -> No
     callbacks.on_epoch_end(epoch, logs)
 
 
-def _check_splits(config: Config) -> None:
+def _check_before(config: Config, run: Run) -> None:
+    """Refuse what can be told before anything is read."""
     if config.train.validation_loss and not config.data.val_json:
         raise InputError(
             "train.validation_loss is true, but there is no val split to compute it on; set "
             "data.val_json and data.val_images."
         )
-
-
-def _check_folder(run: Run, resume: bool) -> None:
-    states = states_in(run.states)
-    if states and not resume:
-        raise InputError(
-            f"{run.folder} already holds a run; go on with it (--resume) or choose another folder."
-        )
-    begun = resume and os.path.exists(run.history)  # which a run writes before its weights
-    if not states and not begun and os.path.exists(run.weights):  # imported, perhaps
-        raise InputError(
-            f"{run.folder} holds weights.npz, which the run would replace; choose another folder "
-            f"(and train.weights={run.folder} to start from these weights)."
-        )
-    if resume and not states:
-        if not os.path.exists(run.config):
-            raise InputError(f"{run.folder} holds no run to resume.")
-        _LOG.info("%s: stopped before its first state was saved; it begins anew.", run.folder)
+    check_paths(config, run.folder)
+    function_of(config)
 
 
 def _evaluation(config: Config, workers: Workers) -> Optional[CocoCallback]:
@@ -194,9 +236,8 @@ def _evaluation(config: Config, workers: Workers) -> Optional[CocoCallback]:
 
 
 def _callbacks(
-    run: Run, config: Config, keeper: StateKeeper, progress, workers: Workers, bar: bool
+    run: Run, config: Config, keeper: StateKeeper, progress, evaluation, workers: Workers, bar: bool
 ) -> List[keras.callbacks.Callback]:
-    evaluation = workers.agree(lambda: _evaluation(config, workers))
     losses = None
     if config.train.validation_loss:
         losses = workers.agree(lambda: ValidationLoss(config, evaluation, workers))

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.model.predictor import Predictor
 from tfmaskrcnn.ops.structures import Detections
+from tfmaskrcnn.ops.tensors import as_graph
 
 
 class ReplicaPredictor(Predictor):
@@ -23,7 +24,7 @@ class ReplicaPredictor(Predictor):
         self._strategy, self._replicas, self._batch_size = strategy, replicas, batch_size
         c = model.config.input
         shape = (None, *(c.static_size or (None, None)), c.channels)
-        self._detect = tf.function(
+        self._detect = as_graph(
             self._detect_in_graph,
             input_signature=[
                 [tf.TensorSpec(shape, tf.float32)] * replicas,

@@ -30,19 +30,29 @@ class StateKeeper(keras.callbacks.Callback):
     (Ctrl-C) saves as well and raises KeyboardInterrupt. A second signal ends at once.
     """
 
-    def __init__(self, folder: str, config: Config, steps: int, workers: Optional[Workers] = None):
+    def __init__(
+        self,
+        folder: str,
+        config: Config,
+        steps: int,
+        workers: Optional[Workers] = None,
+        content: Optional[Dict[str, str]] = None,
+    ):
         """Keep states of a run of `steps` steps an epoch in `folder`, which the chief alone does.
 
         All `workers` take the chief's state, and end after the same step when one gets a signal.
+        `content` are the fingerprints of the run's data.
         """
         super().__init__()
         self._workers = workers or Workers()
         self._folder, self._config, self.steps = folder, config, steps
+        self._content = content
         self._start: Dict[str, Any] = {"epoch": 0, "step": 0, "means": {}}
         self._epoch = 0
         self.begun_at = self.step = 0  # of this epoch: steps done when it began here, and now
         self._signal: Optional[int] = None
         self.recorded: Callable[[], Dict[str, Any]] = dict  # the recorder's part of the progress
+        self.first_saved: Optional[Callable[[], None]] = None  # called once, after the first state
 
     @property
     def start(self) -> Tuple[int, int]:
@@ -65,7 +75,7 @@ class StateKeeper(keras.callbacks.Callback):
         if self._workers.count > 1:
             path = self._chiefs_state(path)
         if path:
-            self._start = load_state(path, model, self._config)
+            self._start = load_state(path, model, self._config, self._content)
         return self._start if path else None
 
     def _newest_whole(self) -> Optional[str]:
@@ -73,7 +83,7 @@ class StateKeeper(keras.callbacks.Callback):
         refused: Dict[str, InputError] = {}
         for path in reversed(states_in(self._folder)):
             try:
-                read_state(path, self._config)
+                read_state(path, self._config, self._content)
             except InputError as error:
                 refused[path] = error
                 continue
@@ -142,7 +152,11 @@ class StateKeeper(keras.callbacks.Callback):
         for folder in (self._folder, os.path.dirname(self._folder)):
             remove_leftovers(folder)
         path = _path(self._folder, epoch * (self.steps + 1) + step)
-        save_state(path if self._workers.chief else None, self.model, self._config, progress)
+        path = path if self._workers.chief else None
+        save_state(path, self.model, self._config, progress, self._content)
+        if self.first_saved:
+            self.first_saved()
+            self.first_saved = None
         for path in states_in(self._folder)[: -self._config.train.keep_states]:
             os.remove(path)
 

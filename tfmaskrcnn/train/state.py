@@ -5,22 +5,32 @@ import json
 from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
+import tensorflow as tf
 
 from tfmaskrcnn import compat
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.model.weights import load_weights, named_weights, read_weights
 from tfmaskrcnn.support.files import save_arrays
+from tfmaskrcnn.train.run_settings import check_settings, saved_settings, settings_beside
+from tfmaskrcnn.train.stored_progress import checked_progress
 
 
 class DamagedState(InputError):
     """The file is no whole state; an earlier one may be."""
 
 
-def save_state(path: Optional[str], model, config: Config, progress: Dict[str, Any]) -> None:
+def save_state(
+    path: Optional[str],
+    model,
+    config: Config,
+    progress: Dict[str, Any],
+    content: Optional[Dict[str, str]] = None,
+) -> None:
     """Write weights, their average, optimizer and `progress` (JSON-ready) by atomic rename.
 
     With `path` None nothing is written, but all is read: of several workers all have to read.
+    `content` are the fingerprints of `data_content`, by which changed data are noticed.
     """
     arrays = {f"weights/{name}": v.numpy() for name, v in named_weights(model).items()}
     for i, variable in enumerate(compat.optimizer_variables(model.optimizer)):
@@ -29,20 +39,25 @@ def save_state(path: Optional[str], model, config: Config, progress: Dict[str, A
     about = {
         "progress": progress,
         "training": training_digest(config),
+        "settings": saved_settings(config),
+        "content": content,
         "keras3": compat.KERAS3,
         "checksum": _checksum(arrays),
     }
+    about["about_checksum"] = _digest(about)
     arrays["about"] = np.array(json.dumps(about))
     if path is not None:
         save_arrays(path, arrays)
 
 
-def read_state(path: str, config: Config) -> Tuple[Dict[str, np.ndarray], Dict[str, Any]]:
+def read_state(
+    path: str, config: Config, content: Optional[Dict[str, str]] = None
+) -> Tuple[Dict[str, np.ndarray], Dict[str, Any]]:
     """The arrays and the `progress` of a file of `save_state`.
 
     Raises:
         DamagedState: the file is missing, cut off, changed, or no state at all.
-        InputError: it belongs to a run of another configuration or Keras.
+        InputError: it belongs to a run of another configuration, Keras or `content` of the data.
     """
     try:
         arrays = read_weights(path)
@@ -52,40 +67,57 @@ def read_state(path: str, config: Config) -> Tuple[Dict[str, np.ndarray], Dict[s
         about = json.loads(str(arrays.pop("about")))
         progress, training, keras3 = (about[key] for key in ("progress", "training", "keras3"))
         checksum = about["checksum"]
-    except (KeyError, TypeError, ValueError):
+        # Of the rest of `about`; older states have none.
+        own = about.pop("about_checksum", None) or _digest(about)
+        same = checksum == _checksum(arrays) and own == _digest(about)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         raise DamagedState(f"{path} is no training state of tfmaskrcnn.") from None
-    if checksum != _checksum(arrays):
+    if not same:
         raise DamagedState(f"{path} is damaged: its checksum is another.")
+    try:
+        progress = checked_progress(progress)
+    except InputError as error:
+        raise DamagedState(f"{path} is damaged: {error}.") from None
     if keras3 != compat.KERAS3:
         written = "3" if keras3 else "2"
         raise InputError(
             f"{path} was written with Keras {written}; a run resumes only with the Keras that "
             "began it. Its weights.npz can start a new run (train.weights)."
         )
-    if training != training_digest(config):
-        raise InputError(
-            f"{path} belongs to a run with another configuration (model, data or train differ); "
-            "resume it with the config.json beside it."
+    settings, former = about.get("settings"), about.get("content")
+    if not all(value is None or isinstance(value, dict) for value in (settings, former)):
+        raise DamagedState(f"{path} is no training state of tfmaskrcnn.")
+    if settings is None:  # an older state: the digest alone
+        same = training == training_digest(config)
+        settings = (
+            saved_settings(config)
+            if same
+            else settings_beside(path, lambda other: training == training_digest(other))
         )
+    check_settings(path, config, content, settings, former)
     return arrays, progress
 
 
-def load_state(path: str, model, config: Config) -> Dict[str, Any]:
+def load_state(
+    path: str, model, config: Config, content: Optional[Dict[str, str]] = None
+) -> Dict[str, Any]:
     """Restore a compiled model and its optimizer from `save_state`; returns the `progress`.
 
     Raises what `read_state` does, and `InputError` for the state of another model.
     """
-    arrays, progress = read_state(path, config)
+    arrays, progress = read_state(path, config, content)
     variables = compat.optimizer_variables(model.optimizer)
-    saved = [arrays.pop(f"optimizer/{i}") for i in range(_count(arrays, "optimizer/"))]
-    if [v.shape for v in saved] != [tuple(v.shape) for v in variables]:
+    saved = [arrays.pop(f"optimizer/{i}", None) for i in range(_count(arrays, "optimizer/"))]
+    if len(saved) != len(variables) or not all(map(_fits, saved, variables)):
         raise InputError(f"{path} holds the state of another optimizer.")
     average = _average(model)
     averages = {name: arrays.pop(f"average/{name}", None) for name in average}
-    if any(array is None for array in averages.values()):
+    if not all(_fits(averages[name], variable) for name, variable in average.items()):
         raise InputError(f"{path} holds no average of the weights (train.ema).")
+    if not set(progress["means"]) <= set(getattr(model, "loss_means", progress["means"])):
+        raise InputError(f"{path} holds means of losses that the model has not.")
     try:
-        load_weights(model, {n.split("/", 1)[1]: a for n, a in arrays.items()})
+        load_weights(model, {n.split("/", 1)[-1]: a for n, a in arrays.items()})
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     for variable, array in zip(variables, saved):
@@ -105,6 +137,19 @@ def _count(arrays, prefix: str) -> int:
     return sum(name.startswith(prefix) for name in arrays)
 
 
+def _fits(array: Optional[np.ndarray], variable) -> bool:
+    """Whether `variable` can be set to `array`."""
+    if array is None:
+        return False
+    kind = tf.as_dtype(variable.dtype).as_numpy_dtype
+    return array.shape == tuple(variable.shape) and array.dtype == kind
+
+
+def _digest(about: Dict[str, Any]) -> str:
+    """SHA-256 of what a state says of itself."""
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+
 def _checksum(arrays: Dict[str, np.ndarray]) -> str:
     """SHA-256 of all names and values."""
     digest = hashlib.sha256()
@@ -120,4 +165,6 @@ def training_digest(config: Config) -> str:
     parts = config.model_dump(mode="json", exclude={"evaluation": True, "train": free})
     if config.train.early_stop_on == "ap":  # older states know nothing else
         del parts["train"]["early_stop_on"]
+    if config.model.input.exif == "ignore":
+        del parts["model"]["input"]["exif"]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -20,6 +20,7 @@ from tfmaskrcnn import compat
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.data.coco.image_files import read_image
 from tfmaskrcnn.data.coco.records import Record
+from tfmaskrcnn.drawing.drawing_style import DrawingStyle, enlarged_side
 from tfmaskrcnn.drawing.overlays import draw, draw_ground_truth, first_channels, side_by_side
 from tfmaskrcnn.evaluation import CocoCallback
 from tfmaskrcnn.support.files import not_vital, writable_folder
@@ -167,14 +168,15 @@ class BoardWriter(keras.callbacks.Callback):
     def _picture(self, record: Record) -> np.ndarray:
         """Ground truth beside prediction."""
         model = self._config.model
-        image = read_image(record.path, (record.height, record.width), model.input.channels)
+        reading = model.input.channels, model.input.exif
+        image = read_image(record.path, (record.height, record.width), *reading)
         with getattr(self.model, "averaged", contextlib.nullcontext)():  # as it is evaluated
             found, shown = self.model.predict_images([image])[0], first_channels(image)
-        truth = draw_ground_truth(
-            shown, record, model.class_names, skeleton=model.keypoint_head.skeleton
-        )
+        style = DrawingStyle(side=enlarged_side(shown.shape[:2]))
+        skeleton = model.keypoint_head.skeleton
+        truth = draw_ground_truth(shown, record, model.class_names, skeleton=skeleton, style=style)
         captions = "ground truth", "prediction, scores from 0.5"
-        return side_by_side([truth, draw(shown, found)], captions)
+        return side_by_side([truth, draw(shown, found, style=style)], captions)
 
 
 def _term(name: str) -> str:

@@ -11,6 +11,7 @@ from tfmaskrcnn.data import from_records
 from tfmaskrcnn.data.coco.records import CocoData, Record, limited
 from tfmaskrcnn.errors import explained
 from tfmaskrcnn.evaluation import CocoCallback
+from tfmaskrcnn.ops.tensors import as_graph
 from tfmaskrcnn.support.reproducible import sums_in_order
 from tfmaskrcnn.train.distribution import Workers
 from tfmaskrcnn.train.replicated import on_each_replica
@@ -91,7 +92,7 @@ class ValidationLoss(keras.callbacks.Callback):
         def terms(batches):
             return on_each_replica(self._workers.strategy, replicas, terms_of, batches)
 
-        return tf.function(terms, input_signature=[[self._batches.element_spec] * replicas])
+        return as_graph(terms, input_signature=[[self._batches.element_spec] * replicas])
 
 
 def with_classes(data: CocoData, class_names: Sequence[str]) -> CocoData:

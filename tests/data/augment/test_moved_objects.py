@@ -118,7 +118,7 @@ def test_an_rle_that_cannot_be_decoded_is_named():
     found = record([(10, 20, 30)])
     found.segmentations[0] = {"size": [10, 10], "counts": [100]}
     with pytest.raises(
-        InputError, match=r"annotation 40 of image 4 \(four.png\): its RLE has the size"
+        InputError, match=r"annotation 40 of image 4 \(four.png\): the 'size' of its RLE"
     ):
         padded(found)
     with pytest.raises(InputError, match="annotation 40 of image 4"):

@@ -241,11 +241,39 @@ def test_a_damaged_image_is_named_through_tf_data(shapes, tmp_path, caplog):
     (tmp_path / "set.json").write_text(json.dumps(coco))
     dataset = from_coco(str(tmp_path / "set.json"), str(tmp_path), config_of(), training=False)
     with pytest.raises(tf.errors.OpError) as caught:
-        epoch_of(dataset)
+        dataset.reduce(0, lambda count, _: count + 1)  # a graph goes through it, as in fit
     found = explained(caught.value, {})
     assert isinstance(found, InputError)
     expected = f"{tmp_path}/broken.png is empty (0 bytes); wanted a JPEG, PNG, TIFF or BMP file."
     assert str(found) == expected
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        lambda batches: list(batches),
+        lambda batches: next(iter(batches.skip(1))),
+        lambda batches: list(batches.take(9).prefetch(2)),
+        lambda batches: list(batches.map(lambda batch: batch["image"])),
+        lambda batches: list(batches.as_numpy_iterator()),
+        lambda batches: list(batches.repeat(2).unbatch()),
+    ],
+)
+def test_whoever_iterates_by_hand_gets_the_sentence_alone(shapes, tmp_path, way):
+    with open(shapes[0], encoding="utf-8") as file:
+        coco = json.load(file)
+    for image in coco["images"]:
+        image["file_name"] = os.path.join(shapes[1], image["file_name"])
+    coco["images"][3]["file_name"] = "broken.png"
+    (tmp_path / "broken.png").write_bytes(b"")
+    path = tmp_path / "set.json"
+    path.write_text(json.dumps(coco), encoding="utf-8")
+    batches = from_coco(str(path), str(tmp_path), config_of(), training=False)
+    with pytest.raises(
+        InputError, match=r"^/.*broken.png is empty \(0 bytes\); wanted a JPEG"
+    ) as e:
+        way(batches)
+    assert e.value.__cause__ is None and "Traceback" not in str(e.value)
 
 
 def test_keras_fit_sees_the_next_epoch_at_each_epoch(data):

@@ -102,14 +102,21 @@ def test_another_size_and_what_exif_turns_is_named(draft):
     draft.image("size.png", size=(50, 60))["width"] = 61
     exif = Image.Exif()
     exif[0x0112] = 6
-    turned = draft.image("turned.jpg", size=(40, 30), save={"exif": exif})
-    turned.update(height=30, width=40)
-    draft.image("half.jpg", save={"exif": exif})
+    draft.image("turned.jpg", size=(40, 30), save={"exif": exif})  # the size of the stored pixels
+    upright = draft.image("upright.jpg", save={"exif": exif})
+    upright.update(height=128, width=96)
+    draft.object(4), draft.object(5)
     result = draft.check()
     first, second = result.by_rule["image-size"]
     assert "is 50 x 60 pixels (height x width), but its annotations say 50 x 61" in first.message
-    assert "EXIF orientation" in second.message
-    assert [f.file_name for f in result.by_rule["exif"]] == ["turned.jpg", "half.jpg"]
+    assert "EXIF orientation 6: set input.exif=ignore" in second.message
+    assert second.file_name == "turned.jpg"
+    exif_of = [(f.file_name, f.message) for f in result.by_rule["exif"]]
+    assert [name for name, _ in exif_of] == ["turned.jpg", "upright.jpg"]
+    assert "turned by a quarter to the right, and so does training" in exif_of[0][1]
+    ignored = draft.check("input.exif=ignore")
+    assert "set input.exif=apply" in ignored.by_rule["image-size"][1].message
+    assert "training does not" in ignored.by_rule["exif"][0].message
 
 
 def test_kinds_of_pixels_are_named(draft):
@@ -147,7 +154,7 @@ def test_names_that_differ_in_case_are_named(draft):
     draft.coco["images"][-1]["file_name"] = "nut.png"  # as a file system without cases takes it
     draft.image("a.png")
     draft.image("A.png")
-    messages = [f.message for f in draft.check().by_rule["file-case"]]
+    messages = [f.message for f in draft.check().findings]
     assert any("the JSON says nut.png, the disk Nut.PNG" in m for m in messages)
     assert any("a.png and A.png" in m for m in messages)
 

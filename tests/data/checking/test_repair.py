@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from helpers.spoilt import ANNOTATIONS, rle
-from tfmaskrcnn.data.checking import write_repaired
+from tfmaskrcnn.data.checking import check, write_repaired
+from tfmaskrcnn.data.checking.page import page
 from tfmaskrcnn.data.coco.records import load_coco
 from tfmaskrcnn.errors import InputError
 
@@ -161,3 +162,66 @@ def test_an_rle_keeps_its_shape(draft, mend):
     entry = fixed["annotations"][-1]
     assert entry["bbox"] == [90, 50, 20, 20] and entry["area"] == 400
     assert entry["segmentation"] == rle(mask)
+
+
+def test_a_box_without_a_mask_is_no_loss_where_no_mask_is_trained(draft, mend):
+    draft.object(1, segmentation=[[1, 2, 3, 4]])
+    fixed, kinds, _ = mend("mask_head.enabled=false")
+    assert len(fixed["annotations"]) == 13 and "masks left out" in kinds
+    fixed, kinds, _ = mend()
+    assert len(fixed["annotations"]) == 12 and "objects without area" in kinds
+
+
+def test_annotations_stay_if_most_have_no_image(draft):
+    for entry in draft.coco["annotations"][:6]:
+        entry["image_id"] += 70
+    repairs = write_repaired(draft.check(), str(draft.folder / "fixed.json"))
+    assert len(repairs.left) == 6 and repairs.lost == 0
+    draft.coco["annotations"][0]["image_id"] = 1
+    for entry in draft.coco["annotations"][1:6]:
+        entry["image_id"] -= 70
+    draft.object(77)
+    repairs = write_repaired(draft.check(), str(draft.folder / "fixed.json"))
+    assert not repairs.left and repairs.lost == 1
+    assert repairs.summary() == "1 change, 1 object lost, nothing stays wrong"
+
+
+def test_what_is_lost_and_left_is_on_the_page(draft):
+    draft.object(77)
+    draft.object(1, category_id=9)
+    result = draft.check()
+    repairs = write_repaired(result, str(draft.folder / "fixed.json"))
+    assert repairs.summary() == "1 change, 1 object lost, 1 thing stays wrong"
+    assert repairs.summary() in page(result, repairs)
+
+
+def test_a_category_listed_twice_stays_once_and_another_name_is_for_the_user(draft, mend):
+    draft.coco["categories"].append(dict(draft.coco["categories"][0]))
+    fixed, kinds, _ = mend()
+    assert fixed["categories"] == [{"id": 5, "name": "nut"}] and kinds == {
+        "categories listed twice"
+    }
+    draft.coco["categories"][1]["name"] = "fig"
+    fixed, kinds, _ = mend()
+    assert len(fixed["categories"]) == 2 and not kinds
+
+
+@pytest.mark.parametrize("depth", [100, 900, 3000, 100_000])
+def test_a_set_nested_deep_is_written_or_refused(draft, depth):
+    # How deep a JSON may be that Python reads and writes depends on its version.
+    draft.check()
+    text = draft.json.read_text()
+    draft.json.write_text(text.replace("{", '{"info": ' + "[" * depth + "]" * depth + ", ", 1))
+    try:
+        result = check(str(draft.json), str(draft.folder))
+        write_repaired(result, str(draft.folder / "new.json"))
+    except InputError as error:
+        assert depth > 500 and ("nested" in str(error) or "recursion" in str(error))
+
+
+@pytest.mark.parametrize("shape", [[[3, 4, 5]], [[1], [2], [3]], [[4, 10, 28, 10, 28]]])
+def test_numbers_that_are_no_points_stay_wrong_and_no_object_is_lost(draft, mend, shape):
+    draft.coco["annotations"][0]["segmentation"] = shape
+    fixed, kinds, _ = mend()
+    assert fixed["annotations"][0]["segmentation"] == shape
+    assert "objects without area" not in kinds

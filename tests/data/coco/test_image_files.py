@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tfmaskrcnn.data import read_image
+from tfmaskrcnn.data.coco.image_files import image_facts
 from tfmaskrcnn.errors import InputError
 
 
@@ -64,13 +65,67 @@ def test_cmyk_becomes_rgb(save):
     assert found.shape == (20, 20, 3) and found[5, 5, 0] < 10 and found[5, 5, 2] > 245
 
 
-def test_exif_orientation_is_not_applied(save):
+def _with_orientation(save, orientation, name):
     exif = Image.Exif()
-    exif[0x0112] = 6  # turn by 90 degrees to view
-    path = save(Image.fromarray(pixels(10, 30, 3)), "x.jpg", exif=exif)
-    assert read_image(path).shape == (10, 30, 3)
-    with pytest.raises(InputError, match="10 x 30 .* say 30 x 10; .* EXIF orientation"):
-        read_image(path, expected_size=(30, 10))
+    exif[0x0112] = orientation
+    # Blocks of one value, which JPEG keeps nearly as they are.
+    image = Image.fromarray(np.repeat(np.repeat(BLOCKS, 8, axis=0), 8, axis=1))
+    if name.endswith(".tif"):
+        return save(image, name, tiffinfo={274: orientation})
+    return save(image, name, exif=exif)
+
+
+BLOCKS = (np.arange(12, dtype=np.uint8) * 20).reshape(3, 4)
+# What Pillow's own `ImageOps.exif_transpose` makes of BLOCKS, by orientation.
+SEEN = {
+    1: BLOCKS,
+    2: BLOCKS[:, ::-1],
+    3: BLOCKS[::-1, ::-1],
+    4: BLOCKS[::-1],
+    5: BLOCKS.T,
+    6: np.rot90(BLOCKS, -1),
+    7: BLOCKS[::-1, ::-1].T,
+    8: np.rot90(BLOCKS, 1),
+}
+
+
+@pytest.mark.parametrize("orientation", SEEN)
+@pytest.mark.parametrize("name", ["x.jpg", "x.png", "x.tif", "x.webp"])
+def test_an_exif_orientation_is_applied_or_ignored_as_asked(save, orientation, name):
+    path = _with_orientation(save, orientation, name)
+    with open(path, "rb") as file, Image.open(file) as image:
+        seen = np.asarray(ImageOps.exif_transpose(image).convert("L"))[4::8, 4::8]
+    np.testing.assert_allclose(seen, SEEN[orientation], atol=4)
+    for exif, expected in (("apply", SEEN[orientation]), ("ignore", BLOCKS)):
+        found = read_image(path, exif=exif)[4::8, 4::8, 0].astype(int)
+        np.testing.assert_allclose(found, expected, atol=4)
+        facts = image_facts(path, exif=exif)
+        assert (facts.height, facts.width) == tuple(8 * n for n in expected.shape)
+        assert facts.orientation == orientation
+
+
+def test_a_set_drawn_on_the_other_view_is_told_which_it_is(save):
+    path = _with_orientation(save, 6, "x.jpg")
+    with pytest.raises(InputError, match="32 x 24 .* say 24 x 32; .* set input.exif=ignore"):
+        read_image(path, expected_size=(24, 32))
+    with pytest.raises(InputError, match="24 x 32 .* say 32 x 24; .* set input.exif=apply"):
+        read_image(path, expected_size=(32, 24), exif="ignore")
+    upright = _with_orientation(save, 1, "y.jpg")
+    with pytest.raises(InputError, match="say 32 x 24; height and width are exchanged") as caught:
+        read_image(upright, expected_size=(32, 24))
+    assert "EXIF" not in str(caught.value)
+
+
+def test_a_damaged_or_senseless_orientation_is_none(save):
+    for orientation in (0, 9, 60000):
+        path = _with_orientation(save, orientation, "x.jpg")
+        assert read_image(path).shape == (24, 32, 3)
+
+
+def test_no_file_is_handed_to_ghostscript(save, tmp_path):
+    (tmp_path / "x.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EOF\n")
+    with pytest.raises(InputError, match="not an image that Pillow can read"):
+        read_image(str(tmp_path / "x.png"))
 
 
 def test_another_size_than_expected_is_named(save):

@@ -93,6 +93,19 @@ def test_categories_with_different_keypoints_are_refused(tmp_path):
         load_coco(*write_set(tmp_path, None, categories), keypoint_head=HEAD)
 
 
+@pytest.mark.parametrize("wrong", [5, "head", {"a": 1}])
+def test_keypoints_of_a_category_are_a_list(tmp_path, wrong):
+    categories = [{"id": 1, "name": "c", "keypoints": wrong}]
+    with pytest.raises(InputError, match="'keypoints' of category 'c' are .*wanted the list"):
+        load_coco(*write_set(tmp_path, None, categories), keypoint_head=HEAD)
+
+
+def test_a_category_that_is_none_is_named_in_a_keypoint_set_too(tmp_path):
+    categories = [{"id": 1, "name": "c", "keypoints": ["a"]}, [2, "d", ["a"]]]
+    with pytest.raises(InputError, match="entry 1 of 'categories' is .*wanted an object"):
+        load_coco(*write_set(tmp_path, None, categories), keypoint_head=HEAD)
+
+
 def test_a_skeleton_beyond_the_keypoints_is_refused(tmp_path):
     category = {"id": 1, "name": "c", "keypoints": ["a", "b"], "skeleton": [[1, 3]]}
     with pytest.raises(InputError, match="pairs of the numbers 1 to 2"):

@@ -1,11 +1,13 @@
 """`data/coco/records.py`: what is accepted, and the one sentence for each thing that is not."""
 
 import copy
+import itertools
 import json
 import logging
 
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools import mask as coco_mask
 
 from tfmaskrcnn.data.coco.records import limited, load_coco
@@ -112,7 +114,8 @@ def test_a_compressed_rle_is_accepted_if_its_runs_fill_the_image(load, seed):
         ({"bbox": [1, 1, 8, float("inf")]}, "four finite numbers"),
         ({"bbox": [1, 1, 8, 8, 1]}, "bbox is [1, 1, 8, 8, 1]; wanted [x, y, width, height]"),
         ({"bbox": ["1", 1, 8, 8]}, "four finite numbers"),
-        ({"bbox": ...}, "bbox is None"),
+        ({"bbox": [20, 1, 1e-7, 8]}, "is too small to count in the image of 20 x 30 pixels"),
+        ({"area": "12"}, "its area is '12', wanted a number"),
         ({"bbox": [30, 1, 8, 8]}, "lies outside the image of 20 x 30 pixels"),
         ({"segmentation": []}, "segmentation is []; wanted polygons or an RLE"),
         ({"segmentation": {"size": [20, 30], "counts": [600]}}, "its RLE covers no pixel"),
@@ -146,7 +149,16 @@ def test_a_compressed_rle_is_accepted_if_its_runs_fill_the_image(load, seed):
         ({"segmentation": {"size": [20, 30]}}, "'counts' of its RLE are None"),
         ({"iscrowd": 2}, "'iscrowd' is 2, wanted 0 or 1"),
         ({"category_id": "9"}, "'category_id' is '9', wanted an integer"),
-        ({"id": 12}, "repeats the annotation id 12"),
+        ({"bbox": [1, 1, 10**400, 8]}, "four finite numbers"),
+        ({"bbox": [1, 1, 8, 1e9]}, "reaches from x 1, y 1 to x 9, y 1e+09, more than 10 sides"),
+        ({"segmentation": [[1, 1, 9, 1, 1, 1e9]]}, "y 1 to x 9, y 1e+09, more than 10 sides"),
+        ({"segmentation": [[1, 1, 9, 1, 1, 10**400]]}, "wanted finite numbers only"),
+        ({"segmentation": [[-299, 0, 329, 9] * 4000]}, "outline is 5.02e+06 pixels long"),
+        ({"segmentation": {"size": [20, 30], "counts": [2**70, 600 - 2**70]}}, "the least is -"),
+        ({"segmentation": {"size": [20, 30], "counts": [True, 599]}}, "must be integers"),
+        ({"segmentation": {"size": [20, 30], "counts": "5\ud800"}}, "run lengths: '5\\ud800'"),
+        ({"iscrowd": [1]}, "'iscrowd' is [1], wanted 0 or 1"),
+        ({"category_id": 10**400}, "category_id 1000"),
     ],
 )
 def test_a_wrong_annotation_is_named_and_can_be_left_out(load, caplog, fields, said):
@@ -159,6 +171,54 @@ def test_a_wrong_annotation_is_named_and_can_be_left_out(load, caplog, fields, s
         data = load(changed(**fields), skip_invalid=True)
     assert sum(len(r.classes) for r in data.records) == 1
     assert "left out 1 wrong annotations" in caplog.text and said in caplog.text
+
+
+@pytest.mark.parametrize(
+    "own, said",
+    [
+        (12, "repeats the annotation id 12"),
+        (None, "entry 0 of 'annotations': 'id' is None, wanted an integer"),
+        ("11", "'id' is '11', wanted an integer"),
+        (2**63, "does not fit 64 bits"),
+    ],
+)
+def test_an_annotation_of_which_only_the_id_is_wrong_can_be_kept(load, caplog, own, said):
+    with pytest.raises(InputError) as caught:
+        load(changed(id=own))
+    assert said in str(caught.value) and str(caught.value).count("--fix") <= 1
+    with caplog.at_level(logging.WARNING):
+        data = load(changed(id=own), skip_invalid=True)
+    ids = sorted(i for record in data.records for i in record.annotation_ids)
+    assert len(set(ids)) == 2 and all(type(i) is int for i in ids)
+    assert "1 annotation ids are missing or repeated" in caplog.text
+    assert "left out" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "fields, what",
+    [
+        ({"category_id": "9"}, "It is an integer, written in another way: "),
+        ({"segmentation": TRIANGLE}, "It is a flat list of coordinates: "),
+        ({"segmentation": [[1, 1], [9, 1], [1, 9]]}, "It is a list of points: "),
+        ({"iscrowd": "0"}, "It is 0 or 1, written in another way: "),
+    ],
+)
+def test_what_has_a_clear_meaning_is_told_with_the_command_that_mends_it(load, fields, what):
+    with pytest.raises(InputError) as caught:
+        load(changed(**fields))
+    assert what in str(caught.value) and "check-data" in str(caught.value)
+
+
+def test_an_annotation_of_a_senseless_image_id_is_named_by_its_place(load):
+    with pytest.raises(InputError, match=r"entry 0 of 'annotations': 'image_id' is \[7\], wanted"):
+        load(changed(image_id=[7]))
+
+
+def test_a_size_that_no_file_has_is_refused_before_a_mask_is_drawn(load, tmp_path):
+    Image.new("RGB", (30, 20)).save(tmp_path / "a.png")
+    for height in (10**30, 2**31, 3_000_000):
+        with pytest.raises(InputError, match="is said to have .* 30 pixels .*its file is 20 x 30"):
+            load(changed_image(height=height), skip_invalid=True)
 
 
 def test_a_wrong_annotation_says_its_id_and_its_image(load):
@@ -209,13 +269,22 @@ def test_a_missing_json_or_image_folder_is_named(load, tmp_path):
         load_coco(str(tmp_path / "set.json"), str(tmp_path / "nowhere"))
 
 
-@pytest.mark.parametrize("key", ["segmentation", "bbox"])
-def test_a_set_without_masks_or_boxes_is_refused_as_a_whole(load, key):
+@pytest.mark.parametrize(
+    "keys, masks", [(("segmentation",), True), (("segmentation", "bbox"), False)]
+)
+def test_a_set_without_masks_or_boxes_is_refused_as_a_whole(load, keys, masks):
     coco = copy.deepcopy(GOOD)
-    for annotation in coco["annotations"]:
+    for annotation, key in itertools.product(coco["annotations"], keys):
         del annotation[key]
-    with pytest.raises(InputError, match=f"none of the 2 annotations has a '{key}'; Mask R-CNN"):
-        load(coco, skip_invalid=True)
+    said = f"none of the 2 annotations has a '{keys[-1]}'; Mask R-CNN"
+    with pytest.raises(InputError, match=said):
+        load(coco, skip_invalid=True, masks=masks)
+
+
+@pytest.mark.parametrize("missing", [..., None])
+def test_a_box_that_is_missing_is_that_of_the_mask(load, missing):
+    data = load(changed(bbox=missing, segmentation=[[2, 3, 12, 3, 12, 9, 2, 9], [1, 1, 5, 5]]))
+    np.testing.assert_array_equal(data.records[0].boxes[0], [3, 2, 9, 12])
 
 
 def test_a_set_of_nothing_but_wrong_annotations_is_refused(load):
@@ -253,11 +322,6 @@ def test_where_no_masks_are_needed_those_that_are_there_are_still_checked(load):
     assert len(load(GOOD, masks=False).records[0].segmentations[0]) == 1
     with pytest.raises(InputError, match="3 points"):
         load(changed(segmentation=[[1, 1, 2, 2]]), masks=False)
-    with pytest.raises(InputError, match="'bbox'"):
-        coco = copy.deepcopy(GOOD)
-        for entry in coco["annotations"]:
-            del entry["bbox"]
-        load(coco, masks=False)
 
 
 def test_a_limit_takes_images_with_objects_first_in_their_order(load):

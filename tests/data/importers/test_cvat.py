@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.cases import case
 from tfmaskrcnn.data.coco.segmentation import decode
 from tfmaskrcnn.data.importers import from_cvat
 from tfmaskrcnn.errors import InputError
@@ -62,13 +63,13 @@ def test_shapes_of_a_group_are_one_object_and_lines_are_counted(tmp_path):
 @pytest.mark.parametrize(
     "shapes, said",
     [
-        ('<polygon label="cat" points="1,1;2"/>', "<polygon> 0 is wrong: not enough values"),
+        ('<polygon label="cat" points="1,1;2"/>', "<polygon> 0 is wrong: its point .2. is not x,y"),
         ('<polygon label="cat"/>', "<polygon> 0 has no 'points'"),
         ('<blob label="cat"/>', "wanted a polygon, box, ellipse or mask"),
         ('<box label="cow" xtl="1" ytl="2" xbr="3" ybr="4"/>', "its class 'cow' is not declared"),
         (
             '<mask label="cat" rle="1, 2" left="5" top="1" width="4" height="2"/>',
-            r"its runs add up to 3, wanted 2 \* 4",
+            r"its runs add up to 3, the least is 1, wanted 2 \* 4",
         ),
         (
             '<mask label="cat" rle="1, 7" left="78" top="1" width="4" height="2"/>',
@@ -102,3 +103,77 @@ def test_other_xml_is_refused(tmp_path):
             from_cvat(str(path))
     with pytest.raises(InputError, match="but was annotated at 6 x 80"):
         from_cvat(write(tmp_path, "", size='width="80" height="6"'))
+
+
+def hostile(name, **options):
+    return from_cvat(str(case(f"hostile/{name}")), str(case("hostile/images")), **options)
+
+
+def test_sizes_may_be_written_with_a_point_case_cvat_width_text():
+    found = hostile("cvat_width_text.xml")
+    assert [i["width"] for i in found.coco["images"]] == [50, 30]
+    assert len(found.coco["annotations"]) == 5
+
+
+def test_a_label_without_a_name_is_nobodys_case_cvat_label_empty():
+    with pytest.raises(InputError, match="its class 'nut' is not declared, but 'bolt'"):
+        hostile("cvat_label_empty.xml")
+    found = hostile("cvat_label_empty.xml", skip_invalid=True)
+    assert [c["name"] for c in found.coco["categories"]] == ["bolt"]
+
+
+@pytest.mark.parametrize(
+    "size", ["", 'width="80"', 'width="" height=" "', 'width="80" height="60.0"']
+)
+def test_sizes_that_are_not_there_are_those_of_the_file(tmp_path, size):
+    assert len(from_cvat(write(tmp_path, SQUARE % "", size)).coco["annotations"]) == 1
+
+
+@pytest.mark.parametrize("size", ["abc", "nan", "1e300", "50.5", "9" * 500])
+def test_a_size_that_is_none_is_told(tmp_path, size):
+    with pytest.raises(InputError, match="deep/b.png: its height is .*, wanted a") as caught:
+        from_cvat(write(tmp_path, SQUARE % "", f'width="80" height="{size}"'))
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "shape, said",
+    [
+        ('<polygon label="cat" points="1,2,3;4,5;6,7"/>', "point '1,2,3' is not x,y"),
+        ('<polygon label="cat" points=""/>', "point '' is not x,y"),
+        ('<polygon label="cat" points="1,nan;4,5;6,7"/>', "y is 'nan', wanted a finite number"),
+        ('<polygon label="cat" points="1,1e12;4,5;6,7"/>', "10 sides outside"),
+        ('<ellipse label="cat" cx="1" cy="1" rx="1e12" ry="5"/>', "10 sides outside"),
+        ('<ellipse label="cat" cx="1" cy="1" rx="-4" ry="5"/>', "a polygon has 0 coordinates"),
+        ('<box label="cat" xtl="1" ytl="1" xbr="5"/>', "has no 'ybr'"),
+        ('<box label="cat" xtl="1" ytl="1" xbr="5" ybr="4" rotation="x"/>', "rotation is 'x'"),
+        ('<box xtl="1" ytl="1" xbr="5" ybr="4"/>', "its class is None, wanted a name"),
+        ('<mask label="cat" rle="1,x" left="0" top="0" width="1" height="1"/>', "rle is '1,x'"),
+        (
+            '<mask label="cat" rle="0,1" left="0" top="0" width="1000000" height="1000000"/>',
+            "leaves the image of 60 x 80",
+        ),
+        (
+            '<mask label="cat" rle="0,20" left="0" top="0" width="-4" height="-5"/>',
+            "its window is -5 x -4 pixels",
+        ),
+        (f'<mask label="cat" rle="0,{"9" * 500}" left="0" top="0" width="4" height="5"/>', "runs"),
+    ],
+)
+def test_a_hostile_shape_is_told_and_skipped(tmp_path, shape, said):
+    path = write(tmp_path, shape + SQUARE % "")
+    with pytest.raises(InputError, match=f"deep/b.png: <.*{said}") as caught:
+        from_cvat(path)
+    assert len(str(caught.value)) < 500
+    assert len(from_cvat(path, skip_invalid=True).coco["annotations"]) == 1
+
+
+def test_group_0_is_no_group(tmp_path):
+    path = write(tmp_path, SQUARE % ' group_id="0"' + SQUARE % ' group_id="0"')
+    assert len(from_cvat(path).coco["annotations"]) == 2
+
+
+def test_a_folder_is_told_what_to_give(tmp_path):
+    write(tmp_path, "")
+    with pytest.raises(InputError, match="is a folder; wanted the file annotations.xml.* 2 .png"):
+        from_cvat(str(tmp_path))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.cases import case
 from tfmaskrcnn.data import load_coco
 from tfmaskrcnn.data.coco.segmentation import decode
 from tfmaskrcnn.data.importers import from_via
@@ -150,7 +151,7 @@ def test_what_is_no_via_file_is_refused(tmp_path):
     for content, said in (
         ("{", "is not valid JSON"),
         ('{"images": []}', "is no JSON of VIA"),
-        ('{"project": {}, "metadata": {}, "file": {}}', "is of VIA 3"),
+        ('{"project": {}, "metadata": {}, "file": {}}', "a project of VIA 3 without images"),
     ):
         path.write_text(content)
         with pytest.raises(InputError, match=said):
@@ -168,4 +169,73 @@ def test_an_exif_orientation_is_told(tmp_path, caplog):
     exif[0x0112] = 6
     Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "b.jpg", exif=exif)
     from_via(path)
-    assert "1 images have an EXIF orientation, which is not applied" in caplog.text
+    assert "1 images have an EXIF orientation; their annotations are taken to be" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "name, name_of_class, said",
+    [
+        (
+            "via_attributes_list",
+            "leaf",
+            r"of region 0 of a.png are \['nut'\]; give the",
+        ),
+        (
+            "via_regions_5",
+            "leaf",
+            "of a.png its 'regions' are 5, wanted a list; give",
+        ),
+        ("via_hang_circle_1e12", "nut", "region 0 of a.png: a polygon reaches .* 10 sides outside"),
+    ],
+)
+def test_the_hostile_files_of_via_are_told_cases_via(name, name_of_class, said):
+    path, images = str(case(f"hostile/{name}.json")), str(case("hostile/images"))
+    with pytest.raises(InputError, match=said):
+        from_via(path, images)
+    found = from_via(path, images, [name_of_class], skip_invalid=True)
+    assert found.coco["annotations"] == [] and found.left_out == {"wrong": 1}
+
+
+@pytest.mark.parametrize(
+    "odd, said",
+    [
+        ({"region_attributes": {"kind": ["nut"]}}, r"the attribute 'kind' is \['nut'\], wanted a"),
+        ({"region_attributes": {"kind": True}}, "the attribute 'kind' is True, wanted a class"),
+        ({"region_attributes": {"kind": None}}, "the attribute 'kind' is empty"),
+        ({"region_attributes": {"kind": {"a": 0}}}, "the attribute 'kind' is empty"),
+        ({"region_attributes": 5}, "its region_attributes are 5, wanted an object"),
+        ({"shape_attributes": []}, "has no 'shape_attributes'"),
+        ({"shape_attributes": {"name": ["rect"]}}, r"its \['rect'\] is wrong: wanted polygon"),
+        ({"shape_attributes": {**SQUARE, "all_points_x": 5}}, "all_points_x is 5, wanted a list"),
+        ({"shape_attributes": {**SQUARE, "all_points_x": [1, 2, [3], 4]}}, r"is \[3\], wanted a f"),
+        ({"shape_attributes": {"name": "circle", "cx": 1, "cy": 1, "r": math.inf}}, "r is inf"),
+        ({"shape_attributes": {"name": "rect", "x": "", "y": 1}}, "x is '', wanted a finite"),
+    ],
+)
+def test_a_region_of_odd_kinds_is_told_and_skipped(tmp_path, odd, said):
+    good = region(SQUARE, kind="a")
+    path = written(tmp_path, good, {**good, **odd})
+    with pytest.raises(InputError, match=f"region 1 of b.png.*{said}"):
+        from_via(path)
+    assert len(from_via(path, skip_invalid=True).coco["annotations"]) == 1
+
+
+def test_a_class_may_be_a_number(tmp_path):
+    found = from_via(written(tmp_path, region(SQUARE, c=0), region(SQUARE, c=2.5)))
+    assert [c["name"] for c in found.coco["categories"]] == ["0", "2.5"]
+
+
+def test_a_file_name_of_another_kind_is_told(tmp_path):
+    path = tmp_path / "via.json"
+    for name, said in ((5, "is 5, wanted a text"), ("\ud800.png", r"\\ud800.png' has characters")):
+        path.write_text(json.dumps({"k": {"filename": name, "regions": [region(SQUARE, c="a")]}}))
+        with pytest.raises(InputError, match=said) as caught:
+            from_via(str(path))
+        str(caught.value).encode("utf-8")
+
+
+def test_other_files_name_their_importer(tmp_path):
+    with pytest.raises(InputError, match="LabelMe's JSON .*import-data labelme"):
+        from_via(str(case("data/d15_labelme/labels/p0.json")))
+    with pytest.raises(InputError, match="is a folder; wanted a JSON or CSV of VIA. It holds"):
+        from_via(str(case("data/d16_via3")))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.cases import case
 from tfmaskrcnn.data.coco.segmentation import decode
 from tfmaskrcnn.data.importers import from_voc
 from tfmaskrcnn.data.importers.voc import palette
@@ -93,3 +94,35 @@ def test_errors_name_the_file_and_the_object(tmp_path, numbers):
     (tmp_path / "SegmentationClass" / "one.png").unlink()
     with pytest.raises(InputError, match=r"There is no .*SegmentationClass.one.png"):
         from_voc(str(tmp_path))
+
+
+def test_a_set_of_boxes_alone_or_without_masks_says_so(tmp_path):
+    (tmp_path / "JPEGImages").mkdir()
+    (tmp_path / "Annotations").mkdir()
+    (tmp_path / "Annotations" / "one.xml").write_text("<annotation/>")
+    with pytest.raises(InputError, match="no folder SegmentationObject, .* it holds 1 .xml"):
+        from_voc(str(tmp_path))
+    (tmp_path / "SegmentationObject").mkdir()
+    with pytest.raises(InputError, match="SegmentationObject holds no PNG, but no file"):
+        from_voc(str(tmp_path))
+    with pytest.raises(InputError, match="is a file; wanted a folder"):
+        from_voc(str(case("data/d16_via3/images/p0.png")))
+
+
+@pytest.mark.parametrize("line", [":1,2,3::", "a:1,2,999::", "a:-1,2,3::", "a:" + "9" * 5000, "a"])
+def test_an_odd_line_of_a_label_map_is_told(tmp_path, numbers, line):
+    write(tmp_path, *numbers)
+    (tmp_path / "labelmap.txt").write_text("background:0,0,0::\n" + line)
+    with pytest.raises(InputError, match="is not name:r,g,b::") as caught:
+        from_voc(str(tmp_path))
+    assert len(str(caught.value)) < 300
+
+
+def test_classes_far_beyond_a_byte_are_told(tmp_path, numbers):
+    objects, kinds = numbers
+    write(tmp_path, objects, kinds)
+    for value in (2**31 - 1, -5):
+        kinds = np.where(objects == 1, value, 0).astype(np.int32)
+        Image.fromarray(kinds).save(tmp_path / "SegmentationClass" / "one.png", "TIFF")
+        with pytest.raises(InputError, match=f"object 1 is of class {value}; name it"):
+            from_voc(str(tmp_path))

@@ -59,7 +59,7 @@ def test_the_images_are_found_whatever_the_paths_look_like(tmp_path, train, root
     "line, said",
     [
         ("7 0.1 0.1 0.2 0.2 0.3 0.3", "there is no class 7 in 'names'"),
-        ("0 a 0.1", "is '0 a 0.1', wanted numbers"),
+        ("0 a 0.1", "is '0 a 0.1', wanted finite numbers"),
         ("0 0.1 0.1 0.2", "has 3 coordinates, wanted pairs"),
         ("0 10 10 20 10 20 30", "has coordinates up to 30, wanted shares 0 to 1"),
         ("0 0.1 0.1 0.1 0.1 0.1 0.1", "its polygons enclose no area"),
@@ -85,3 +85,49 @@ def test_a_wrong_data_yaml_is_told(tmp_path):
         from_yolo(str(tmp_path / "data.yaml"))
     with pytest.raises(InputError, match="is a folder; wanted the file data.yaml"):
         from_yolo(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "line, said",
+    [
+        ("0 nan 0.1 0.2 0.2 0.3 0.1", "wanted finite numbers"),
+        ("0 0.5 0.5 inf 0.2", "wanted finite numbers"),
+        ("0 0.5 0.5 1e9 0.2", r"coordinates up to 1e\+09, wanted shares 0 to 1"),
+        ("0 0.5 0.5 -0.2 0.2", "a box of width -0.2 and height 0.2"),
+        ("0 -1e9 0.5 0.2 0.2 0.3 0.1", r"coordinates up to -1e\+09"),
+        ("0.5 0.1 0.1 0.2 0.2", "there is no class 0.5"),
+        ("1e300 0.1 0.1 0.2 0.2", r"there is no class 1e300"),
+        ("9" * 500 + " 0.1 0.1 0.2 0.2", "wanted finite numbers"),
+    ],
+)
+def test_a_hostile_line_is_told_and_skipped(tmp_path, line, said):
+    path = write(tmp_path, line + "\n" + TRIANGLE)
+    with pytest.raises(InputError, match=f"a.txt: line 1.*{said}") as caught:
+        from_yolo(path)
+    assert len(str(caught.value)) < 400
+    assert len(from_yolo(path, skip_invalid=True).coco["annotations"]) == 1
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("a: &a [x]\nnames: [*a, *a]\n", "an alias"),
+        ("names: !!bool x\n", "not valid YAML"),
+        ("names: [2020-99-99]\n", "not valid YAML"),
+        ("names: " + "[" * 5000, "not valid YAML"),
+        ("names: [[a]]\ntrain: x\n", r"the name of class 0 is \['a'\]"),
+        ("names: [null]\n", "the name of class 0 is None"),
+        ("names: [a]\ntrain: images/train\npath: [1]\n", "neither folder nor list"),
+    ],
+)
+def test_a_hostile_data_yaml_is_told(tmp_path, text, said):
+    (tmp_path / "data.yaml").write_text(text)
+    with pytest.raises(InputError, match=said) as caught:
+        from_yolo(str(tmp_path / "data.yaml"))
+    assert len(str(caught.value)) < 500
+
+
+def test_a_split_without_images_says_what_is_there(tmp_path):
+    path = write(tmp_path, train="labels")
+    with pytest.raises(InputError, match="split 'train' .* holds no image; .* 3 .jpg, 2 .txt"):
+        from_yolo(path)

@@ -33,7 +33,7 @@ class Geometry(NamedTuple):
 
 def make_geometry(original, transpose, flip, resized, offset, size, warp=None) -> Geometry:
     """The `Geometry` of these steps for an image of size `original` [2] int32; see its fields."""
-    turned = tf.cast(tf.where(transpose, original[::-1], original), tf.float32)
+    turned = tf.cast(tf.where(transpose, tf.reverse(original, [0]), original), tf.float32)
     scale = tf.cast(resized, tf.float32) / turned
     # A flip maps p to side - p, so it has slope -1 and shift `side`, in resized pixels.
     slope = tf.where(flip, -scale, scale)
@@ -71,7 +71,7 @@ def random_geometry(
     seeds = tf.unstack(tf.random.split(seed, 4), num=4)
     original = tf.stack([height, width])
     transpose, flip = _random_orientation(seeds[0], augment)
-    turned = tf.where(transpose, original[::-1], original)
+    turned = tf.where(transpose, tf.reverse(original, [0]), original)
     resized = _random_size(seeds[1], turned, input, augment)
     warp = _random_warp(seeds[3], resized, augment)
     window = augment.crop or input.static_size

@@ -81,8 +81,8 @@ class MovingReader:
         return unpacked(record, *changed) if changed else record
 
     def _read(self, index) -> Tuple[np.ndarray, ...]:
-        record, channels = self._data.records[index], self._input.channels
-        image = read_image(record.path, (record.height, record.width), channels)
+        record, reading = self._data.records[index], (self._input.channels, self._input.exif)
+        image = read_image(record.path, (record.height, record.width), *reading)
         return image, np.int64(record.image_id), record.boxes, record.crowd
 
     def _changed(self, index, seed) -> Tuple[np.ndarray, ...]:

@@ -19,17 +19,32 @@ import random
 import sys
 import threading
 from collections.abc import Mapping
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from tfmaskrcnn.config.run import Config
+from tfmaskrcnn.config.trust import check_code
 from tfmaskrcnn.data.augment.seeds import int32
 from tfmaskrcnn.data.coco.records import Record
 from tfmaskrcnn.data.coco.segmentation import decode
 from tfmaskrcnn.errors import InputError
 
 Function = Callable[..., Mapping]
+
+
+def function_of(config: Config) -> Optional[Function]:
+    """The function that `config` names, if it names one.
+
+    Raises:
+        InputError: it cannot be imported, or a run's folder names it and nobody asked for it.
+    """
+    name = config.data.augment.function
+    if not name:
+        return None
+    check_code(config)
+    return find_function(name)
 
 
 def find_function(name: str) -> Function:

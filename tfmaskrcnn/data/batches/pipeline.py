@@ -11,10 +11,11 @@ from tfmaskrcnn.data.augment.copy_paste import Paster
 from tfmaskrcnn.data.augment.moved_objects import padded_instances
 from tfmaskrcnn.data.augment.moving import MovingReader, call
 from tfmaskrcnn.data.augment.seeds import own_seed, sample_seeds
-from tfmaskrcnn.data.augment.user_function import Function, find_function
+from tfmaskrcnn.data.augment.user_function import Function, function_of
 from tfmaskrcnn.data.batches.order import shuffled
 from tfmaskrcnn.data.batches.sampler import announce, epoch_length, part_ends
 from tfmaskrcnn.data.batches.sharding import Share, cut, padded_alike, size_function
+from tfmaskrcnn.data.batches.telling import telling
 from tfmaskrcnn.data.coco.keypoint_annotations import (
     check_keypoint_names,
     moved_keypoints,
@@ -62,6 +63,7 @@ def from_coco(
     return from_records(data, config, training, start_epoch, transform=transform)
 
 
+@tf.autograph.experimental.do_not_convert  # see `ops.tensors.as_graph`
 def from_records(
     data: CocoData,
     config: Config,
@@ -73,14 +75,13 @@ def from_records(
 ) -> tf.data.Dataset:
     """Batches of dictionaries; every element a pure function of the seed, epoch and position.
 
-    Keys: "image" [B, H, W, 3] float32 normalised RGB, padded; "size" [B, 2]
-    float32 (height, width) without that padding; "scale" [B, 2] float32 resized / original size
-    along the output's axes; "image_id" [B] int64; "seed" [B, 2] int32 for what the model
-    draws; "gt_boxes" [B, G, 4] float32 yxyx pixels of the
-    padded input; "gt_classes" [B, G] int32, 1..K; "gt_masks" [B, G, 112, 112] uint8 in {0, 1};
-    "gt_valid" and "gt_crowd" [B, G] bool (crowd rows are valid rows); with a keypoint head
-    "gt_keypoints" [B, G, J, 3] float32 (y, x, visibility). Without a mask branch there is no
-    "gt_masks".
+    Keys: "image" [B, H, W, 3] float32 normalised RGB, padded; "size" [B, 2] float32 (height, width)
+    without that padding; "scale" [B, 2] float32 resized / original size along the output's axes;
+    "image_id" [B] int64; "seed" [B, 2] int32 for what the model draws; "gt_boxes" [B, G, 4] float32
+    yxyx pixels of the padded input; "gt_classes" [B, G] int32, 1..K; "gt_masks" [B, G, 112, 112]
+    uint8 in {0, 1}; "gt_valid" and "gt_crowd" [B, G] bool (crowd rows are valid rows); with a
+    keypoint head "gt_keypoints" [B, G, J, 3] float32 (y, x, visibility). Without a mask branch
+    there is no "gt_masks".
 
     Args:
         data: the records; its number of classes must be the model's.
@@ -101,7 +102,7 @@ def from_records(
         InputError: classes, sizes or the number of images do not fit the configuration.
     """
     batch_size = config.train.batch_size if training else config.evaluation.batch_size
-    _check(data, config, training)
+    check_fits(data, config, training)
     count = epoch_length(data, config) if training else len(data.records)
     if training:
         skipped, ends = start_step * batch_size, part_ends(data, config)
@@ -129,6 +130,7 @@ def _ahead(batches: tf.data.Dataset, data: CocoData, share: Optional[Share]) -> 
     policy = tf.data.experimental.AutoShardPolicy.DATA  # the source is no list of files
     options.experimental_distribute.auto_shard_policy = policy
     batches = batches.prefetch(_PREFETCH * (share.replicas if share else 1)).with_options(options)
+    batches = telling(batches)
     batches.image_names = {r.image_id: r.file_name for r in data.records}
     return batches
 
@@ -146,7 +148,8 @@ def _of_share(batches, share: Share, data: CocoData, config: Config, order) -> t
     return cut(batches, share).repeat()
 
 
-def _check(data: CocoData, config: Config, training: bool) -> None:
+def check_fits(data: CocoData, config: Config, training: bool) -> None:
+    """Refuse a set of other classes than the model's or, in `training`, that cannot be learned."""
     names, model = data.class_names, config.model
     if len(names) != model.num_classes:
         shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
@@ -173,6 +176,13 @@ def _check_training(data: CocoData, config: Config) -> None:
             f"lower train.batch_size from {batch_size} to at most {count}."
         )
     if not any((~r.crowd).any() for r in data.records):
+        crowds = sum(len(r.crowd) for r in data.records)
+        if crowds:
+            raise InputError(
+                f"{data.json_path}: all {crowds} objects are crowd regions (iscrowd 1), from which "
+                "no object is learned, as CVAT writes every mask; if they are single objects, "
+                "`tfmaskrcnn check-data JSON IMAGES --no-crowds --fix FILE` makes them such."
+            )
         raise InputError(f"{data.json_path} has no annotated object to train on.")
     augment, fixed = config.data.augment, config.model.input.fixed_size
     static = config.model.input.static_size
@@ -191,8 +201,8 @@ def _sample_function(
 ) -> Callable:
     """(epoch, position, index) -> the dictionary of one unbatched sample."""
     input, augment = config.model.input, config.data.augment
-    if training and transform is None and augment.function:
-        transform = find_function(augment.function)
+    if training and transform is None:
+        transform = function_of(config)
     reader = MovingReader(data, config, training, transform if training else None)
     static = _static_size(config, training)
     dtypes = _gt_dtypes(config)

@@ -2,15 +2,25 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.config.yaml_files import override
 from tfmaskrcnn.data.checking.check_result import CheckResult
+from tfmaskrcnn.data.checking.clearing import Cleared, clear_set, read_lists
 from tfmaskrcnn.data.checking.coverage import best_iou, objects_of, resized
-from tfmaskrcnn.data.checking.file_checks import FileReport, check_copies, check_file, check_names
+from tfmaskrcnn.data.checking.file_checks import (
+    NOT_LOOKED,
+    FileReport,
+    Looked,
+    check_copies,
+    check_file,
+    check_names,
+    look,
+)
+from tfmaskrcnn.data.checking.notes import Change
 from tfmaskrcnn.data.checking.object_checks import check_objects
-from tfmaskrcnn.data.checking.rules import LEVELS, RULES, Finding
+from tfmaskrcnn.data.checking.rules import LEVELS, RULES, WRONG, Finding
 from tfmaskrcnn.data.checking.set_checks import (
     check_box_order,
     check_classes,
@@ -19,10 +29,29 @@ from tfmaskrcnn.data.checking.set_checks import (
     class_counts,
 )
 from tfmaskrcnn.data.checking.setting_proposals import propose
+from tfmaskrcnn.data.checking.turned_views import check_views
 from tfmaskrcnn.data.coco.annotations import Fault
-from tfmaskrcnn.data.coco.file import read_coco
+from tfmaskrcnn.data.coco.foreign import foreign_format
+from tfmaskrcnn.data.coco.image_files import ImageFacts
+from tfmaskrcnn.data.coco.meaning import clear_id
 from tfmaskrcnn.data.coco.records import CocoData, Record, checked_coco
 from tfmaskrcnn.support.progress_bar import Progress
+
+
+class Examined(NamedTuple):
+    """What `examined` knows of a set."""
+
+    data: CocoData  # what training would take
+    raw: Dict[str, Any]  # the JSON, cleared
+    findings: List[Finding]
+    changes: List[Change]  # that clear it
+    reports: Dict[int, FileReport]  # image id -> what its file and its objects show
+    missing: Set[int]  # ids of images whose files do not exist
+
+    @property
+    def facts(self) -> Dict[int, ImageFacts]:
+        """Image id -> its file, if it can be read."""
+        return {i: r.looked.facts for i, r in self.reports.items() if r.looked.facts}
 
 
 def check(
@@ -49,18 +78,14 @@ def check(
         InputError: a JSON cannot be read, or the set as a whole is none to train on.
     """
     config, json_path = config or Config(), os.fspath(json_path)
-    raw = _first_images(read_coco(json_path), limit)
-    data, findings = _collected(raw, json_path, image_dir, config)
-    entries = _entries(raw)
-    missing = {f.image_id for f in findings if f.rule == "image-missing"}
-    files = _each_image(data.records, missing, entries, config.model.input.channels, progress)
-    findings += [f for report in files.values() for f in report.findings]
-    others: List[Record] = []
-    if other_json:
-        other = read_coco(other_json)
-        others = _collected(other, other_json, other_images or image_dir, config)[0].records
-    findings += check_names(data.records, missing) + check_copies(data.records, others)
-    findings += check_classes(data) + check_counts(data, config) + check_box_order(data, entries)
+    lists = read_lists(json_path)
+    raw = _first_images(lists.raw, limit)
+    found = examined(raw, json_path, image_dir, config, progress)
+    data, findings = found.data, [*lists.findings, *found.findings]
+    findings += _foreign(lists, found)
+    others = _records(other_json, other_images or image_dir, config) if other_json else []
+    findings += check_names(data.records, found.missing) + check_copies(data.records, others)
+    findings += check_counts(data, config) + check_views(data.records, found.facts, config)
     objects = objects_of(data)
     at_input = resized(objects, config.model.input)
     iou = best_iou(at_input, config.model.anchors)[0]
@@ -70,20 +95,50 @@ def check(
     then = resized(objects, changed.model.input)
     return CheckResult(
         data=data,
-        raw=raw,
+        raw=found.raw,
         image_dir=os.fspath(image_dir),
         config=config,
         proposed=changed,
         findings=_worst_first(findings),
         proposals=proposals,
         class_counts=class_counts(data),
-        facts={i: report.facts for i, report in files.items() if report.facts},
+        looked={r.path: found.reports[r.image_id].looked for r in data.records},
+        changes=lists.changes + found.changes,
         at_input=at_input,
         iou=iou,
         proposed_iou=best_iou(then, changed.model.anchors)[0],
         proposed_scales=then.scales,
         limit=limit,
     )
+
+
+def examined(
+    raw: Dict[str, Any],
+    json_path: str,
+    image_dir: str,
+    config: Config,
+    progress: Optional[Progress] = None,
+    known: Optional[Dict[str, Looked]] = None,
+) -> Examined:
+    """All that can be wrong in the lists of a set, and what is odd about single entries.
+
+    Args:
+        raw: the parsed JSON, of which the three lists are known to be there.
+        json_path: where it is from.
+        image_dir: the folder of the images.
+        config: what the set is to be trained with.
+        progress: called with (images done, images in all).
+        known: path -> what it holds, of files that need not be read again.
+    """
+    cleared = clear_set(raw, image_dir, config.model.input.exif)
+    data, findings = _collected(cleared.raw, json_path, image_dir, config)
+    entries = _entries(cleared.raw)
+    missing = {f.image_id for f in findings if f.rule == "image-missing"}
+    looked = _each_image(data.records, missing, entries, config, known or {}, progress)
+    findings = cleared.findings + findings
+    findings += [f for report in looked.values() for f in report.findings]
+    findings += check_classes(data) + check_box_order(data, entries)
+    return Examined(data, cleared.raw, findings, cleared.changes, looked, missing)
 
 
 def _worst_first(findings: List[Finding]) -> List[Finding]:
@@ -96,9 +151,29 @@ def _first_images(raw: Dict[str, Any], limit: Optional[int]) -> Dict[str, Any]:
     if limit is None:
         return raw
     images = raw["images"][:limit]
-    ids = {_id(image, "id") for image in images}
-    kept = [a for a in raw["annotations"] if _id(a, "image_id") in ids]
+    ids = {_key(image, "id") for image in images}
+    kept = [a for a in raw["annotations"] if _key(a, "image_id") in ids]
     return {**raw, "images": images, "annotations": kept}
+
+
+def _key(entry: Any, key: str) -> Any:
+    """What an id refers to, in whatever form."""
+    value = entry.get(key) if isinstance(entry, dict) else None
+    number = clear_id(value)
+    return number if number is not None else value if isinstance(value, str) else None
+
+
+def _records(json_path: str, image_dir: str, config: Config) -> Sequence[Record]:
+    """The images of a set of which nothing else is to be known."""
+    raw = clear_set(read_lists(json_path).raw, image_dir, config.model.input.exif).raw
+    return _collected(raw, json_path, image_dir, config)[0].records
+
+
+def _foreign(lists: Cleared, found: Examined) -> List[Finding]:
+    """Whose COCO it is, if something is wrong with it and another program wrote it."""
+    sentence = foreign_format(lists.raw, found.data.json_path)
+    wrong = [f for f in lists.findings + found.findings if RULES[f.rule].level == WRONG]
+    return [Finding("foreign", sentence)] if sentence and wrong else []
 
 
 def _collected(raw, json_path: str, image_dir: str, config) -> Tuple[CocoData, List[Finding]]:
@@ -128,20 +203,24 @@ def _each_image(
     records: List[Record],
     missing: Set[int],
     entries: Dict[int, Dict[str, Any]],
-    channels: int,
+    config: Config,
+    known: Dict[str, Looked],
     progress: Optional[Progress],
 ) -> Dict[int, FileReport]:
     """Image id -> what its file and its objects show."""
+    channels, exif = config.model.input.channels, config.model.input.exif
 
-    def look(record: Record) -> FileReport:
-        there = record.image_id not in missing
-        report = check_file(record, channels) if there else FileReport(None, [])
-        return FileReport(report.facts, report.findings + check_objects(record, entries))
+    def report_of(record: Record) -> FileReport:
+        looked = NOT_LOOKED
+        if record.image_id not in missing:
+            looked = known.get(record.path) or look(record.path, channels, exif)
+        found = check_file(record, looked, channels, exif)
+        return FileReport(looked, found + check_objects(record, entries))
 
     reports = {}
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         # `map` keeps the order, and what waits are records and short reports, no pixels.
-        for n, (record, report) in enumerate(zip(records, pool.map(look, records)), start=1):
+        for n, (record, report) in enumerate(zip(records, pool.map(report_of, records)), start=1):
             reports[record.image_id] = report
             if progress:
                 progress(n, len(records))

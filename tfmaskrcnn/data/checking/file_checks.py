@@ -5,10 +5,14 @@ import os
 from collections import defaultdict
 from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
 
+from tfmaskrcnn.data.checking.notes import image_named
 from tfmaskrcnn.data.checking.rules import Finding
+from tfmaskrcnn.data.coco.annotations import Fault
+from tfmaskrcnn.data.coco.file_names import shown_name
 from tfmaskrcnn.data.coco.image_files import ImageFacts, check_size, image_facts
 from tfmaskrcnn.data.coco.records import Record
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.support.files import open_regular
 
 _GREY_MODE = "L"
 _ORDINARY_MODES = defaultdict(lambda: ("npy",))  # by the number of channels
@@ -23,36 +27,71 @@ _MODES = {
     "YCbCr": "YCbCr; it is converted to RGB",
     "LAB": "LAB; it is converted to RGB",
 }
+_TURNS = {
+    2: "mirrored left to right",
+    3: "upside down",
+    4: "mirrored top to bottom",
+    5: "mirrored and turned by a quarter",
+    6: "turned by a quarter to the right",
+    7: "mirrored and turned by a quarter",
+    8: "turned by a quarter to the left",
+}
 _BLOCK = 1 << 20  # bytes read at a time
 
 
-class FileReport(NamedTuple):
-    """What is known of one image's file."""
+class Looked(NamedTuple):
+    """What an image file holds."""
 
     facts: Optional[ImageFacts]  # None if it cannot be read
+    unreadable: str  # why not, or what is damaged; else empty
+
+
+class FileReport(NamedTuple):
+    """What is known of one image."""
+
+    looked: Looked
     findings: List[Finding]
 
 
-def check_file(record: Record, channels: int) -> FileReport:
-    """Decode the file of a record and compare it with the JSON."""
-    facts, found = None, []
-    place = record.file_name, record.image_id
-    where = f"image {record.image_id} ({record.file_name})"
+NOT_LOOKED = Looked(None, "")
+
+
+def look(path: str, channels: int, exif: str = "apply") -> Looked:
+    """Decode a file; `exif` is `input.exif`."""
     try:
-        facts = image_facts(record.path, channels)
-        check_size(record.path, facts[:2], (record.height, record.width))
+        return Looked(image_facts(path, channels, exif), "")
     except InputError as error:
-        rule = getattr(error, "rule", "image-unreadable")
-        found.append(Finding(rule, f"image {record.image_id}: {error}", *place))
+        return Looked(None, str(error))
+
+
+def check_file(record: Record, looked: Looked, channels: int, exif: str = "apply") -> List[Finding]:
+    """Compare what the file of a record holds with the JSON."""
+    facts, found = looked.facts, []
+    place = record.file_name, record.image_id
+    where = image_named(record)
+    if looked.unreadable:
+        text = f"image {record.image_id}: {looked.unreadable}"
+        found.append(Finding("image-unreadable", text, *place))
+    if facts:
+        try:
+            size = record.height, record.width
+            check_size(record.path, facts[:2], size, facts.orientation, exif)
+        except Fault as fault:
+            text = f"image {record.image_id}: {fault}"
+            found.append(Finding(fault.rule, text, *place))
     if facts and facts.orientation != 1:
-        text = f"its EXIF orientation is {facts.orientation}; viewers turn it, training does not."
+        turn = _TURNS[facts.orientation]
+        done = f"viewers show it {turn}, and so does training (input.exif=apply)."
+        if exif == "ignore":
+            done = f"viewers show it {turn}, training does not (input.exif=ignore)."
+        text = f"its EXIF orientation is {facts.orientation}: {done}"
         found.append(Finding("exif", f"{where}: {text}", *place))
     if facts and facts.mode == _GREY_MODE and channels == 3:
         found.append(Finding("grey", f"{where}: it is grey.", *place))
     elif facts and facts.mode not in _ORDINARY_MODES[channels]:
         what = _MODES.get(facts.mode, f"of the mode {facts.mode}, 16 bits; divided by 257")
         found.append(Finding("image-mode", f"{where}: it is {what}.", *place))
-    return FileReport(facts, found)
+    return found
 
 
 def check_names(records: Iterable[Record], missing: Iterable[int]) -> List[Finding]:
@@ -70,7 +109,7 @@ def check_names(records: Iterable[Record], missing: Iterable[int]) -> List[Findi
             continue
         rule = "same-file" if first.file_name == record.file_name else "file-case"
         text = f"images {first.image_id} and {record.image_id} have the files "
-        text += f"{first.file_name} and {record.file_name}."
+        text += f"{shown_name(first.file_name)} and {shown_name(record.file_name)}."
         found.append(Finding(rule, text, *place))
     missing, listings = set(missing), {}
     for record in records:
@@ -82,7 +121,8 @@ def check_names(records: Iterable[Record], missing: Iterable[int]) -> List[Findi
             listings[folder] = {other.casefold(): other for other in listed}
         there = listings[folder].get(name.casefold())
         if there:
-            text = f"image {record.image_id}: the JSON says {record.file_name}, the disk {there}."
+            name = shown_name(record.file_name)
+            text = f"image {record.image_id}: the JSON says {name}, the disk {there}."
             found.append(Finding("file-case", text, record.file_name, record.image_id))
     return found
 
@@ -112,13 +152,13 @@ def check_copies(records: Iterable[Record], others: Iterable[Record] = ()) -> Li
         if key is None:
             continue
         first = first_of.setdefault(key, record)
-        where = f"image {record.image_id} ({record.file_name})"
+        where = image_named(record)
         if first.path != record.path:
-            text = f"has the same content as image {first.image_id} ({first.file_name})."
+            text = f"has the same content as {image_named(first)}."
             found.append(Finding("duplicate-image", f"{where} {text}", *place))
         other = leaked_of.get(key)
         if other is not None:
-            text = f"is image {other.image_id} ({other.file_name}) of the other set too."
+            text = f"is {image_named(other)} of the other set too."
             found.append(Finding("leak", f"{where} {text}", *place))
     return found
 
@@ -138,11 +178,11 @@ def _digest(path: str) -> bytes:
     """A hash of a file's content; unique for a file that cannot be read."""
     digest = hashlib.blake2b()
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             while True:
                 block = file.read(_BLOCK)
                 if not block:
                     return digest.digest()
                 digest.update(block)
-    except OSError:
+    except (OSError, InputError):
         return path.encode(errors="surrogateescape")

@@ -1,14 +1,14 @@
 """Checks of one image's objects that training does without: odd, but not refused."""
 
-import math
-from numbers import Real
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from tfmaskrcnn.data.checking.holes import first_hole
+from tfmaskrcnn.data.checking.notes import image_named
 from tfmaskrcnn.data.checking.rules import Finding
-from tfmaskrcnn.data.coco.annotations import Segmentation
+from tfmaskrcnn.data.coco.annotations import Segmentation, is_number
 from tfmaskrcnn.data.coco.records import Record
 from tfmaskrcnn.data.coco.segmentation import as_rle, clip_polygon, visible_part
 
@@ -20,6 +20,8 @@ SAME_IOU = 0.95  # of boxes and of masks: the same object
 # x1, y1, x2, y2 fits the mask at least so well, x, y, width, height at most so.
 XYXY_FITS, XYWH_FAILS = 0.9, 0.5
 _AS_IT_IS = np.eye(2, 3)
+_HOLE = "its polygon {} lies inside its polygon {}: they are united, so that a hole is filled."
+_MOST_POINTS = 8192
 _CHUNK = 256  # edges of a polygon that are compared with all others at a time
 
 
@@ -34,20 +36,24 @@ def check_objects(record: Record, entries: Dict[int, Dict[str, Any]]) -> List[Fi
 
     def add(rule: str, i: int, text: str) -> None:
         annotation_id = record.annotation_ids[i]
-        where = f"annotation {annotation_id} of image {record.image_id} ({record.file_name})"
+        where = f"annotation {annotation_id} of {image_named(record)}"
         place = record.file_name, record.image_id, annotation_id
         found.append(Finding(rule, f"{where}: {text}", *place))
 
     rles = [mask_rle(s, record.height, record.width) for s in record.segmentations]
-    given = np.array([entries[i]["bbox"] for i in record.annotation_ids], float).reshape(-1, 4)
+    given = _given_boxes(record, entries)
     for i, rule, text in _box_faults(record, given):
         add(rule, i, text)
     for i, segmentation in enumerate(record.segmentations):
+        hole = None
         if isinstance(segmentation, list):
             for rule, text in _polygon_faults(segmentation, record.height, record.width):
                 add(rule, i, text)
-        if rles[i] is not None:
-            text = area_fault(entries[record.annotation_ids[i]].get("area"), rles[i])
+            hole = first_hole(segmentation)
+        if hole:
+            add("hole", i, _HOLE.format(hole[0] + 1, hole[1] + 1))
+        elif rles[i] is not None:
+            text = area_fault(entries.get(record.annotation_ids[i], {}).get("area"), rles[i])
             if text:
                 add("area", i, text)
         if record.crowd[i]:
@@ -56,6 +62,17 @@ def check_objects(record: Record, entries: Dict[int, Dict[str, Any]]) -> List[Fi
         text = f"repeats annotation {record.annotation_ids[i]} (same class, IoU {overlap:.2f})."
         add("duplicate-object", j, text)
     return found
+
+
+def _given_boxes(record: Record, entries: Dict[int, Dict[str, Any]]) -> np.ndarray:
+    """[n, 4] float64 xywh of the JSON; where it has none, what the record has from the mask."""
+    y1, x1, y2, x2 = np.float64(record.boxes).T
+    boxes = np.stack([x1, y1, x2 - x1, y2 - y1], axis=1)
+    for n, annotation_id in enumerate(record.annotation_ids):
+        bbox = entries.get(annotation_id, {}).get("bbox")
+        if bbox is not None:
+            boxes[n] = bbox
+    return boxes
 
 
 def mask_rle(
@@ -116,8 +133,13 @@ def duplicates(record: Record, rles: List[Optional[Dict]]) -> Iterator[Tuple[int
 
 
 def first_crossing(flat: np.ndarray) -> Optional[Tuple[float, float]]:
-    """(x, y) near where a flat xy polygon crosses itself, None if it does not; touching is none."""
+    """(x, y) near where a flat xy polygon crosses itself, None if it does not; touching is none.
+
+    All edges are compared with all others, so that polygons of very many points are not looked at.
+    """
     points = np.float64(flat).reshape(-1, 2)
+    if len(points) > _MOST_POINTS:
+        return None
     a, b = points, np.roll(points, -1, axis=0)
     for start in range(0, len(points), _CHUNK):
         p, q = a[start : start + _CHUNK, None], b[start : start + _CHUNK, None]
@@ -178,18 +200,13 @@ def _polygon_faults(polygons: List[np.ndarray], height: int, width: int):
 
 
 def area_fault(area: Any, rle: Dict[str, Any]) -> Optional[str]:
-    """What is wrong with the area of a JSON, None if it fits the mask or is none."""
+    """What is wrong with the area of a JSON, None if it fits the mask or is not there."""
     if not is_number(area):
-        return None  # training does not read it
+        return None
     wanted = int(coco_mask.area(rle))
     if abs(area - wanted) <= max(AREA_TOLERANCE, AREA_SHARE * wanted):
         return None
     return f"its area is {area:g}, but its mask has {wanted} pixels."
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value of a JSON is a finite number."""
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _turn(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:

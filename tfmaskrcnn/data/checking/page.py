@@ -9,9 +9,10 @@ import numpy as np
 
 from tfmaskrcnn.data.checking.charts import bars, histogram
 from tfmaskrcnn.data.checking.check_result import CheckResult
+from tfmaskrcnn.data.checking.notes import Change, image_named
 from tfmaskrcnn.data.checking.page_style import STYLE
 from tfmaskrcnn.data.checking.pictures import picture
-from tfmaskrcnn.data.checking.repair import Change
+from tfmaskrcnn.data.checking.repair import Repairs
 from tfmaskrcnn.data.checking.rules import NOTE, RULES, Finding
 from tfmaskrcnn.data.checking.setting_proposals import shown
 from tfmaskrcnn.support.files import replaced
@@ -67,7 +68,7 @@ class _Album:
 
     def __init__(self, result: CheckResult):
         self._records = {r.image_id: r for r in result.data.records}
-        self._channels = result.config.model.input.channels
+        self._input = result.config.model.input
         self._of_image: Dict[int, List[Dict]] = {}
         for entry in result.raw["annotations"]:
             image_id = entry.get("image_id") if isinstance(entry, dict) else None
@@ -80,7 +81,7 @@ class _Album:
         if record is None:
             return ""
         own = self._of_image.get(image_id, [])
-        source = picture(record, own, annotation_id, self._channels)
+        source = picture(record, own, annotation_id, self._input.channels, self._input.exif)
         if source is None:
             return ""
         caption = f"<figcaption>{html.escape(text)}</figcaption>"
@@ -187,15 +188,16 @@ def _charts(result: CheckResult) -> str:
 
 
 def _changes(changes: Sequence[Change]) -> str:
+    summary = f"<p>{changes.summary()}</p>" if isinstance(changes, Repairs) else ""
     if not changes:
-        return ""
+        return f"<h2>Changes by --fix</h2>{summary}" if summary else ""
     kinds = "".join(
         f"<tr><td>{html.escape(kind)}</td><td class=number>{n:,}</td></tr>"
         for kind, n in Counter(c.kind for c in changes).most_common()
     )
     lines = "".join(f"<li>{html.escape(c.message)}</li>" for c in changes)
     return (
-        f"<h2>Changes by --fix</h2><table>{kinds}</table>"
+        f"<h2>Changes by --fix</h2>{summary}<table>{kinds}</table>"
         f"<details class=all><summary>all {len(changes):,}</summary><ol>{lines}</ol></details>"
     )
 
@@ -207,7 +209,9 @@ def _overview(result: CheckResult, album: _Album) -> str:
     index = np.unique(np.linspace(0, len(records) - 1, OVERVIEW).astype(int))
     figures = "".join(
         album.figure(
-            records[i].image_id, None, f"image {records[i].image_id} ({records[i].file_name})"
+            records[i].image_id,
+            None,
+            image_named(records[i]),
         )
         for i in index
     )

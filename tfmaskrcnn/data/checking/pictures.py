@@ -6,8 +6,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tfmaskrcnn.data.checking.object_checks import is_number
-from tfmaskrcnn.data.coco.annotations import Fault, checked_segmentation
+from tfmaskrcnn.data.coco.annotations import Fault, checked_segmentation, is_number
 from tfmaskrcnn.data.coco.image_files import read_image
 from tfmaskrcnn.data.coco.records import Record
 from tfmaskrcnn.data.coco.segmentation import decode
@@ -18,6 +17,7 @@ SIDE = 240  # of a picture, pixels
 CONTEXT = 0.75  # around an object, times its longer side on each side
 MIN_CUT = 48  # pixels of the image that are shown at least
 MAX_DRAWN = 400  # objects in one picture
+_FAR = 1e9  # pixels, at which a point is drawn that lies further away
 _BOX, _MASK, _PALE = (255, 70, 70), (70, 220, 255), (255, 214, 70)
 
 
@@ -26,6 +26,7 @@ def picture(
     annotations: Sequence[Dict[str, Any]],
     annotation_id: Optional[int] = None,
     channels: int = 3,
+    exif: str = "apply",
 ) -> Optional[str]:
     """A data URI of a JPEG, None if the image cannot be read.
 
@@ -35,9 +36,10 @@ def picture(
         annotation_id: show the surroundings of this one, its box in red and its mask in blue, the
             others pale; None shows the whole image.
         channels: of the model's input.
+        exif: the view that is shown, `input.exif`.
     """
     try:
-        pixels = read_image(record.path, channels=channels)
+        pixels = read_image(record.path, channels=channels, exif=exif)
     except InputError:
         return None
     image = Image.fromarray(pixels[..., :3] if channels >= 3 else pixels[..., 0]).convert("RGB")
@@ -96,7 +98,8 @@ class _Drawing:
 
     def _points(self, points: np.ndarray) -> List[float]:
         """[n, 2] (x, y) of the image as a flat list in the picture; far ones at its border."""
-        moved = (np.float64(points) - self._window[:2]) * self._scale
+        near = np.clip(np.float64(points), -_FAR, _FAR)
+        moved = (near - self._window[:2]) * self._scale
         return np.clip(moved, -9 * SIDE, 9 * SIDE).reshape(-1).tolist()
 
     def _bitmap(self, rle, color) -> None:

@@ -26,6 +26,18 @@ class Finding(NamedTuple):
 
 _FIX = "--fix does it."
 RULES: Dict[str, Rule] = {
+    # In another form than COCO's, but clear.
+    "list-form": Rule(WRONG, "lists in another form than COCO's", _FIX),
+    "id-form": Rule(WRONG, "ids that are no integers", _FIX),
+    "name-form": Rule(WRONG, "category names that are no texts", _FIX),
+    "file-name": Rule(WRONG, "file names that lead elsewhere", f"The files were found; {_FIX}"),
+    "box-form": Rule(WRONG, "boxes in another form than COCO's", _FIX),
+    "crowd-form": Rule(WRONG, "crowd flags that are no integers", _FIX),
+    "mask-form": Rule(WRONG, "masks in another form than COCO's", _FIX),
+    "mask-is-box": Rule(
+        WRONG, "boxes in the place of masks", f"The mask becomes the rectangle; {_FIX}"
+    ),
+    "rle-rows": Rule(WRONG, "RLEs counted along rows", f"COCO counts along columns; {_FIX}"),
     # Found by `load_coco`, which stops at the first.
     "entry": Rule(WRONG, "entries that are not as COCO has them"),
     "category-id": Rule(WRONG, "category ids used twice", "Number the categories anew."),
@@ -47,6 +59,12 @@ RULES: Dict[str, Rule] = {
     "polygon-outside": Rule(WRONG, "polygons outside their image", f"Drop them; {_FIX}"),
     "rle": Rule(WRONG, "RLEs that cannot be decoded"),
     "rle-size": Rule(WRONG, "RLEs of another size than their image's"),
+    "far": Rule(
+        WRONG,
+        "coordinates far outside their image",
+        "--fix mends boxes alone.",
+    ),
+    "outline": Rule(WRONG, "polygons with an endless outline", "Draw them anew."),
     "keypoints": Rule(WRONG, "wrong keypoints"),
     # Of image files.
     "image-unreadable": Rule(WRONG, "image files that cannot be read", "Copy or save them anew."),
@@ -56,8 +74,12 @@ RULES: Dict[str, Rule] = {
     "exif": Rule(
         ODD,
         "images that viewers turn (EXIF)",
-        "Training sees the stored pixels, your annotation tool perhaps the turned ones: compare "
-        "the pictures below.",
+        "Compare the pictures of --html; --fix FILE --upright FOLDER writes copies without a turn.",
+    ),
+    "exif-view": Rule(
+        ODD,
+        "masks that fit the other view (EXIF)",
+        "Compare pictures (--html); set input.exif.",
     ),
     "image-mode": Rule(ODD, "images of 16 bits, with alpha, palette or CMYK"),
     "grey": Rule(NOTE, "grey images", "Grey is repeated to three channels."),
@@ -75,6 +97,9 @@ RULES: Dict[str, Rule] = {
     "crossing": Rule(
         ODD, "polygons that cross themselves", "Parts may be counted as outside: draw them anew."
     ),
+    "hole": Rule(
+        ODD, "polygons inside another of the same object", "A hole needs an RLE or a mask."
+    ),
     "area": Rule(ODD, "areas that do not fit their mask", f"COCO's APs, APm, APl go by it; {_FIX}"),
     "duplicate-object": Rule(ODD, "objects annotated twice", f"Drop one; {_FIX}"),
     "vanishing": Rule(ODD, "objects that vanish in resizing", "Training leaves them out."),
@@ -84,6 +109,10 @@ RULES: Dict[str, Rule] = {
     "ratio": Rule(ODD, "objects more than twice as thin as any anchor", "Change anchors.ratios."),
     "crowd": Rule(NOTE, "crowd regions", "They are no objects; background in them is not used."),
     # Of the set.
+    "foreign": Rule(ODD, "another program's COCO", "Its importer knows more than the JSON tells."),
+    "many-crowds": Rule(
+        ODD, "a set with many crowd regions", "--fix FILE --no-crowds makes them objects."
+    ),
     "no-objects": Rule(WRONG, "no object to train on"),
     "empty": Rule(NOTE, "images without objects", "They are used, as background."),
     "instances": Rule(

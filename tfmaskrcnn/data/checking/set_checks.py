@@ -8,10 +8,13 @@ import numpy as np
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.data.augment.moved_objects import MIN_SIDE
 from tfmaskrcnn.data.checking.coverage import Resized
+from tfmaskrcnn.data.checking.notes import image_named
 from tfmaskrcnn.data.checking.rules import Finding
 from tfmaskrcnn.data.coco.records import CocoData
 
 RARE = 10  # objects of a class
+MANY_CROWDS = 0.4  # of all annotations; of COCO's 0.012 are crowd regions
+_CVAT = "CVAT writes its masks so: --fix FILE --no-crowds makes them objects."
 FAR_RATIO = 2.0  # times the most extreme of the anchors' ratios
 
 
@@ -27,8 +30,17 @@ def check_classes(data: CocoData) -> List[Finding]:
     """Names that occur twice, classes that occur never or hardly ever."""
     found, first_of = [], {}
     counts = class_counts(data)
+    crowds = sum(int(record.crowd.sum()) for record in data.records)
     if not sum(counts.values()):
-        return [Finding("no-objects", "no image has an object that is no crowd region.")]
+        text = "there is no annotation that can be trained on."
+        if crowds:
+            text = f"all {crowds} objects are crowd regions (iscrowd 1), which are not learned. "
+            text += _CVAT
+        return [Finding("no-objects", text)]
+    total = crowds + sum(counts.values())
+    if crowds >= MANY_CROWDS * total:
+        text = f"{crowds} of {total} objects are crowd regions (iscrowd 1), which are not learned. "
+        found.append(Finding("many-crowds", text + _CVAT))
     for k, (category_id, name) in enumerate(zip(data.category_ids, data.class_names), start=1):
         key = name.strip().casefold()
         if key in first_of:
@@ -54,7 +66,10 @@ def check_counts(data: CocoData, config: Config) -> List[Finding]:
     limit, key = min((value, key) for key, value in limits.items())
     for record in data.records:
         place = record.file_name, record.image_id
-        where, count = f"image {record.image_id} ({record.file_name})", len(record.classes)
+        where, count = (
+            image_named(record),
+            len(record.classes),
+        )
         objects = int((~record.crowd).sum())
         if not count:
             found.append(Finding("empty", f"{where} has no object.", *place))
@@ -95,7 +110,7 @@ def check_sizes(data: CocoData, objects: Resized, iou: np.ndarray, config: Confi
     for rule, broken in rules.items():
         for n in np.flatnonzero(broken):
             record, annotation_id = names[n]
-            where = f"annotation {annotation_id} of image {record.image_id} ({record.file_name})"
+            where = f"annotation {annotation_id} of {image_named(record)}"
             size = f"{sides[n, 0]:.3g} x {sides[n, 1]:.3g} pixels (height x width) after the resize"
             text = f"{where} has {size}; {texts[rule].format(iou=iou[n], ratio=ratio[n])}"
             place = record.file_name, record.image_id, annotation_id
@@ -108,9 +123,11 @@ def check_box_order(data: CocoData, entries: Dict[int, Dict[str, Any]]) -> List[
     over = defaultdict(bool)
     for record in data.records:
         for annotation_id, segmentation in zip(record.annotation_ids, record.segmentations):
+            if segmentation is not None:
+                return []
             x, y, w, h = entries[annotation_id]["bbox"]
             inside = w <= record.width + 1 and h <= record.height + 1
-            if segmentation is not None or not (w > x and h > y and inside):
+            if not (w > x and h > y and inside):
                 return []  # one that cannot be x1, y1, x2, y2 is enough
             over[annotation_id] = x + w > record.width + 1 or y + h > record.height + 1
     share = np.mean(list(over.values())) if over else 0.0

@@ -1,28 +1,50 @@
 """Image files to arrays."""
 
 import io
+import math
 import os
-from typing import Callable, NamedTuple, Optional, Tuple, Union
+from typing import BinaryIO, Callable, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 import PIL
 from PIL import Image
 
 from tfmaskrcnn.data.coco.annotations import Fault
-from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.data.coco.orientation import (
+    EXIF_TAG,
+    orientation_of,
+    seen_size,
+    stored_size,
+    turned,
+    turned_back,
+)
+from tfmaskrcnn.data.coco.png_checksums import png_fault
+from tfmaskrcnn.errors import InputError, quoted
+from tfmaskrcnn.support.files import open_regular
 
 # Pillow's names of 16-bit grey, and of the 32-bit mode that some versions read 16-bit PNG into.
 _DEEP_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 _GREY_MODES = ("1", "L", "LA", "La")
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-# EXIF's tag of how a viewer turns the stored pixels; 1 is not at all.
-EXIF_ORIENTATION = 0x0112
+_LONGEST = 200  # characters of another library's reason
+_LARGEST = 1 << 32  # bytes of an array, before its file is asked for them
+EXIF_ORIENTATION = EXIF_TAG
+_IGNORE, _APPLY = "input.exif=ignore", "input.exif=apply"
+_EXCHANGED = "height and width are exchanged"
+# What Pillow may open: without a list it would try dozens of formats, some by other programs (EPS
+# by Ghostscript). Those that this Pillow was not built with are left out.
+Image.init()
+PILLOW_FORMATS = tuple(
+    name
+    for name in ("JPEG", "MPO", "PNG", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000", "PPM", "TGA")
+    if name in Image.OPEN
+)
 
 
 class ImageFacts(NamedTuple):
     """What an image file holds."""
 
-    height: int  # of the stored pixels
+    height: int  # of the view that was asked for
     width: int
     mode: str  # Pillow's name of the kind of pixels; "npy" for an array
     orientation: int  # EXIF's, 1 to 8
@@ -39,13 +61,14 @@ def read_image(
     path: Union[str, ImageBytes],
     expected_size: Optional[Tuple[int, int]] = None,
     channels: int = 3,
+    exif: str = "apply",
 ) -> np.ndarray:
-    """The stored pixels of an image file.
+    """The pixels of an image file.
 
     For 3 channels grey is repeated and an alpha channel is dropped (not blended); for 1 channel
     colour becomes its luma, for 4 an image without alpha gets an opaque one. 16-bit grey is divided
     by 257 (65535 becomes 255; use `input.stretch_contrast` for cameras that fill only part of the
-    range). The EXIF orientation is not applied: COCO annotations refer to stored pixels.
+    range).
 
     Args:
         path: any format that Pillow reads, of several frames the first; or an .npy file of a uint8
@@ -53,6 +76,8 @@ def read_image(
             the content of such a file.
         expected_size: (height, width) that the annotations promise.
         channels: C of the result, the model's `input.channels`.
+        exif: the model's `input.exif`: "apply" turns the image as its EXIF orientation asks, which
+            viewers and annotation tools do; "ignore" gives the stored pixels.
 
     Returns:
         [H, W, C] uint8, RGB if C is 3.
@@ -60,17 +85,33 @@ def read_image(
     Raises:
         InputError: the file is missing, empty, damaged, of an unsupported kind, or of another size.
     """
-    content = path.content if isinstance(path, ImageBytes) else None
-    path = os.fspath(path) if content is None else path.name
-    file = path if content is None else io.BytesIO(content)
-    is_array = path.endswith(".npy")
-    pixels = _array(file, path, channels) if is_array else _picture(file, path, channels, _pixels)
+    name = path.name if isinstance(path, ImageBytes) else os.fspath(path)
+    _check_kind(name, channels)
+    with opened(path) as file:
+        if name.endswith(".npy"):
+            pixels, orientation = _array(file, name, channels), 1
+        else:
+            pixels, orientation = opened_picture(file, name, channels, _pixels)
+    if exif == "apply":
+        pixels = turned(pixels, orientation)
     if expected_size is not None:
-        check_size(path, pixels.shape[:2], expected_size)
+        check_size(name, pixels.shape[:2], expected_size, orientation, exif)
     return pixels
 
 
-def image_facts(path: str, channels: int = 3) -> ImageFacts:
+def pillow_pixels(image: Image.Image, name: str, channels: int, exif: str) -> np.ndarray:
+    """[H, W, C] uint8 of a user's PIL image called `name`; the rest is as of `read_image`."""
+    _check_kind(name, channels)
+    if not isinstance(image, Image.Image) or 0 in image.size:
+        raise InputError(f"{name} is {quoted(image)}; wanted a path, an array or a PIL image.")
+    try:
+        pixels, orientation = _pixels(image, name, channels)
+    except Exception as error:  # it may be a file that is read only now
+        raise _undecoded(name, error) from None
+    return turned(pixels, orientation) if exif == "apply" else pixels
+
+
+def image_facts(path: str, channels: int = 3, exif: str = "apply") -> ImageFacts:
     """What a file holds that `read_image` would read, at less cost where the format allows.
 
     All of the file is decoded, so that a damaged end is found; a JPEG at an eighth of its size.
@@ -79,13 +120,53 @@ def image_facts(path: str, channels: int = 3) -> ImageFacts:
         InputError: what `read_image` raises.
     """
     path = os.fspath(path)
-    if path.endswith(".npy"):
-        return ImageFacts(*_array(path, path, channels).shape[:2], "npy", 1)
-    return _picture(path, path, channels, _facts)
+    _check_kind(path, channels)
+    with opened(path) as file:
+        if path.endswith(".npy"):
+            return ImageFacts(*_array(file, path, channels).shape[:2], "npy", 1)
+        facts = opened_picture(file, path, channels, _facts)
+    if exif == "apply":
+        height, width = seen_size(facts[:2], facts.orientation)
+        return facts._replace(height=height, width=width)
+    return facts
 
 
-def check_size(path: str, found: Tuple[int, int], expected: Tuple[int, int]) -> None:
-    """Raise a `Fault` unless the (height, width) of the file `path` is what its annotations say."""
+def header_sizes(path: str) -> Tuple[Tuple[int, int], ...]:
+    """(height, width) of the stored pixels and of the view that EXIF asks for, from the header.
+
+    Raises:
+        InputError: it is no image.
+    """
+
+    def sizes(image, *_):
+        size = stored_size(image)
+        return size, seen_size(size, orientation_of(image))
+
+    with opened(path) as file:
+        if not path.endswith(".npy"):
+            return opened_picture(file, path, 3, sizes)
+        try:
+            return (tuple(_array_header(file)[0][:2]),)
+        except Exception as error:
+            raise InputError(f"{path} is no array that NumPy can read: {error}.") from None
+
+
+def check_size(
+    path: str,
+    found: Tuple[int, int],
+    expected: Tuple[int, int],
+    orientation: int = 1,
+    exif: str = "apply",
+) -> None:
+    """Raise a `Fault` unless the (height, width) of the file `path` is what its annotations say.
+
+    Args:
+        path: names the file.
+        found: of the view that `exif` asks for.
+        expected: of the annotations.
+        orientation: EXIF's, of the file.
+        exif: `input.exif`.
+    """
     found, expected = tuple(found), tuple(expected)
     if found == expected:
         return
@@ -93,47 +174,98 @@ def check_size(path: str, found: Tuple[int, int], expected: Tuple[int, int]) -> 
         f"The image {path} is {found[0]} x {found[1]} pixels (height x width), "
         f"but its annotations say {expected[0]} x {expected[1]}"
     )
+    views = {
+        "apply": f"its stored pixels, without its EXIF orientation {orientation}: set {_IGNORE}",
+        "ignore": f"the view that its EXIF orientation {orientation} gives: set {_APPLY}",
+    }
     if found == expected[::-1]:
-        message += "; they may have been drawn on the view that its EXIF orientation gives"
+        drawn = f"they were drawn on {views[exif]}" if orientation >= 5 else _EXCHANGED
+        message += f"; {drawn}"
     raise Fault("image-size", message + ".")
 
 
-def _picture(file, path: str, channels: int, use: Callable):
-    """`use(image, path, channels)` of the opened image; whatever goes wrong is one sentence."""
-    if channels not in _MODES:
+def _check_kind(path: str, channels: int) -> None:
+    if channels not in _MODES and not path.endswith(".npy"):
         raise InputError(f"{path}: an image of {channels} channels must be an .npy file.")
+
+
+def opened(path: Union[str, ImageBytes]) -> BinaryIO:
+    """The file to read from; a path is opened here, because Pillow maps files of a path into
+    memory, and then garbles an uncompressed TIFF that it turns."""
+    if isinstance(path, ImageBytes):
+        return io.BytesIO(path.content)
     try:
-        with Image.open(file) as image:
-            return use(image, path, channels)
+        return open_regular(path)
     except FileNotFoundError:
         raise InputError(f"The image {path} does not exist.") from None
-    except PIL.UnidentifiedImageError:
-        empty = not (os.path.getsize(path) if file is path else file.getbuffer().nbytes)
-        reason = "is empty (0 bytes)" if empty else "is not an image that Pillow can read"
-        raise InputError(f"{path} {reason}; wanted a JPEG, PNG, TIFF or BMP file.") from None
     except InputError:
         raise
-    except Exception as error:  # damaged files make Pillow raise nearly anything
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"The image {path} cannot be decoded: {reason}.") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"The image {path} cannot be decoded: {error}.") from None
 
 
-def _array(file, path: str, channels: int) -> np.ndarray:
+def opened_picture(file: BinaryIO, path: str, channels: int, use: Callable):
+    """`use(image, path, channels)` of the opened image; whatever goes wrong is one sentence."""
     try:
-        array = np.load(file, allow_pickle=False)
-    except FileNotFoundError:
-        raise InputError(f"The image {path} does not exist.") from None
-    except Exception as error:
-        raise InputError(f"{path} is no array that NumPy can read: {error}.") from None
-    array = array[..., None] if array.ndim == 2 else array
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != channels or 0 in array.shape:
+        with Image.open(file, formats=PILLOW_FORMATS) as image:
+            found = use(image, path, channels)
+            fault = png_fault(file) if image.format == "PNG" else None
+            if fault:
+                raise InputError(f"The image {path} is damaged: {fault}")
+            return found
+    except PIL.UnidentifiedImageError:
+        empty = not file.seek(0, os.SEEK_END)
+        reason = "is empty (0 bytes)" if empty else "is not an image that Pillow can read"
+        raise InputError(f"{path} {reason}; wanted a JPEG, PNG, TIFF or BMP file.") from None
+    except Exception as error:  # damaged files make Pillow raise nearly anything
+        raise _undecoded(path, error) from None
+
+
+def _undecoded(path: str, error: Exception) -> InputError:
+    if isinstance(error, InputError):
+        return error
+    reason = " ".join(str(error).split())[:_LONGEST].rstrip(".") or type(error).__name__
+    return InputError(f"The image {path} cannot be decoded: {reason}.")
+
+
+def _array(file: BinaryIO, path: str, channels: int) -> np.ndarray:
+    try:
+        shape, fortran, dtype = _array_header(file)
+    except Exception as error:  # damaged files make NumPy raise nearly anything
+        reason = " ".join(str(error).split())[:_LONGEST]
+        raise InputError(f"{path} is no array that NumPy can read: {reason}.") from None
+    wanted = shape if len(shape) == 3 else (*shape, 1)
+    if dtype != np.uint8 or len(wanted) != 3 or wanted[2] != channels or 0 in shape:
         raise InputError(
-            f"{path} holds {array.dtype} {array.shape}; wanted uint8 [height, width, {channels}]."
+            f"{path} holds {dtype} {quoted(shape)}; wanted uint8 [height, width, {channels}]."
         )
-    return array
+    count = math.prod(wanted)
+    content = file.read(count) if count <= _LARGEST else b""
+    if len(content) < count:
+        raise InputError(f"{path} is cut off: its header says {quoted(shape)}.")
+    pixels = np.frombuffer(content, np.uint8).reshape(wanted, order="F" if fortran else "C")
+    return np.array(pixels, order="C")
 
 
-def _pixels(image: Image.Image, path: str, channels: int) -> np.ndarray:
+def _array_header(file: BinaryIO):
+    """(shape, whether columns come first, dtype) of an .npy file."""
+    version = np.lib.format.read_magic(file)
+    old = version == (1, 0)
+    read = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+    return read(file)
+
+
+def _pixels(image: Image.Image, path: str, channels: int) -> Tuple[np.ndarray, int]:
+    """The stored pixels, and EXIF's orientation."""
+    orientation = orientation_of(image)
+    image.load()
+    # Pillow turns a TIFF by itself, from some version on, and removes the tag.
+    by_pillow = orientation if orientation_of(image) != orientation else 1
+    return turned_back(converted(image, path, channels), by_pillow), orientation
+
+
+def converted(image: Image.Image, path: str, channels: int) -> np.ndarray:
+    """[H, W, C] uint8 of an image of any mode as it lies in the file; `path` is for messages."""
     if image.mode in _DEEP_MODES:
         image = Image.fromarray(_eight_bits(np.asarray(image), path))
     _refuse_floats(image, path)
@@ -145,19 +277,12 @@ def _pixels(image: Image.Image, path: str, channels: int) -> np.ndarray:
 
 def _facts(image: Image.Image, path: str, channels: int) -> ImageFacts:
     _refuse_floats(image, path)
-    facts = ImageFacts(*image.size[::-1], image.mode, _orientation(image))
+    facts = ImageFacts(*stored_size(image), image.mode, orientation_of(image))
     image.draft(image.mode, (1, 1))  # of JPEG alone: the frequencies above an eighth are left out
     image.load()
     if image.mode in _DEEP_MODES:
         _eight_bits(np.asarray(image), path)
     return facts
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        return int(image.getexif().get(EXIF_ORIENTATION, 1))
-    except Exception:  # damaged EXIF makes Pillow raise nearly anything; reading does not need it
-        return 1
 
 
 def _refuse_floats(image: Image.Image, path: str) -> None:

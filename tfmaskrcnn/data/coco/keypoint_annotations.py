@@ -13,7 +13,7 @@ import numpy as np
 
 from tfmaskrcnn.config.keypoints import KeypointHeadConfig
 from tfmaskrcnn.data.coco.annotations import Fault
-from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.errors import InputError, quoted
 
 # COCO's pixel index of a point may lie this far outside the image: continuous coordinates of the
 # border, in files that have those.
@@ -33,17 +33,23 @@ def keypoint_names(categories: List[Dict[str, Any]], json_path: str) -> Keypoint
     Raises:
         InputError: no category has keypoints, two have different ones, or the skeleton is wrong.
     """
-    with_keypoints = [c for c in categories if c.get("keypoints")]
+    with_keypoints = [c for c in categories if isinstance(c, dict) and c.get("keypoints")]
     if not with_keypoints:
         raise InputError(
             f"{json_path}: no category has 'keypoints', the list of their names; it is no COCO "
             "keypoint set. Set keypoint_head.enabled=false to train without keypoints."
         )
     first = with_keypoints[0]
-    for other in with_keypoints[1:]:
-        if list(other["keypoints"]) != list(first["keypoints"]):
+    label = quoted(first.get("name"))
+    for other in with_keypoints:
+        if not isinstance(other["keypoints"], list):
             raise InputError(
-                f"{json_path}: the categories {first['name']!r} and {other['name']!r} have "
+                f"{json_path}: the 'keypoints' of category {quoted(other.get('name'))} are "
+                f"{quoted(other['keypoints'])}; wanted the list of their names."
+            )
+        if other["keypoints"] != first["keypoints"]:
+            raise InputError(
+                f"{json_path}: the categories {label} and {quoted(other.get('name'))} have "
                 "different 'keypoints'; the keypoint head has the same for all classes."
             )
     names = tuple(str(name) for name in first["keypoints"])
@@ -54,7 +60,7 @@ def keypoint_names(categories: List[Dict[str, Any]], json_path: str) -> Keypoint
         pairs = ((-1, -1),)
     if any(not 0 <= i < len(names) for pair in pairs for i in pair):
         raise InputError(
-            f"{json_path}: the 'skeleton' of category {first['name']!r} must hold pairs of the "
+            f"{json_path}: the 'skeleton' of category {label} must hold pairs of the "
             f"numbers 1 to {len(names)}."
         )
     return KeypointNames(names, pairs)

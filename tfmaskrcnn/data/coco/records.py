@@ -3,26 +3,20 @@
 import logging
 import os
 from collections import Counter
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from tfmaskrcnn.config.keypoints import KeypointHeadConfig
-from tfmaskrcnn.data.coco.annotations import Fault, Segmentation, checked_box, checked_segmentation
-from tfmaskrcnn.data.coco.file import check_kind, field, read_coco
+from tfmaskrcnn.data.coco.annotations import Segmentation
+from tfmaskrcnn.data.coco.entries import Checked, Entries, OnFault, Rules, read_entries
+from tfmaskrcnn.data.coco.faults import Faults
+from tfmaskrcnn.data.coco.file import check_kind, read_coco
 from tfmaskrcnn.data.coco.image_files import ImageBytes
-from tfmaskrcnn.data.coco.keypoint_annotations import (
-    KeypointNames,
-    checked_keypoints,
-    keypoint_names,
-)
+from tfmaskrcnn.data.coco.keypoint_annotations import KeypointNames, keypoint_names
 from tfmaskrcnn.errors import InputError
 
 _LOG = logging.getLogger(__name__)
-_INT64_MAX = 2**63 - 1
-# Called with "images", "annotations" or "categories", the entry's number in it, and what is wrong;
-# if it returns, the entry is left out (an image whose file is missing stays).
-OnFault = Callable[[str, int, Fault], None]
 
 
 class Record(NamedTuple):
@@ -53,14 +47,6 @@ class CocoData(NamedTuple):
     keypoints: Optional[KeypointNames] = None  # None if not read
 
 
-class _Reader(NamedTuple):
-    """What of an annotation is read besides its box and class."""
-
-    masks: bool  # every annotation must have a segmentation
-    keypoint_names: Tuple[str, ...] = ()  # empty without a keypoint head
-    keypoint_offset: float = 0.0
-
-
 def load_coco(
     json_path: str,
     image_dir: str,
@@ -85,18 +71,13 @@ def load_coco(
     Raises:
         InputError: one sentence that names the file, the id, the value found and the value wanted.
     """
-    json_path, skipped = os.fspath(json_path), []
-
-    def on_fault(part: str, _: int, fault: Fault) -> None:
-        if not skip_invalid or part != "annotations":
-            raise fault from None
-        skipped.append(str(fault))
-
+    json_path = os.fspath(json_path)
     raw = read_coco(json_path)
-    data = checked_coco(raw, json_path, image_dir, on_fault, masks, keypoint_head)
-    if skipped and not any(len(r.classes) for r in data.records):
-        raise InputError(f"All {len(skipped)} annotations are wrong, the first: {skipped[0]}")
-    _report(json_path, data.records, skipped)
+    faults = Faults(raw, json_path, os.fspath(image_dir), skip_invalid)
+    data = checked_coco(raw, json_path, image_dir, faults, masks, keypoint_head)
+    stop_if_all_wrong(data, faults)
+    faults.report()
+    _report(json_path, data.records)
     return data
 
 
@@ -113,17 +94,53 @@ def checked_coco(
     Raises:
         InputError: something is wrong with the set as a whole.
     """
-    image_dir = os.fspath(image_dir)
-    names = _categories(raw["categories"], json_path, on_fault)
-    class_of = {category_id: k for k, category_id in enumerate(names, start=1)}
-    images = _images(raw["images"], json_path, image_dir, on_fault)
+    return checked_set(raw, json_path, image_dir, on_fault, masks, keypoint_head)[0]
+
+
+def checked_set(
+    raw: Dict[str, Any],
+    json_path: str,
+    image_dir: str,
+    on_fault: OnFault,
+    masks: bool,
+    keypoint_head: Optional[KeypointHeadConfig],
+) -> Tuple[CocoData, Entries]:
+    """`checked_coco`, and the entries that its records are of."""
+    keypoints, rules = rules_of(raw, json_path, masks, keypoint_head)
     check_kind(raw["annotations"], json_path, masks)
-    keypoints, reader = None, _Reader(masks)
-    if keypoint_head is not None and keypoint_head.enabled:
-        keypoints = keypoint_names(raw["categories"], json_path)
-        reader = _Reader(masks, keypoints.names, keypoint_head.pixel_offset)
-    objects = _objects(raw["annotations"], images, class_of, json_path, on_fault, reader)
-    records = [_record(image, objects.get(i, []), image_dir, reader) for i, image in images.items()]
+    entries = read_entries(raw, json_path, os.fspath(image_dir), on_fault, rules)
+    return data_of(entries, json_path, image_dir, keypoints), entries
+
+
+def stop_if_all_wrong(data: CocoData, faults: Faults) -> None:
+    """Raise an `InputError` if annotations were left out and none is left."""
+    if faults.left_out and not any(len(r.classes) for r in data.records):
+        raise InputError(f"All {faults.left_out} annotations are wrong, the first: {faults.first}")
+
+
+def rules_of(
+    raw: Dict[str, Any],
+    json_path: str,
+    masks: bool,
+    keypoint_head: Optional[KeypointHeadConfig],
+) -> Tuple[Optional[KeypointNames], Rules]:
+    """The keypoints that are read, if any, and the rules of reading."""
+    if keypoint_head is None or not keypoint_head.enabled:
+        return None, Rules(masks)
+    keypoints = keypoint_names(raw["categories"], json_path)
+    return keypoints, Rules(masks, keypoints.names, keypoint_head.pixel_offset)
+
+
+def data_of(
+    entries: Entries, json_path: str, image_dir: str, keypoints: Optional[KeypointNames] = None
+) -> CocoData:
+    """The records of entries that keep the rules."""
+    joints = len(keypoints.names) if keypoints else 0
+    records = [
+        _record(image, entries.objects.get(i, []), os.fspath(image_dir), joints)
+        for i, image in entries.images.items()
+    ]
+    names = entries.categories
     return CocoData(records, tuple(names.values()), tuple(names), json_path, keypoints)
 
 
@@ -135,131 +152,24 @@ def limited(data: CocoData, limit: Optional[int]) -> CocoData:
     return data._replace(records=records[:limit])
 
 
-def _categories(entries: List[Any], json_path: str, on_fault: OnFault) -> Dict[int, str]:
-    """Category id -> name, ascending ids."""
-    names = {}
-    for n, entry in enumerate(entries):
-        where = f"{json_path}: entry {n} of 'categories'"
-        try:
-            category_id = field(entry, "id", int, where)
-            if category_id in names:
-                repeats = f"{where} repeats the id {category_id}; ids must be unique."
-                raise Fault("category-id", repeats)
-            names[category_id] = field(entry, "name", str, where)
-        except Fault as fault:
-            on_fault("categories", n, fault)
-    if not names:
-        raise InputError(f"{json_path}: 'categories' is empty; wanted at least one.")
-    return dict(sorted(names.items()))
-
-
-def _images(
-    entries: List[Any], json_path: str, image_dir: str, on_fault: OnFault
-) -> Dict[int, Dict[str, Any]]:
-    """Image id -> its entry, in the order given."""
-    if not entries:
-        raise InputError(f"{json_path}: 'images' is empty; wanted at least one.")
-    if not os.path.isdir(image_dir):
-        raise InputError(f"The image folder {image_dir} does not exist.")
-    images = {}
-    for n, entry in enumerate(entries):
-        try:
-            image_id = _image_id(entry, images, f"{json_path}: entry {n} of 'images'", json_path)
-            images[image_id] = entry
-            path = os.path.join(image_dir, entry["file_name"])
-            if not os.path.isfile(path):
-                where = f"{json_path}: image {image_id}"
-                raise Fault("image-missing", f"{where}: the file {path} does not exist.")
-        except Fault as fault:
-            on_fault("images", n, fault)
-    return images
-
-
-def _image_id(entry: Any, images: Dict[int, Dict], where: str, json_path: str) -> int:
-    """The id of an image's entry, all of which is checked."""
-    image_id = field(entry, "id", int, where)
-    if abs(image_id) > _INT64_MAX:
-        raise Fault("entry", f"{where}: the id {image_id} does not fit 64 bits.")
-    where = f"{json_path}: image {image_id}"
-    if image_id in images:
-        raise Fault("image-id", f"{where} occurs twice in 'images'; ids must be unique.")
-    for key in ("height", "width"):
-        if field(entry, key, int, where) <= 0:
-            raise Fault("entry", f"{where}: '{key}' is {entry[key]}, wanted pixels above 0.")
-    if "\0" in field(entry, "file_name", str, where):
-        raise Fault("entry", f"{where}: 'file_name' is {entry['file_name']!r}, which no file has.")
-    return image_id
-
-
-def _objects(annotations, images, class_of, json_path, on_fault, reader):
-    """Image id -> [(box, class, crowd, segmentation, keypoints, annotation id)]."""
-    objects: Dict[int, List[Tuple]] = {}
-    seen = set()
-    for n, entry in enumerate(annotations):
-        where = f"{json_path}: entry {n} of 'annotations'"
-        try:
-            annotation_id = field(entry, "id", int, where)
-            image_id = field(entry, "image_id", int, where)
-            where = f"{json_path}: annotation {annotation_id} of image {image_id}"
-            if annotation_id in seen:
-                raise Fault("annotation-id", f"{where} repeats the annotation id {annotation_id}.")
-            seen.add(annotation_id)
-            if image_id not in images:
-                missing = f"{where}: there is no image {image_id} in 'images'."
-                raise Fault("unknown-image", missing)
-            found = _object(entry, images[image_id], class_of, where, reader)
-        except Fault as fault:
-            on_fault("annotations", n, fault)
-        else:
-            objects.setdefault(image_id, []).append((*found, annotation_id))
-    return objects
-
-
-def _object(entry: Dict, image: Dict, class_of: Dict[int, int], where: str, reader: _Reader):
-    """Box, class, crowd, segmentation and keypoints of an annotation."""
-    category_id = field(entry, "category_id", int, where)
-    if category_id not in class_of:
-        known = ", ".join(map(str, list(class_of)[:10])) + (", ..." if len(class_of) > 10 else "")
-        unknown = f"{where}: category_id {category_id} is not in 'categories' ({known})."
-        raise Fault("unknown-category", unknown)
-    crowd = entry.get("iscrowd", 0)
-    if crowd not in (0, 1):
-        raise Fault("entry", f"{where}: 'iscrowd' is {crowd!r}, wanted 0 or 1.")
-    size, shape = (image["height"], image["width"]), entry.get("segmentation")
-    try:
-        box = checked_box(entry.get("bbox"), *size)
-        shape = checked_segmentation(shape, *size) if reader.masks or shape else None
-        names, offset, points = reader.keypoint_names, reader.keypoint_offset, None
-        if names:
-            points = checked_keypoints(entry.get("keypoints"), names, offset, *size)
-    except Fault as fault:
-        raise Fault(fault.rule, f"{where}: {fault}") from None
-    return box, class_of[category_id], bool(crowd), shape, points
-
-
-def _record(image: Dict[str, Any], objects: List[Tuple], image_dir: str, reader) -> Record:
-    boxes, classes, crowd, segmentations, points, ids = zip(*objects) if objects else ((),) * 6
-    names = reader.keypoint_names
+def _record(image: Dict[str, Any], objects: List[Checked], image_dir: str, joints: int) -> Record:
+    points = [found.keypoints for found in objects]
     return Record(
         image_id=image["id"],
         path=os.path.join(image_dir, image["file_name"]),
         file_name=image["file_name"],
         height=image["height"],
         width=image["width"],
-        boxes=np.array(boxes, np.float32).reshape(-1, 4),
-        classes=np.array(classes, np.int32),
-        crowd=np.array(crowd, bool),
-        segmentations=list(segmentations),
-        annotation_ids=list(ids),
-        keypoints=np.reshape(points, (-1, len(names), 3)) if names else None,
+        boxes=np.array([found.box for found in objects], np.float32).reshape(-1, 4),
+        classes=np.array([found.number for found in objects], np.int32),
+        crowd=np.array([found.crowd for found in objects], bool),
+        segmentations=[found.segmentation for found in objects],
+        annotation_ids=[found.annotation_id for found in objects],
+        keypoints=np.reshape(points, (-1, joints, 3)) if joints else None,
     )
 
 
-def _report(json_path: str, records: List[Record], skipped: List[str]) -> None:
-    if skipped:
-        _LOG.warning(
-            "%s: left out %d wrong annotations, the first: %s", json_path, len(skipped), skipped[0]
-        )
+def _report(json_path: str, records: List[Record]) -> None:
     empty = sum(not len(r.classes) for r in records)
     if empty:
         _LOG.info("%s: %d of %d images have no object.", json_path, empty, len(records))

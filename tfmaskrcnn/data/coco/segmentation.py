@@ -11,15 +11,19 @@ from typing import Any, Dict, List, NamedTuple, Tuple
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from tfmaskrcnn.data.coco.annotations import Segmentation, polygon_area
+from tfmaskrcnn.data.coco.annotations import MAX_OUTLINE, Segmentation, checked_rle
+from tfmaskrcnn.data.coco.polygons import (
+    bounding_points,
+    clip_polygon,
+    outline_length,
+    polygon_area,
+)
 from tfmaskrcnn.errors import InputError
 
 # Side of the ground-truth masks: the mask inside its box, resampled.
 MASK_SIDE = 112
 # A part of a polygon with less area, in square pixels, is rounding and does not count as visible.
 MIN_AREA = 1e-3
-# How far inside the window, in pixels, it is asked whether a polygon covers a corner.
-NUDGE = 1e-4
 
 
 class Visible(NamedTuple):
@@ -35,8 +39,9 @@ def decode(segmentation: Segmentation, height: int, width: int) -> np.ndarray:
     Raises:
         InputError: an RLE that does not describe `height` x `width` pixels.
     """
+    rle = as_rle(segmentation, height, width)
     try:
-        mask = coco_mask.decode(as_rle(segmentation, height, width))
+        mask = coco_mask.decode(rle)
     except ValueError as error:
         raise InputError(f"its RLE cannot be decoded: {error}.") from None
     if mask.shape != (height, width):
@@ -45,14 +50,42 @@ def decode(segmentation: Segmentation, height: int, width: int) -> np.ndarray:
 
 
 def as_rle(segmentation: Segmentation, height: int, width: int) -> Dict[str, Any]:
-    """Polygons (their union) or any RLE as a compressed RLE; one that is compressed stays."""
-    if not isinstance(segmentation, dict):
-        # float64 lists: the only type that every pycocotools accepts.
-        polygons = [np.asarray(p, np.float64).tolist() for p in segmentation]
-        return coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
-    if isinstance(segmentation["counts"], list):
-        return coco_mask.frPyObjects(segmentation, height, width)
-    return segmentation
+    """Polygons (their union) or any RLE as a compressed RLE; one that is compressed stays.
+
+    This is the one road to pycocotools' rasteriser, which walks along the outlines: what lies more
+    than a side outside of the image is cut off first, so that time and memory are bounded.
+
+    Raises:
+        InputError: a coordinate is not finite, an outline is too long, or the run lengths of an
+            uncompressed RLE are not those of `height` x `width` pixels.
+    """
+    if isinstance(segmentation, dict):
+        counts = segmentation["counts"]
+        if not isinstance(counts, list):
+            return segmentation
+        return coco_mask.frPyObjects(checked_rle(segmentation, height, width), height, width)
+    polygons = [_nearby(p, height, width) for p in segmentation]
+    # float64 lists: the only type that every pycocotools accepts. Four numbers would be a box.
+    polygons = [p.tolist() for p in polygons if len(p) >= 6]
+    if not polygons:
+        nothing = {"size": [height, width], "counts": [height * width]}
+        return coco_mask.frPyObjects(nothing, height, width)
+    return coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
+
+
+def _nearby(polygon: np.ndarray, height: int, width: int) -> np.ndarray:
+    """A flat xy polygon, float64, without what lies more than a side outside of the image."""
+    flat = np.asarray(polygon, np.float64)
+    if not np.isfinite(flat).all():
+        raise InputError("its outline holds coordinates that are no finite numbers.")
+    points = flat.reshape(-1, 2)
+    size = np.array([width, height], np.float64)
+    if len(points) and ((points < -size).any() or (points > 2 * size).any()):
+        moved = clip_polygon((points + size)[:, ::-1], (3 * height, 3 * width))
+        flat = (moved[:, ::-1] - size).reshape(-1)
+    if len(flat) and outline_length(flat) > MAX_OUTLINE:
+        raise InputError(f"its outline is longer than {MAX_OUTLINE:,} pixels.")
+    return flat
 
 
 def oblique(matrix: np.ndarray) -> bool:
@@ -92,7 +125,7 @@ def visible_part(
     if not clipped:
         return Visible(np.zeros(4, np.float32), 0.0)
     share = sum(_area(c) for c, _ in clipped) / sum(_area(p) for p in moved)
-    points = np.concatenate([_bounding_points(c, whole, window) for c, whole in clipped])
+    points = np.concatenate([bounding_points(c, whole, window) for c, whole in clipped])
     box = np.concatenate([points.min(axis=0), points.max(axis=0)])
     return Visible(box.astype(np.float32), min(share, 1.0))
 
@@ -149,61 +182,6 @@ def _moved_polygons(
 
 def _area(points: np.ndarray) -> float:
     return polygon_area(points.reshape(-1))
-
-
-def clip_polygon(points: np.ndarray, window: Tuple[int, int]) -> np.ndarray:
-    """The polygon [n, 2] yx inside (0, 0)..window, by Sutherland and Hodgman; [m, 2], m may be 0.
-
-    Parts of a concave polygon stay joined by edges along the window's border, which have no area.
-    """
-    for axis in (0, 1):
-        for sign, limit in ((1.0, 0.0), (-1.0, float(window[axis]))):
-            if not len(points):
-                return points
-            points = _clipped_at(points, axis, sign, limit)
-    return points
-
-
-def _clipped_at(points: np.ndarray, axis: int, sign: float, limit: float) -> np.ndarray:
-    """The part of a polygon where `sign * (coordinate - limit) >= 0`."""
-    distance = sign * (points[:, axis] - limit)
-    inside = distance >= 0
-    if inside.all():
-        return points
-    after, distance_after = np.roll(points, -1, axis=0), np.roll(distance, -1)
-    crosses = inside != (distance_after >= 0)
-    share = distance / np.where(crosses, distance - distance_after, 1.0)
-    crossing = points + share[:, None] * (after - points)
-    crossing[:, axis] = limit  # free of rounding: compared with the limit later
-    # Each vertex is followed by where its edge crosses the limit; either may be absent.
-    both = np.stack([points, crossing], axis=1).reshape(-1, 2)
-    return both[np.stack([inside, crosses], axis=1).reshape(-1)]
-
-
-def _bounding_points(clipped: np.ndarray, whole: np.ndarray, window: Tuple[int, int]) -> np.ndarray:
-    """[n, 2] points whose extremes bound the visible area of a clipped polygon.
-
-    Clipping leaves edges along the window's border where there is no area, up to a corner that the
-    polygon passes by. So: the edges inside the window, and the corners that it really covers.
-    """
-    after = np.roll(clipped, -1, axis=0)
-    on_border = np.zeros(len(clipped), bool)
-    for limit in (np.zeros(2), np.float64(window)):
-        on_border |= np.any((clipped == limit) & (after == limit), axis=1)
-    corners = np.array(list(itertools.product((0, window[0]), (0, window[1]))), np.float64)
-    inwards = corners + np.where(corners > 0, -NUDGE, NUDGE)
-    covered = [_covers(whole, point) for point in inwards]
-    return np.concatenate([clipped[~on_border], after[~on_border], corners[covered]])
-
-
-def _covers(polygon: np.ndarray, point: np.ndarray) -> bool:
-    """Whether `point` [2] lies in `polygon` [n, 2], by the even-odd rule."""
-    before, after = polygon - point, np.roll(polygon, -1, axis=0) - point
-    spans = (before[:, 0] > 0) != (after[:, 0] > 0)
-    # The edge passes the point's height at a positive x: compared without a division.
-    cross = before[:, 1] * after[:, 0] - after[:, 1] * before[:, 0]
-    beyond = (cross > 0) == (after[:, 0] > before[:, 0])
-    return bool(np.count_nonzero(spans & beyond) % 2)
 
 
 def _visible_pixels(mask: np.ndarray, matrix: np.ndarray, window: Tuple[int, int]) -> Visible:

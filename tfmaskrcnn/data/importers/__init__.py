@@ -11,15 +11,17 @@ from typing import Optional, Sequence
 
 from tfmaskrcnn.data.importers.building import Imported
 from tfmaskrcnn.data.importers.cvat import from_cvat
+from tfmaskrcnn.data.importers.label_studio import from_label_studio
 from tfmaskrcnn.data.importers.labelme import from_labelme
 from tfmaskrcnn.data.importers.matterport_dataset import from_matterport
 from tfmaskrcnn.data.importers.png_masks import from_png_masks
+from tfmaskrcnn.data.importers.qupath import from_qupath
 from tfmaskrcnn.data.importers.tfds import from_tfds
 from tfmaskrcnn.data.importers.via import from_via
 from tfmaskrcnn.data.importers.voc import from_voc
 from tfmaskrcnn.data.importers.yolo import from_yolo
-from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.support.files import writable_file
+from tfmaskrcnn.errors import InputError, quoted
+from tfmaskrcnn.support.files import same_place, writable_file
 from tfmaskrcnn.support.progress_bar import Progress
 
 # What the command line reads. The other two take Python objects.
@@ -30,6 +32,8 @@ SOURCES = {
     "voc": from_voc,
     "png-masks": from_png_masks,
     "yolo": from_yolo,
+    "label-studio": from_label_studio,
+    "qupath": from_qupath,
 }
 
 __all__ = ["SOURCES", "Imported", "import_data", "from_matterport", "from_tfds"]
@@ -62,13 +66,13 @@ def import_data(
         InputError: names the file, the entry, the value found and the value wanted.
     """
     if source not in SOURCES:
-        raise InputError(f"The source {source!r} must be one of {', '.join(SOURCES)}.")
+        raise InputError(f"The source {quoted(source)} must be one of {', '.join(SOURCES)}.")
     function = SOURCES[source]
     given = {key: value for key, value in options.items() if value is not None}
     for key in given:
         if key not in inspect.signature(function).parameters:
             raise InputError(f"--{key} has no meaning for {source}.")
-    if os.path.realpath(writable_file(out)) == os.path.realpath(path):
+    if same_place(writable_file(out), path):
         raise InputError(f"{out} is the file to import; give the new one another name.")
     found = function(os.fspath(path), images, classes, skip_invalid, progress, **given)
     found.write(out)

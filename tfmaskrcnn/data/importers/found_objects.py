@@ -6,11 +6,12 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from tfmaskrcnn.data.coco.annotations import checked_segmentation
-from tfmaskrcnn.data.coco.segmentation import decode
+from tfmaskrcnn.data.coco.segmentation import as_rle
 from tfmaskrcnn.errors import InputError
 
-# Flat polygons x1, y1, x2, y2, ... or a bool mask [H, W]; None is the whole of the box.
-Shape = Union[Sequence[Sequence[float]], np.ndarray]
+# Flat polygons x1, y1, x2, y2, ..., a bool mask [H, W], or a compressed RLE of the image's size;
+# None is the whole of the box.
+Shape = Union[Sequence[Sequence[float]], np.ndarray, Dict[str, Any]]
 
 
 class FoundObject(NamedTuple):
@@ -24,7 +25,11 @@ class FoundObject(NamedTuple):
 
 
 def annotation(found: FoundObject, image: Dict[str, Any]) -> Dict[str, Any]:
-    """An object as a COCO annotation without its own id and class."""
+    """An object as a COCO annotation without its own id and class.
+
+    Raises:
+        InputError: its outline is none, or leads far away from the image.
+    """
     height, width = image["height"], image["width"]
     entry = {"image_id": image["id"], "iscrowd": int(found.crowd)}
     if found.shapes[0] is None:
@@ -36,7 +41,7 @@ def annotation(found: FoundObject, image: Dict[str, Any]) -> Dict[str, Any]:
     checked = checked_segmentation(polygons, height, width)
     points = np.concatenate([np.reshape(p, (-1, 2)) for p in polygons])
     low, high = points.min(axis=0), points.max(axis=0)
-    area = int(np.count_nonzero(decode(checked, height, width)))
+    area = int(coco_mask.area(as_rle(checked, height, width)))
     return {
         **entry,
         **_boxed((low[1], low[0], high[1], high[0]), height, width),
@@ -59,8 +64,7 @@ def _rle(shape, height: int, width: int) -> Dict[str, Any]:
     """Polygons or a compressed RLE as a compressed RLE."""
     if isinstance(shape, dict):
         return shape
-    polygons = checked_segmentation([list(p) for p in shape], height, width)
-    return coco_mask.merge(coco_mask.frPyObjects([p.tolist() for p in polygons], height, width))
+    return as_rle(checked_segmentation([list(p) for p in shape], height, width), height, width)
 
 
 def _of_rle(rle: Dict[str, Any]) -> Dict[str, Any]:

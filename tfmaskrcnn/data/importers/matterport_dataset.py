@@ -50,8 +50,9 @@ def from_matterport(
         name = paths[image_id] and os.path.relpath(paths[image_id], images)
         if not name:
             name = written_image(dataset.load_image(image_id), images, f"{image_id:06d}", where)
-        builder.image(name, where)
-        _add_objects(builder, dataset.load_mask(image_id), names, where)
+        masks, kinds = _pair(dataset.load_mask(image_id), where)
+        builder.image(name, where, drawn=masks.shape[:2] if masks.ndim == 3 else None)
+        _add_objects(builder, masks, kinds, names, where)
     return builder.result("The dataset")
 
 
@@ -69,18 +70,22 @@ def _common_folder(paths) -> str:
     return os.path.commonpath([os.path.dirname(path) for path in paths.values()])
 
 
-def _add_objects(builder: CocoBuilder, found, names: Sequence[str], where: str) -> None:
+def _pair(found, where: str):
+    """The masks and the class numbers [n] of what `load_mask` gives."""
     try:
         masks, kinds = found
-        masks, kinds = np.asarray(masks), np.asarray(kinds).reshape(-1).astype(int)
-    except (TypeError, ValueError):
+        return np.asarray(masks), np.asarray(kinds).reshape(-1).astype(int)
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{where}: load_mask gives no pair of masks and class numbers.") from None
+
+
+def _add_objects(builder: CocoBuilder, masks, kinds, names: Sequence[str], where: str) -> None:
     if not len(kinds) and not masks.size:
         return
-    if masks.ndim != 3 or masks.shape[2] != len(kinds):
+    if masks.ndim != 3 or masks.shape[2] != len(kinds) or masks.dtype.kind not in "buif":
         raise InputError(
-            f"{where}: load_mask gives masks {masks.shape} for {len(kinds)} classes, wanted "
-            "[height, width, objects]."
+            f"{where}: load_mask gives masks {masks.shape} for {len(kinds)} classes, of "
+            f"{masks.dtype}; wanted [height, width, objects] of bool."
         )
     for n, kind in enumerate(kinds.tolist()):
         place = f"{where}: object {n}"

@@ -3,13 +3,14 @@
 import os
 from typing import Dict, List, Optional, Sequence, Tuple
 
-import numpy as np
-from PIL import Image
-
 from tfmaskrcnn.data.importers.building import CocoBuilder, Imported
+from tfmaskrcnn.data.importers.fields import shown
+from tfmaskrcnn.data.importers.mask_images import mask_pixels, mask_size
+from tfmaskrcnn.data.importers.numbered import objects_of
 from tfmaskrcnn.data.importers.source_files import (
     IMAGE_SUFFIXES,
     by_stem,
+    contents,
     existing_folder,
     files_below,
 )
@@ -17,7 +18,6 @@ from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support.progress_bar import Progress, counted
 
 _MASKS = (".png", ".tif", ".tiff", ".bmp", ".gif")
-_NUMBERED = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
 def from_png_masks(
@@ -27,7 +27,7 @@ def from_png_masks(
     skip_invalid: bool = False,
     progress: Optional[Progress] = None,
 ) -> Imported:
-    """Objects of a single class, in one of three layouts.
+    """Objects of a single class, in one of three layouts; `NAME` may have folders, as the image.
 
     `NAME.png` of 8 or 16 bits, or in colour, in which each value but 0 is one object; a folder
     `NAME` of masks, in each of which all that is not 0 is one object; or, as in the Data Science
@@ -50,16 +50,17 @@ def from_png_masks(
     builder = CocoBuilder(images or folder, classes, skip_invalid)
     name = builder.only_class or "object"
     for image, of_image in counted(pairs, progress):
-        where = os.path.join(folder, of_image[0]) if of_image else folder
-        size = builder.image(image, where)
+        where = shown(os.path.join(folder, of_image[0]), 200) if of_image else folder
+        drawn = mask_size(os.path.join(folder, of_image[0])) if of_image else None
+        size = builder.image(image, where, drawn=drawn)
         for mask in of_image:
             path = os.path.join(folder, mask)
-            values = _values(path, size)
+            values, where = mask_pixels(path, size).values, shown(path, 200)
             if masks:
-                builder.add(name, values != 0, path)
+                builder.add(name, values != 0, where)
                 continue
-            for number in np.unique(values[values != 0]).tolist():
-                builder.add(name, values == number, f"{path}: object {number}")
+            for found in objects_of(values, where):
+                builder.add(name, found.rle, f"{where}: object {found.number}")
     return builder.result(folder)
 
 
@@ -72,7 +73,11 @@ def _pairs(folder: str, images: Optional[str]) -> Tuple[bool, List[Tuple[str, Li
         return True, [_bowl(folder, name) for name in bowl]
     if images is None:
         raise InputError(f"{folder} holds masks; give the folder of their images with --images.")
-    pictures = by_stem(files_below(existing_folder(images, "image folder"), IMAGE_SUFFIXES), images)
+    names = files_below(existing_folder(images, "image folder"), IMAGE_SUFFIXES)
+    nested = _nested(files_below(folder, _MASKS), names) if below else None
+    if nested:
+        return nested
+    pictures = by_stem(names, images)
     if below:
         masks = {
             name: [f"{name}/{mask}" for mask in files_below(os.path.join(folder, name), _MASKS)]
@@ -80,14 +85,36 @@ def _pairs(folder: str, images: Optional[str]) -> Tuple[bool, List[Tuple[str, Li
         }
     else:
         masks = {stem: [m] for stem, m in by_stem(files_below(folder, _MASKS), folder).items()}
+    if not any(masks.values()):
+        raise InputError(
+            f"{folder} holds no mask ({', '.join(_MASKS)}), but {contents(folder)}; wanted a file "
+            "or a folder of masks for each image."
+        )
     return bool(below), _matched(masks, pictures, folder, images)
+
+
+def _nested(masks: List[str], images: List[str]):
+    """As `_pairs`, where masks lie in the same folders as their images; None where they do not."""
+    pictures = {os.path.splitext(name)[0]: name for name in images}
+    if len(pictures) < len(images):
+        return None
+    for single, named in ((False, os.path.splitext), (True, os.path.split)):
+        stems = [named(mask)[0] for mask in masks]
+        if masks and pictures.keys() >= set(stems):
+            of_image: Dict[str, List[str]] = {stem: [] for stem in sorted(pictures)}
+            for stem, mask in zip(stems, masks):
+                of_image[stem].append(mask)
+            return single, [(pictures[stem], found) for stem, found in of_image.items()]
+    return None
 
 
 def _matched(masks: Dict[str, List[str]], pictures: Dict[str, str], folder: str, images: str):
     """Every image with its masks; an image of none has no objects."""
     alone = sorted(set(masks) - set(pictures))
     if alone:
-        raise InputError(f"{images} holds no image for the masks {os.path.join(folder, alone[0])}.")
+        there = f"it holds {contents(images)}"
+        mask = shown(os.path.join(folder, alone[0]), 200)
+        raise InputError(f"{images} holds no image for the masks {mask}; {there}.")
     return [(pictures[stem], masks.get(stem, [])) for stem in sorted(pictures)]
 
 
@@ -97,16 +124,3 @@ def _bowl(folder: str, name: str) -> Tuple[str, List[str]]:
         raise InputError(f"{folder}/{name}/images holds {len(found)} images, wanted one.")
     masks = files_below(os.path.join(folder, name, "masks"), _MASKS)
     return f"{name}/images/{found[0]}", [f"{name}/masks/{mask}" for mask in masks]
-
-
-def _values(path: str, size) -> np.ndarray:
-    """[H, W] numbers; of a mask in colour 0xRRGGBB."""
-    try:
-        with Image.open(path) as image:
-            numbered = image.mode in _NUMBERED
-            pixels = np.asarray(image if numbered else image.convert("RGB")).astype(np.int64)
-    except Exception as error:
-        raise InputError(f"{path} cannot be read: {error}.") from None
-    if pixels.shape[:2] != tuple(size):
-        raise InputError(f"{path} is {pixels.shape[:2]} pixels, its image {tuple(size)}.")
-    return pixels if numbered else pixels @ (1 << 16, 1 << 8, 1)

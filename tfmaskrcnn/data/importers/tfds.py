@@ -1,13 +1,14 @@
 """Examples as TensorFlow Datasets gives them: dictionaries of an image and its objects."""
 
 import os
-from typing import Any, Dict, Iterable, List, Optional, Sequence
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from tfmaskrcnn.data.importers.building import CocoBuilder, Imported
+from tfmaskrcnn.data.importers.fields import shown
 from tfmaskrcnn.data.importers.image_writing import written_image
-from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.support.progress_bar import Progress, counted
 
 
@@ -41,42 +42,64 @@ def from_tfds(
     builder = CocoBuilder(images, classes, skip_invalid, class_names)
     for n, example in enumerate(counted(examples, progress)):
         where = f"example {n}"
+        if not isinstance(example, dict):
+            raise InputError(f"{where} is {quoted(example)}, wanted a dictionary.")
         if "image" not in example:
-            raise InputError(f"{where} has no 'image', but {', '.join(sorted(example))}.")
-        name = _text(example.get("image/filename", example.get("image/id", f"{n:06d}")))
+            keys = shown(", ".join(map(str, example)))
+            raise InputError(f"{where} has no 'image', but {keys}.")
+        name = _text(example.get("image/filename", example.get("image/id", f"{n:06d}")), where)
         image = _array(example["image"])
-        image = image.item() if image.dtype.kind in "OS" else image  # the bytes of a file
-        written = written_image(image, images, name, f"{where} ({name})")
+        if image.dtype.kind in "OS" and image.size == 1:  # the bytes of a file
+            image = image.item()
+        written = written_image(image, images, name, f"{where} ({shown(name)})")
         size = builder.image(written, where)
         _add_objects(builder, example.get("objects") or {}, size, class_names, where)
     return builder.result("The sequence of examples")
 
 
 def _add_objects(builder: CocoBuilder, objects, size, class_names, where: str) -> None:
-    columns = _columns(objects)
+    try:
+        columns = _columns(objects)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        reason = shown(" ".join(str(error).split()))
+        raise InputError(f"{where}: its 'objects' are no columns of arrays: {reason}.") from None
     if "label" not in columns:
         if columns:
             raise InputError(f"{where}: its objects have no 'label'.")
         return
     labels = columns["label"].reshape(-1).tolist()
     boxes, masks = columns.get("bbox"), columns.get("mask")
-    crowd = columns.get("is_crowd", np.zeros(len(labels), bool)).reshape(-1)
+    crowd = columns.get("is_crowd", np.zeros(len(labels), bool)).reshape(-1) != 0
     for key, column in (("bbox", boxes), ("mask", masks), ("is_crowd", crowd)):
-        if column is not None and len(column) != len(labels):
-            raise InputError(f"{where}: {len(labels)} labels, but {len(column)} of {key!r}.")
+        if column is not None and len(np.atleast_1d(column)) != len(labels):
+            number = len(np.atleast_1d(column))
+            raise InputError(f"{where}: {len(labels)} labels, but {number} of {key!r}.")
     if boxes is None and masks is None:
         raise InputError(f"{where}: its objects have neither 'bbox' nor 'mask'.")
     for n, label in enumerate(labels):
         place = f"{where}: object {n}"
-        if not 0 <= label < len(class_names):
-            builder.wrong(f"{place}: its label is {label}, wanted 0 to {len(class_names) - 1}.")
+        known = isinstance(label, (int, float)) and 0 <= label < len(class_names)
+        if not known or label != int(label):
+            wanted = f"wanted 0 to {len(class_names) - 1}"
+            builder.wrong(f"{place}: its label is {quoted(label)}, {wanted}.")
             continue
         shape = box = None
         if masks is not None:
             shape = masks[n][..., 0] != 0 if masks[n].ndim == 3 else masks[n] != 0
         else:
-            box = tuple(np.float64(boxes[n]) * (*size, *size))
+            box = _box(boxes[n], size)
+            if box is None:
+                found = quoted(boxes[n].tolist())
+                builder.wrong(f"{place}: its bbox is {found}, wanted four finite numbers.")
+                continue
         builder.add(class_names[int(label)], shape, place, bool(crowd[n]), box=box)
+
+
+def _box(shares: np.ndarray, size: Tuple[int, int]) -> Optional[Tuple[float, ...]]:
+    """Yxyx pixels of four shares of the image; None if they are none."""
+    if shares.shape != (4,) or shares.dtype.kind not in "iuf" or not np.isfinite(shares).all():
+        return None
+    return tuple(np.float64(shares) * (*size, *size))
 
 
 def _columns(objects) -> Dict[str, np.ndarray]:
@@ -93,6 +116,11 @@ def _array(value) -> np.ndarray:
     return np.asarray(value.numpy() if hasattr(value, "numpy") else value)
 
 
-def _text(value) -> str:
-    value = _array(value).item()
-    return value.decode() if isinstance(value, bytes) else str(value)
+def _text(value, where: str) -> str:
+    value = _array(value)
+    value = value.item() if value.size == 1 else value
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "surrogateescape")  # which no file's name may have
+    if not isinstance(value, (str, int)):
+        raise InputError(f"{where}: its name is {quoted(value)}, wanted a text.")
+    return str(value)

@@ -4,11 +4,18 @@ import os
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
-from PIL import Image
 
 from tfmaskrcnn.data.importers.building import CocoBuilder, Imported
-from tfmaskrcnn.data.importers.source_files import by_stem, existing_folder, files_below
-from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.data.importers.fields import shown
+from tfmaskrcnn.data.importers.mask_images import mask_pixels, mask_size
+from tfmaskrcnn.data.importers.numbered import objects_of
+from tfmaskrcnn.data.importers.source_files import (
+    by_stem,
+    contents,
+    existing_folder,
+    files_below,
+)
+from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.support.files import read_text
 from tfmaskrcnn.support.progress_bar import Progress, counted
 
@@ -47,7 +54,12 @@ def from_voc(
         InputError: names the file and the object.
     """
     folder = existing_folder(folder)
-    masks = existing_folder(os.path.join(folder, "SegmentationObject"))
+    masks = os.path.join(folder, "SegmentationObject")
+    if not os.path.isdir(masks):
+        raise InputError(
+            f"{folder} has no folder SegmentationObject, whose PNGs hold the objects (Annotations "
+            f"have boxes alone); it holds {contents(folder)}."
+        )
     images = existing_folder(images or os.path.join(folder, "JPEGImages"), "image folder")
     labels = _labels(os.path.join(folder, "labelmap.txt"))
     pictures = by_stem(files_below(images, (".jpg", ".jpeg", ".png", ".bmp")), images)
@@ -56,28 +68,37 @@ def from_voc(
     for stem in counted(stems, progress):
         path = os.path.join(masks, stem + ".png")
         if stem not in pictures:
-            raise InputError(f"{images} holds no image for {path}.")
-        size = builder.image(pictures[stem], path)
+            there = f"it holds {contents(images)}"
+            raise InputError(f"{images} holds no image for {shown(path, 200)}; {there}.")
+        size = builder.image(pictures[stem], shown(path, 200), drawn=mask_size(path))
         objects, void = _objects(path, size)
         kinds = _kinds(os.path.join(folder, "SegmentationClass", stem + ".png"), size, labels)
-        for number in np.unique(objects[~void & (objects > 0)]).tolist():
-            mask = (objects == number) & ~void
-            where = f"{path}: object {number}"
-            counts = np.bincount(kinds[mask], minlength=VOID + 1)
-            counts[[0, VOID]] = 0
-            kind = int(counts.argmax())
-            if not counts[kind]:
-                builder.wrong(f"{where} has no class in SegmentationClass.")
-            elif kind > len(labels.names):
-                builder.wrong(f"{where} is of class {kind}; name it in a labelmap.txt.")
-            else:
-                builder.add(labels.names[kind - 1], mask, where)
+        objects = np.where(void | (objects < 0), 0, objects)
+        for found in objects_of(objects, shown(path, 200)):
+            where = f"{shown(path, 200)}: object {found.number}"
+            _add_object(builder, found, kinds, labels.names, where)
     return builder.result(folder)
+
+
+def _add_object(builder: CocoBuilder, found, kinds: np.ndarray, names, where: str) -> None:
+    """Add an object of the class that most of its pixels have; `kinds` are [H, W]."""
+    numbers, counts = np.unique(kinds.T.reshape(-1)[found.places], return_counts=True)
+    counts[(numbers == 0) | (numbers == VOID)] = 0
+    kind = int(numbers[counts.argmax()])
+    if not counts.max():
+        builder.wrong(f"{where} has no class in SegmentationClass.")
+    elif not 0 < kind <= len(names):
+        builder.wrong(f"{where} is of class {kind}; name it in a labelmap.txt.")
+    else:
+        builder.add(names[kind - 1], found.rle, where)
 
 
 def _stems(folder: str, masks: str, split: Optional[str]) -> List[str]:
     if split is None:
-        return sorted(by_stem(files_below(masks, (".png",)), masks))
+        found = sorted(by_stem(files_below(masks, (".png",)), masks))
+        if not found:
+            raise InputError(f"{masks} holds no PNG, but {contents(masks)}.")
+        return found
     path = os.path.join(folder, "ImageSets", "Segmentation", split + ".txt")
     return sorted(line.split()[0] for line in read_text(path).splitlines() if line.strip())
 
@@ -93,8 +114,10 @@ def _labels(path: str) -> _Labels:
         name, _, rest = line.partition(":")
         try:
             red, green, blue = (int(v) for v in rest.split(":")[0].split(","))
+            if not name.strip() or not 0 <= min(red, green, blue) <= max(red, green, blue) <= VOID:
+                raise ValueError
         except ValueError:
-            raise InputError(f"{path}: the line {line!r:.80} is not name:r,g,b::.") from None
+            raise InputError(f"{path}: the line {quoted(line)} is not name:r,g,b::.") from None
         if name != "background":
             names.append(name)
         colours[red << 16 | green << 8 | blue] = 0 if name == "background" else len(names)
@@ -112,34 +135,19 @@ def palette() -> np.ndarray:
 
 def _objects(path: str, size):
     """(numbers [H, W], void [H, W] bool) of a PNG of objects."""
-    values, colours = _pixels(path, size)
-    if values is not None:
-        return values, values == VOID
+    colours, coloured = mask_pixels(path, size)
+    if not coloured:
+        return colours, colours == VOID
     numbers = np.searchsorted(np.unique(np.append(colours, 0)), colours)
     return numbers, colours == palette()[VOID]
 
 
 def _kinds(path: str, size, labels: _Labels) -> np.ndarray:
     """[H, W] classes of a PNG of classes; 255 is void."""
-    values, colours = _pixels(path, size, in_colour=labels.colours is not None)
-    if values is not None:
-        return values
+    colours, coloured = mask_pixels(path, size, in_colour=labels.colours is not None)
+    if not coloured:
+        return colours
     known = labels.colours or {int(c): k for k, c in reversed(list(enumerate(palette())))}
     found, inverse = np.unique(colours, return_inverse=True)
     kinds = np.array([known.get(int(c), VOID) for c in found])
     return kinds[inverse].reshape(colours.shape)
-
-
-def _pixels(path: str, size, in_colour: bool = False):
-    """(numbers, None) of a PNG with a palette or in grey, (None, 0xRRGGBB) of one in colour."""
-    try:
-        with Image.open(path) as image:
-            numbered = image.mode in ("P", "L", "1") and not (in_colour and image.mode == "P")
-            pixels = np.asarray(image if numbered else image.convert("RGB")).astype(np.int64)
-    except FileNotFoundError:
-        raise InputError(f"There is no {path}.") from None
-    except Exception as error:
-        raise InputError(f"{path} cannot be read: {error}.") from None
-    if pixels.shape[:2] != tuple(size):
-        raise InputError(f"{path} is {pixels.shape[:2]} pixels, its image {tuple(size)}.")
-    return (pixels, None) if numbered else (None, pixels @ (1 << 16, 1 << 8, 1))

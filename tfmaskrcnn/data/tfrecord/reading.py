@@ -9,29 +9,38 @@ sizes, boxes and classes too: what a data set is checked by, without reading the
 import dataclasses
 import functools
 import glob
+import io
+import itertools
 import json
 import os
-import zipfile
 import zlib
 from collections.abc import Sequence as SequenceType
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
+from PIL import Image
 
 from tfmaskrcnn.config.keypoints import KeypointHeadConfig
-from tfmaskrcnn.data.coco.annotations import checked_segmentation
-from tfmaskrcnn.data.coco.image_files import ImageBytes
+from tfmaskrcnn.data.coco.annotations import Fault, checked_segmentation
+from tfmaskrcnn.data.coco.file import field
+from tfmaskrcnn.data.coco.image_files import PILLOW_FORMATS, ImageBytes
 from tfmaskrcnn.data.coco.keypoint_annotations import checked_keypoints, keypoint_names
 from tfmaskrcnn.data.coco.records import CocoData, Record
-from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.data.tfrecord.shard_index import (
+    HEADER_BYTES,
+    INDEX_SUFFIX,
+    read_index,
+)
+from tfmaskrcnn.errors import InputError, quoted
+from tfmaskrcnn.support.files import open_regular
 
 # The whole COCO annotation of each object, as JSON: polygons and RLE exactly as they were given.
 ANNOTATION_KEY = "tfmaskrcnn/annotation"
-INDEX_SUFFIX = ".index.npz"
-VERSION = 1
-# TFRecord frames each record: its length and that number's checksum before, its own after it.
-HEADER_BYTES, FRAME_BYTES = 12, 16
+_SHARED = ("set", "shards", "masks", "categories")  # by all shards of a set
+# Pixels that are believed without a look at the image, as of a JSON.
+_BELIEVED_PIXELS = 2**26
 _KNOWN = ("image_id", "file_name", "height", "width", "boxes", "classes", "crowd")
 # Records kept, because the image and the objects of a sample are read one after the other.
 _KEPT = 64
@@ -94,6 +103,11 @@ class TfrecordRecords(SequenceType):
     def __len__(self) -> int:
         return len(self._chosen)
 
+    @property
+    def checksums(self) -> np.ndarray:
+        """[N] uint32, of each record as it was written: pixels, objects and all."""
+        return self._shards.checksums[list(self._chosen)]
+
     def __getitem__(self, index):
         if isinstance(index, slice):
             chosen = self._chosen[index]
@@ -115,12 +129,32 @@ class TfrecordRecords(SequenceType):
         )
 
     def _read(self, i: int) -> Record:
-        known, where = self._indexed(i), f"{self._shards.paths[self._shards.shard[i]]}: image"
-        features = tf.train.Example.FromString(self._bytes(i)).features.feature
-        entries = [json.loads(text) for text in features[ANNOTATION_KEY].bytes_list.value]
-        content = features["image/encoded"].bytes_list.value[0]
-        size = known.height, known.width
-        points = None
+        known, path = self._indexed(i), self._shards.paths[self._shards.shard[i]]
+        where = f"{path}: image {known.image_id}"
+        try:
+            features = tf.train.Example.FromString(self._bytes(i)).features.feature
+            entries = [json.loads(text) for text in features[ANNOTATION_KEY].bytes_list.value]
+            content = features["image/encoded"].bytes_list.value[0]
+            if len(entries) != len(known.classes):
+                raise ValueError(f"{len(entries)} annotations, wanted {len(known.classes)}")
+            _check_size(known, content)
+            return Record(
+                path=ImageBytes(f"{where}, {known.file_name}", content),
+                **self._annotations(entries, known),
+                **{name: getattr(known, name) for name in _KNOWN},
+            )
+        except (DecodeError, IndexError, ValueError, RecursionError) as error:
+            if isinstance(error, InputError) and not isinstance(error, Fault):
+                raise
+            raise InputError(
+                f"{where} is damaged: {_reason(error)}; write the shards anew."
+            ) from None
+
+    def _annotations(self, entries: List[Any], known: IndexedRecord) -> Dict[str, Any]:
+        """What a `Record` has of its objects' annotations."""
+        size, points = (known.height, known.width), None
+        for entry in entries:
+            field(entry, "id", int, "an annotation")
         if self._keypoints:
             points = [
                 checked_keypoints(entry.get("keypoints"), self._keypoints, self._offset, *size)
@@ -128,19 +162,19 @@ class TfrecordRecords(SequenceType):
             ]
             points = np.reshape(points, (-1, len(self._keypoints), 3))
         shapes = [entry.get("segmentation") for entry in entries]
-        return Record(
-            path=ImageBytes(f"{where} {known.image_id}, {known.file_name}", content),
-            segmentations=[checked_segmentation(s, *size) if s else None for s in shapes],
-            annotation_ids=[entry["id"] for entry in entries],
-            keypoints=points,
-            **{name: getattr(known, name) for name in _KNOWN},
-        )
+        if self._shards.about["masks"] and not all(shapes):
+            raise ValueError("an annotation without a segmentation")
+        return {
+            "segmentations": [checked_segmentation(s, *size) if s else None for s in shapes],
+            "annotation_ids": [entry["id"] for entry in entries],
+            "keypoints": points,
+        }
 
     def _bytes(self, i: int) -> bytes:
         shards = self._shards
         path = shards.paths[shards.shard[i]]
         try:
-            with open(path, "rb") as file:
+            with open_regular(path) as file:
                 file.seek(int(shards.offsets[i]) + HEADER_BYTES)
                 content = file.read(int(shards.lengths[i]))
         except OSError as error:
@@ -191,17 +225,19 @@ def _read_shards(pattern: str) -> Shards:
     paths = sorted(path for path in glob.glob(pattern) if not path.endswith(INDEX_SUFFIX))
     if not paths:
         raise InputError(f"There is no file {pattern}; wanted TFRecord shards.")
-    parts, abouts = zip(*(_read_index(path) for path in paths))
+    parts, abouts = zip(*(read_index(path) for path in paths))
     for path, about in zip(paths, abouts):
-        if about["set"] != abouts[0]["set"]:
+        if any(about[key] != abouts[0][key] for key in _SHARED):
             raise InputError(f"{path} and {paths[0]} are of different sets; narrow the pattern.")
-    numbers, count = [about["shard"] for about in abouts], abouts[0]["shards"]
-    missing = sorted(set(range(count)) - set(numbers))
-    if missing:
-        raise InputError(
-            f"{pattern} finds {len(paths)} of {count} shards, not number {missing[0]}."
-        )
+    numbers, count = {about["shard"] for about in abouts}, abouts[0]["shards"]
+    if len(numbers) < count:
+        missing = next(n for n in itertools.count() if n not in numbers)
+        raise InputError(f"{pattern} finds {len(paths)} of {count} shards, not number {missing}.")
+    if len(paths) > count:
+        raise InputError(f"{pattern} finds {len(paths)} of {count} shards, some twice.")
     joined = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    if len(np.unique(joined["image_ids"])) < len(joined["image_ids"]):
+        raise InputError(f"{pattern}: an image id is in two of the shards; write them anew.")
     counts = [len(part["image_ids"]) for part in parts]
     return Shards(
         paths=paths,
@@ -213,27 +249,26 @@ def _read_shards(pattern: str) -> Shards:
     )
 
 
-def _read_index(path: str) -> Tuple[Dict[str, np.ndarray], Dict[str, Any]]:
-    """The arrays of a shard's index, and what else it says."""
-    index = path + INDEX_SUFFIX
-    try:
-        with np.load(index, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-        about = json.loads(arrays.pop("about").tobytes())
-        if about["version"] != VERSION:
-            raise InputError(f"{index} has version {about['version']}, wanted {VERSION}.")
-        size = os.path.getsize(path)
-    except FileNotFoundError:
-        raise InputError(
-            f"{path} has no index {os.path.basename(index)}; write the shards with `tfmaskrcnn "
-            "write-tfrecord`."
-        ) from None
-    except InputError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise InputError(f"The index {index} cannot be read: {error}.") from None
-    if size != about["size"]:
-        raise InputError(
-            f"{path} has {size} bytes, but its index is of {about['size']}; write the shards anew."
-        )
-    return arrays, about
+def _check_size(known: IndexedRecord, content: bytes) -> None:
+    """Refuse a size that the image has not, before masks of this size are drawn."""
+    size = known.height, known.width
+    if size[0] * size[1] <= _BELIEVED_PIXELS:
+        return
+    if known.file_name.endswith(".npy"):
+        right = size[0] * size[1] <= len(content)
+    else:
+        try:
+            with Image.open(io.BytesIO(content), formats=PILLOW_FORMATS) as image:
+                right = image.size in (size, size[::-1])
+        except Exception:  # Pillow raises a dozen kinds
+            right = False
+    if not right:
+        raise ValueError(f"it is said to have {size[0]} x {size[1]} pixels (height x width)")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, DecodeError):
+        return "it is no tf.train.Example"
+    if isinstance(error, IndexError):
+        return "it holds no image"
+    return quoted(str(error).rstrip("."), 180)[1:-1]

@@ -19,13 +19,15 @@ import tensorflow as tf
 from PIL import Image
 
 from tfmaskrcnn.config.keypoints import KeypointHeadConfig
-from tfmaskrcnn.data.coco.image_files import check_size
-from tfmaskrcnn.data.coco.records import Record, load_coco
+from tfmaskrcnn.data.coco.faults import Faults
+from tfmaskrcnn.data.coco.file import read_coco
+from tfmaskrcnn.data.coco.image_files import PILLOW_FORMATS, check_size, header_sizes
+from tfmaskrcnn.data.coco.records import Record, checked_set, stop_if_all_wrong
 from tfmaskrcnn.data.coco.segmentation import decode
-from tfmaskrcnn.data.importers.source_files import image_size
-from tfmaskrcnn.data.tfrecord.reading import ANNOTATION_KEY, FRAME_BYTES, INDEX_SUFFIX, VERSION
+from tfmaskrcnn.data.tfrecord.reading import ANNOTATION_KEY
+from tfmaskrcnn.data.tfrecord.shard_index import FRAME_BYTES, INDEX_SUFFIX, VERSION
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.support.files import read_json, save_arrays, writable_folder
+from tfmaskrcnn.support.files import save_arrays, writable_folder
 from tfmaskrcnn.support.progress_bar import Progress
 
 _Images = List[Tuple[Record, List[Dict[str, Any]]]]  # each with its annotations
@@ -69,37 +71,54 @@ def write_tfrecord(
     Raises:
         InputError: annotations or images are wrong, or there is no place to write to.
     """
-    raw = read_json(json_path)
-    entries, categories = (_dictionaries(raw, key) for key in ("annotations", "categories"))
-    masks = not entries or any(entry.get("segmentation") for entry in entries)
-    keypoints = KeypointHeadConfig(enabled=any(c.get("keypoints") for c in categories))
-    data = load_coco(json_path, image_dir, skip_invalid, masks, keypoints)
+    raw = read_coco(json_path)
+    data, objects, masks = _checked(raw, os.fspath(json_path), image_dir, skip_invalid)
+    categories = [entry for entry in raw["categories"] if isinstance(entry, dict)]
     count = len(data.records)
     if not 1 <= shards <= count:
         raise InputError(f"{shards} shards of {count} images: wanted 1 to {count}.")
     writable_folder(os.path.dirname(out) or ".")
     about = {"version": VERSION, "shards": shards, "masks": masks}
-    about["set"] = hashlib.sha256(json.dumps([raw, shards]).encode()).hexdigest()
+    about["set"] = hashlib.sha256(_as_text([raw, shards], json_path).encode()).hexdigest()
     about["categories"] = sorted(categories, key=lambda category: category["id"])
     names = {category["id"]: category["name"] for category in categories}
-    by_id = {(e.get("id"), e.get("image_id")): e for e in reversed(entries)}
     edges = [count * k // shards for k in range(shards + 1)]
     tasks = []
     for k in range(shards):
         records = data.records[edges[k] : edges[k + 1]]
-        images = [(r, [by_id[i, r.image_id] for i in r.annotation_ids]) for r in records]
+        images = [(r, objects.get(r.image_id, [])) for r in records]
         path = f"{out}-{k:05d}-of-{shards:05d}.tfrecord"
         tasks.append((path, images, names, {**about, "shard": k}))
     workers = min(workers or os.cpu_count() or 1, shards)
     sizes = _written(tasks, workers, count, progress or (lambda done, total: None))
-    objects = sum(len(record.classes) for record in data.records)
-    return Written([path for path, *_ in tasks], count, objects, sum(sizes))
+    number = sum(len(record.classes) for record in data.records)
+    return Written([path for path, *_ in tasks], count, number, sum(sizes))
 
 
-def _dictionaries(raw: Any, key: str) -> List[Dict[str, Any]]:
-    """What is a dictionary in a list of the JSON; `load_coco` complains of the rest."""
-    found = raw.get(key) if isinstance(raw, dict) else None
-    return [e for e in found if isinstance(e, dict)] if isinstance(found, list) else []
+def _checked(raw: Dict[str, Any], json_path: str, image_dir: str, skip_invalid: bool):
+    """What `load_coco` gives, image id -> the JSON's entries of its objects, whether with masks."""
+    found = {
+        key: [entry for entry in raw[key] if isinstance(entry, dict)]
+        for key in ("annotations", "categories")
+    }
+    masks = not found["annotations"] or any(e.get("segmentation") for e in found["annotations"])
+    head = KeypointHeadConfig(enabled=any(c.get("keypoints") for c in found["categories"]))
+    faults = Faults(raw, json_path, os.fspath(image_dir), skip_invalid)
+    data, entries = checked_set(raw, json_path, image_dir, faults, masks, head)
+    stop_if_all_wrong(data, faults)
+    faults.report()
+    objects = {
+        image_id: [{**one.entry, "id": one.annotation_id} for one in checked]
+        for image_id, checked in entries.objects.items()
+    }
+    return data, objects, masks
+
+
+def _as_text(value: Any, json_path: str) -> str:
+    try:
+        return json.dumps(value)
+    except RecursionError:
+        raise InputError(f"{json_path} is nested too deep to be written.") from None
 
 
 def _written(tasks, workers: int, count: int, progress: Progress) -> List[int]:
@@ -223,10 +242,13 @@ def _feature(key: str, values: List) -> tf.train.Feature:
 
 def _format(record: Record, content: bytes) -> bytes:
     """ "jpeg", "png", ...; the image's header is checked on the way."""
-    check_size(record.path, image_size(record.path)[:2], (record.height, record.width))
+    size = record.height, record.width
+    sizes = header_sizes(record.path)  # either view will do: the reader turns it as it is told
+    if size not in sizes:
+        check_size(record.path, sizes[0], size)
     if record.path.endswith(".npy"):
         return b"npy"
-    with Image.open(io.BytesIO(content)) as image:
+    with Image.open(io.BytesIO(content), formats=PILLOW_FORMATS) as image:
         return (image.format or "").lower().encode()
 
 

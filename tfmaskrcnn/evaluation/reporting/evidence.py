@@ -115,7 +115,7 @@ def take(
 def _read(report: Report, image: ExaminedImage) -> Optional[Image.Image]:
     path = report.image_paths.get(image.image_id)
     try:
-        pixels = read_image(path, image.size, report.channels) if path else None
+        pixels = read_image(path, image.size, report.channels, report.exif) if path else None
     except InputError:
         return None
     return None if pixels is None else Image.fromarray(first_channels(pixels)).convert("RGB")

@@ -61,6 +61,7 @@ class Report:
     image_paths: Mapping[int, str] = dataclasses.field(default_factory=dict)  # by image id
     brightness: Mapping[int, float] = dataclasses.field(default_factory=dict)  # mean grey, 0..255
     channels: int = 3  # of the images
+    exif: str = "apply"  # how they are read
     against: Optional[Against] = None
 
     def __post_init__(self):

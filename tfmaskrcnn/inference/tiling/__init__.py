@@ -1,0 +1,1 @@
+"""Large pictures in tiles: where the tiles lie, what is found in them, and one result of it all."""

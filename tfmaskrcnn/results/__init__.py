@@ -1,0 +1,1 @@
+"""What was found, as numbers and as files that people go on with; a writer a file."""

@@ -1,0 +1,98 @@
+"""How a run begins in its folder, or goes on there: what is refused, noted and said."""
+
+import csv
+import logging
+import os
+from typing import Optional
+
+from tfmaskrcnn import compat
+from tfmaskrcnn.config.run import Config
+from tfmaskrcnn.config.yaml_files import load_config, save_config
+from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.inference.trained_sizes import TrainedSizes, save_for_run
+from tfmaskrcnn.support.run_folder import Origin, Run, read_origin, write_origin
+from tfmaskrcnn.train.saving import states_in
+
+_LOG = logging.getLogger(__name__)
+
+
+def finished_without_states(run: Run, config: Config, resume: bool) -> bool:
+    """Whether all is trained that `config` asks for, though there is no state to say so.
+
+    Raises:
+        InputError: nothing may begin in the folder, or go on.
+    """
+    states = states_in(run.states)
+    if states and not resume:
+        raise InputError(
+            f"{run.folder} already holds a run; go on with it (--resume) or choose another folder."
+        )
+    if states:
+        return False
+    trained, origin = _epochs_recorded(run), read_origin(run.folder)
+    if not os.path.exists(run.weights):
+        return False
+    anew = f"choose another folder (and train.weights={run.folder} to start from these weights)."
+    if not resume or not trained:  # a run writes its history before its weights: imported, perhaps
+        raise InputError(f"{run.folder} holds weights.npz, which the run would replace; {anew}")
+    planned = origin.finished if origin else _planned(run, trained)
+    if planned is None and trained == 1:
+        _LOG.info("%s: stopped before its first state was saved; it begins anew.", run.folder)
+        return False
+    if planned is None or config.train.epochs > planned:
+        raise InputError(
+            f"{run.folder} has trained {trained} epochs, but its states are gone, without which it "
+            f"cannot go on; {anew}"
+        )
+    return True
+
+
+def note(run: Run, config: Config, sizes: Optional[TrainedSizes] = None) -> None:
+    """Write the configuration, from where its relative paths start, and how large things are."""
+    save_config(config, run.config)
+    save_for_run(sizes, run.folder)
+    write_origin(run.folder, Origin(os.getcwd()))
+
+
+def note_finished(run: Run, config: Config) -> None:
+    """Write that all epochs are trained, so that the states may be removed."""
+    origin = read_origin(run.folder) or Origin(os.getcwd())
+    if origin.finished != config.train.epochs:
+        write_origin(run.folder, origin._replace(finished=config.train.epochs))
+
+
+def say_lengthened(run: Run, config: Config, model) -> None:
+    """Say what becomes of the learning rate where `train.epochs` is another than it was."""
+    try:
+        before = load_config(run.config).train.epochs
+    except InputError:  # the file is gone or damaged; the states are what counts
+        return
+    if before == config.train.epochs:
+        return
+    kind = config.train.schedule.kind
+    about = "stays as it is"
+    if kind != "constant":
+        rate = compat.learning_rate(model.optimizer)
+        about = f"goes by {kind!r} over the new length, and on at {rate:.3g}"
+    _LOG.warning(
+        "%s: train.epochs was %d and is %d; the learning rate %s.",
+        *(run.folder, before, config.train.epochs, about),
+    )
+
+
+def _epochs_recorded(run: Run) -> int:
+    """Rows of the run's history; 0 if there is none."""
+    try:
+        with open(run.history, encoding="utf-8") as file:
+            return sum(1 for _ in csv.DictReader(file))
+    except (OSError, ValueError, csv.Error):
+        return 0
+
+
+def _planned(run: Run, trained: int):
+    """`train.epochs` of a run older than `Origin`, None unless they are all trained."""
+    try:
+        epochs = load_config(run.config).train.epochs
+    except InputError:
+        return None
+    return epochs if 1 < epochs <= trained else None
