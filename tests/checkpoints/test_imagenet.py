@@ -8,6 +8,7 @@ import pytest
 
 import tfmaskrcnn as mr
 from golden.weights_by_name import weight
+from helpers.one_stack import on_stack_a
 from tfmaskrcnn.checkpoints import load_backbone
 from tfmaskrcnn.checkpoints.imagenet import read_backbone
 from tfmaskrcnn.checkpoints.resnet_names import Backbone, backbone_table, torchvision_name
@@ -67,6 +68,7 @@ def resnet50():
     return detectron2_state("resnet50")
 
 
+@on_stack_a
 def test_caffe2_torchvision_and_detectron2_names_give_the_same_weights(tmp_path, resnet50):
     caffe2 = {caffe2_name(n): a for n, a in resnet50.items()}
     assert {"conv1_w", "res_conv1_bn_s", "res2_0_branch2a_w", "res5_2_branch2c_bn_riv"} < set(
@@ -104,6 +106,7 @@ def test_a_file_starts_a_backbone(tmp_path, resnet50, caplog):
     assert "model.input.std=[58.395, 57.12, 57.375]" in caplog.text
 
 
+@on_stack_a
 def test_another_backbone_is_refused_with_the_settings_that_it_wants(tmp_path, resnet50):
     path = written(tmp_path / "R-50.pkl", {caffe2_name(n): a for n, a in resnet50.items()})
     with pytest.raises(mr.InputError, match=r"set model\.backbone\.name=resnet50\."):
@@ -126,6 +129,7 @@ def test_msras_statistics_are_pure_scale_and_shift_where_the_file_has_none(tmp_p
     np.testing.assert_allclose(norm(x), x * gamma + beta, atol=1e-5)
 
 
+@on_stack_a
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name, norm, stride, std",

@@ -11,6 +11,7 @@ import tensorflow as tf
 import tfmaskrcnn as mr
 from golden.relative_rms import relative_rms
 from golden.weights_by_name import image, weight, with_statistics
+from helpers.one_stack import on_stack_a
 from helpers.paths import GOLDEN
 from tfmaskrcnn.checkpoints.torchvision import weights_only
 from tfmaskrcnn.cli.main import main
@@ -153,6 +154,7 @@ def test_a_missing_weight_of_the_keypoint_head_is_named(case):
         mr.from_checkpoint(tensors, case.source)
 
 
+@on_stack_a
 def test_names_of_older_torchvisions_are_read_too():
     names = json.loads(str(np.load(GOLDEN / "torchvision_keypointrcnn.npz")["manifest"]))
     tensors = {name: np.zeros(1) for name, _ in names if "num_batches" not in name}
@@ -162,6 +164,7 @@ def test_names_of_older_torchvisions_are_read_too():
     assert set(weights_only(old)) == set(tensors)
 
 
+@on_stack_a
 @pytest.mark.slow
 def test_a_file_becomes_a_run(case, tmp_path):
     path, run = tmp_path / "model.pkl", str(tmp_path / "run")

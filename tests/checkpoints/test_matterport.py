@@ -10,6 +10,7 @@ import tensorflow as tf
 import tfmaskrcnn as mr
 from golden.relative_rms import relative_rms
 from golden.weights_by_name import image, keras_weight
+from helpers.one_stack import on_stack_a, on_stack_b
 from helpers.paths import GOLDEN
 from helpers.some_signatures import exported_with
 from tfmaskrcnn.checkpoints import matterport
@@ -160,6 +161,7 @@ def test_predicted_boxes_are_matterports_before_it_rounds_them(golden, model):
         assert mask.sum() == mask[y1:y2, x1:x2].sum()
 
 
+@on_stack_b
 @pytest.mark.slow
 def test_an_image_of_another_size_is_exported_as_it_is_predicted(model, tmp_path):
     exported_with(["serving_default"], model, tmp_path / "1")
@@ -172,6 +174,7 @@ def test_an_image_of_another_size_is_exported_as_it_is_predicted(model, tmp_path
         assert (found.masks == expected.masks).mean() > 0.999
 
 
+@on_stack_a
 def test_a_resnet50_of_any_classes_and_widths_is_recognised(small_weights):
     sizes = ("input.min_side=64", "input.max_side=128")
     small = mr.from_checkpoint(small_weights, source="matterport", overrides=sizes)
@@ -192,6 +195,7 @@ def test_the_input_is_matterports_square():
         assert tuple(map(int, target_size(*given, config))) == wanted
 
 
+@on_stack_a
 def test_a_file_becomes_a_run_folder(small_weights, tmp_path):
     path = str(tmp_path / "mask_rcnn_own.h5")
     with h5py.File(path, "w") as file:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from helpers.memory import within
+from helpers.one_stack import on_stack_a
 from helpers.torch_files import (
     STORAGES,
     Call,
@@ -286,6 +287,7 @@ BOMBS = [many_views, bytes_of_float32, repeated_arrays, repeated_shapes, repeate
 BOMBS += [announced_storage, of_stride_0]
 
 
+@on_stack_a
 @WRITERS
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_a_small_file_that_asks_for_much_memory_is_refused_before_it_is_taken(

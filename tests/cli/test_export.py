@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import tfmaskrcnn as mr
+from helpers.one_stack import on_stack_b
 from helpers.some_signatures import exported_with
 from helpers.tiny import tiny_config
 from tfmaskrcnn.cli.main import main
@@ -96,6 +97,7 @@ def test_a_file_has_the_ending_by_which_other_commands_know_it(given, capsys):
     assert model.read_bytes() == before
 
 
+@on_stack_b
 @pytest.mark.slow
 def test_a_run_becomes_a_file_in_one_quiet_command(given, tmp_path):
     file = str(tmp_path / "model.tflite")

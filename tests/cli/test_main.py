@@ -15,6 +15,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 import tfmaskrcnn
+from helpers.one_stack import on_stack_a
 from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn import compat
 from tfmaskrcnn.cli.main import main
@@ -313,6 +314,7 @@ def test_help_and_version_are_there_at_once():
     assert helped.stdout.endswith("\nFalse\n")
 
 
+@on_stack_a
 @pytest.mark.slow
 def test_ctrl_c_ends_in_one_line_and_the_run_goes_on_later(tmp_path):
     config = write_config(tmp_path / "config.yaml", tmp_path, "train.epochs=5")

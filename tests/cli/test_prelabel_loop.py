@@ -11,6 +11,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 import tfmaskrcnn as mr
+from helpers.one_stack import on_stack_a
 from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn.cli.main import main
 from tfmaskrcnn.config.yaml_files import save_config
@@ -195,6 +196,7 @@ def test_only_the_least_sure_pictures_go_to_the_tool(place):
     assert [image["file_name"] for image in coco("found/coco.json").dataset["images"]] == names
 
 
+@on_stack_a
 @pytest.mark.slow
 def test_a_run_is_trained_on_the_corrected_labels(place, monkeypatch):
     assert main(["predict", "run", "photos", "--out", "found", "--save", "coco"]) == 0

@@ -5,7 +5,10 @@ import sys
 
 import pytest
 
+from helpers.one_stack import on_stack_a
 
+
+@on_stack_a
 @pytest.mark.slow
 def test_the_command_as_typed_writes_compares_and_keeps_quiet(saved_model, image_folder, tmp_path):
     out = tmp_path / "new" / "model.onnx"

@@ -14,6 +14,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 import tfmaskrcnn as mr
+from helpers.one_stack import on_stack_a, on_stack_b
 from helpers.some_signatures import exported_with
 from helpers.tiny import tiny_config
 from tfmaskrcnn import compat
@@ -84,6 +85,7 @@ def asset(folder, name):
         return file.read()
 
 
+@on_stack_a
 def test_chosen_classes_are_found_as_if_the_others_were_left_out_before_nms(
     model, chosen, real_images
 ):
@@ -129,6 +131,7 @@ def test_rle_of_the_graph_is_that_of_the_probabilities_beside_it(model, tmp_path
         assert (masks != others).mean() < 1e-4 and masks.sum() > 0
 
 
+@on_stack_b
 def test_bitmaps_of_a_bfloat16_export_lie_where_the_float32_masks_lie(model, static, real_images):
     fixed = with_config(model, "input.fixed_size=[96, 128]")
     for image, found in zip(real_images, saved_model_predictor(static)(real_images)):
@@ -266,6 +269,7 @@ def test_chosen_classes_take_their_masks_along_whatever_the_kind_of_mask(kind, w
     np.testing.assert_array_equal(kernels[1], kernels[0][..., wanted])
 
 
+@on_stack_a
 def test_a_model_with_adaptive_sampling_is_exported(model, tmp_path, real_images):
     adaptive = with_config(model, "roi.sampling_ratio=0")
     folder = exported_with(["serving_default"], adaptive, tmp_path / "1")

@@ -8,6 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 import tfmaskrcnn as mr
+from helpers.one_stack import on_stack_a
 from helpers.some_signatures import exported_with
 from helpers.tiny import tiny_config
 from tfmaskrcnn.inference.exported import saved_model_predictor
@@ -129,6 +130,7 @@ def test_a_folder_that_holds_something_is_not_overwritten(model, exported, tmp_p
         mr.export_saved_model(model, str(tmp_path / "file" / "1"))
 
 
+@on_stack_a
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 import tfmaskrcnn as mr
 from helpers.clipped import clipped_rois, without_empty
+from helpers.one_stack import on_stack_a
 from tfmaskrcnn.cli.main import main
 from tfmaskrcnn.export import tflite
 from tfmaskrcnn.export.check import differences, preprocessed, saved_network
@@ -49,6 +50,7 @@ def test_float32_finds_what_the_saved_model_finds(compare, files):
         assert row.mask_peak > 0.9
 
 
+@on_stack_a
 @pytest.mark.slow
 @pytest.mark.parametrize("precision, share", [("float16", 0.95), ("int8", 0.7)])
 def test_smaller_weights_find_nearly_the_same_and_masks_are_not_zero(

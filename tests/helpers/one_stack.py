@@ -1,10 +1,14 @@
-"""Slow tests of what is the same with any TensorFlow and Keras run on stack A alone."""
+"""Slow tests that run on one of the two stacks, which halves their share of CI's time.
+
+What they show is the same arithmetic or the same files on any TensorFlow and Keras; whatever is
+particular to one of them is shown by quicker tests on both.
+"""
 
 from importlib.metadata import version
 
 import pytest
 
-on_stack_a = pytest.mark.skipif(
-    int(version("keras").split(".")[0]) >= 3,
-    reason="runs on stack A; what it shows does not depend on TensorFlow's version",
-)
+_KERAS3 = int(version("keras").split(".")[0]) >= 3
+
+on_stack_a = pytest.mark.skipif(_KERAS3, reason="runs on stack A, for the sake of CI's time")
+on_stack_b = pytest.mark.skipif(not _KERAS3, reason="runs on stack B, for the sake of CI's time")

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfmaskrcnn as mr
-from helpers.one_stack import on_stack_a
+from helpers.one_stack import on_stack_a, on_stack_b
 from helpers.some_signatures import exported_with
 from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn.checkpoints.presets import MATTERPORT
@@ -47,6 +47,7 @@ def data(tmp_path_factory):
     return tiny_data(tmp_path_factory.mktemp("shapes"), num_images=6)
 
 
+@on_stack_b
 @pytest.mark.parametrize(
     "part",
     [*(pytest.param(p, marks=pytest.mark.slow, id=p[0]) for p in PARTS), [*MATTERPORT, *SMALL]],

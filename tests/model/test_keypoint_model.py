@@ -10,6 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 import tfmaskrcnn as mr
+from helpers.one_stack import on_stack_b
 from helpers.some_signatures import exported_with
 from helpers.tiny import tiny_config
 from tfmaskrcnn.cli.main import main
@@ -178,6 +179,7 @@ def test_pictures_of_annotations_show_keypoints(arrows, config):
     assert (picture != plain).any(axis=-1).mean() > 0.001
 
 
+@on_stack_b
 @pytest.mark.slow
 def test_keypoints_of_a_few_images_are_learned(tmp_path):
     size = {"height": 64, "width": 64, "num_objects": (1, 1)}

@@ -8,6 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 import tfmaskrcnn as mr
+from helpers.one_stack import on_stack_b
 from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn.data import from_coco, read_image, write_shapes
 from tfmaskrcnn.evaluation import evaluate
@@ -223,6 +224,7 @@ def test_run_eagerly_gives_the_same_losses_as_the_graph(data):
         np.testing.assert_allclose(logs[0][name], logs[1][name], rtol=1e-3, atol=1e-5)
 
 
+@on_stack_b
 @pytest.mark.slow
 def test_one_image_is_overfitted_from_random_weights(tmp_path):
     json_path, images = tiny_data(tmp_path, 1, num_objects=(4, 4), seed=3)
@@ -287,6 +289,7 @@ ABLATIONS = {
 }
 
 
+@on_stack_b
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(ABLATIONS))
 def test_each_ablation_trains_every_weight_and_predicts(data, name):

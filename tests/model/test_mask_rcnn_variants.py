@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 import tfmaskrcnn as mr
+from helpers.one_stack import on_stack_b
 from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn.config.yaml_files import parse_config
 from tfmaskrcnn.data import from_coco
@@ -30,6 +31,7 @@ def data(tmp_path_factory):
     return tiny_data(tmp_path_factory.mktemp("shapes"))
 
 
+@on_stack_b
 @pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_weight_that_is_trained_moves_and_the_model_predicts(data, name):

@@ -151,6 +151,7 @@ def test_a_run_killed_ten_times_ends_as_one_never_killed(config, tmp_path):
         np.testing.assert_array_equal(found[name], value, err_msg=name)
 
 
+@on_stack_a
 @pytest.mark.slow
 def test_sigterm_saves_and_exits_with_0(config, tmp_path):
     command = [sys.executable, "-m", "tfmaskrcnn", "train", config, "--out", str(tmp_path / "run")]

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import tfmaskrcnn as mr
+from helpers.one_stack import on_stack_b
 from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn.model.weights import named_weights
 from tfmaskrcnn.support.files import DiskFull
@@ -133,6 +134,7 @@ class Killed(Exception):
     pass
 
 
+@on_stack_b
 @pytest.mark.parametrize("place", ["train", "evaluate", "record"])
 def test_a_run_stopped_anywhere_in_an_epoch_goes_on_to_the_bit(
     sets, whole, tmp_path, place, monkeypatch
@@ -176,6 +178,7 @@ def test_a_run_stopped_anywhere_in_an_epoch_goes_on_to_the_bit(
     assert len(states_in(Run(folder).states)) == config.train.keep_states
 
 
+@on_stack_b
 def test_a_damaged_state_makes_way_for_the_one_before(sets, whole, tmp_path, caplog):
     folder = str(tmp_path / "run")
     train(config_for(sets, *AUGMENTED), folder, epochs=1)
@@ -248,6 +251,7 @@ def test_a_folder_with_a_run_is_neither_overwritten_nor_resumed_by_accident(sets
         train(config_for(sets, *AUGMENTED, "train.learning_rate=0.5"), run.folder, resume=True)
 
 
+@on_stack_b
 def test_a_run_starts_from_another_and_stops_early_when_ap_no_longer_improves(
     sets, whole, tmp_path
 ):
@@ -295,6 +299,7 @@ def test_a_wrong_number_of_classes_names_both(sets, tmp_path):
         train(config_for(sets, "model.num_classes=7"), str(tmp_path / "run"))
 
 
+@on_stack_b
 @pytest.mark.slow
 def test_a_run_on_boxes_alone_keeps_the_best_weights_by_box_ap(sets, tmp_path, caplog):
     paths = []

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfmaskrcnn as mr
+from helpers.one_stack import on_stack_b
 from helpers.some_signatures import exported_with
 from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn.checkpoints import load_backbone
@@ -51,6 +52,7 @@ def test_names_of_weights_do_not_depend_on_what_was_built_before(tmp_path):
     np.testing.assert_allclose(first(x)["c5"], second(x)["c5"], atol=1e-5)
 
 
+@on_stack_b
 def test_frozen_statistics_stay_and_frozen_stages_do_not_train():
     x = np.random.default_rng(0).normal(size=(2, 64, 64, 3)).astype(np.float32)
     for norm in ("frozen_bn", "bn"):
@@ -85,6 +87,7 @@ def test_what_is_no_backbone_is_refused_in_a_sentence(options, message):
         make_backbone(BackboneConfig(**options))
 
 
+@on_stack_b
 def test_a_file_of_keras_gives_its_weights_also_to_other_channels(tmp_path):
     source, x = built(), np.random.default_rng(0).normal(size=(1, 64, 64, 1)).astype(np.float32)
     path = str(tmp_path / "notop.weights.h5")
