@@ -14,6 +14,7 @@ import tensorflow as tf
 import yaml
 
 from helpers import several
+from helpers.one_stack import on_stack_a, on_stack_b
 from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn import compat
 from tfmaskrcnn.errors import InputError, explained
@@ -116,6 +117,7 @@ def alone(config, tmp_path_factory):
     return folder
 
 
+@on_stack_a
 @pytest.mark.slow
 def test_two_devices_train_and_evaluate_like_one(config, alone, tmp_path):
     folder = tmp_path / "mirrored"
@@ -128,6 +130,7 @@ def test_two_devices_train_and_evaluate_like_one(config, alone, tmp_path):
     assert_equal_histories(folder, alone)
 
 
+@on_stack_b
 @pytest.mark.slow
 def test_two_workers_stopped_and_killed_end_like_one_device(config, alone, tmp_path):
     folder = tmp_path / "workers"
