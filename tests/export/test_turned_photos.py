@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 from pycocotools import mask as coco_mask
 
 import tfmaskrcnn as mr
+from helpers.one_stack import on_stack_a
 from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn.data.coco.image_files import ImageBytes, read_image
 from tfmaskrcnn.export.options import ExportOptions
@@ -110,6 +111,7 @@ def test_the_saved_model_finds_the_same_objects_in_all_orientations(photos, save
     assert_rows_alike(ready["sizes"].numpy())
 
 
+@on_stack_a
 def test_run_lengths_are_of_the_turned_photo(photos):
     files = contents(photos[1])
     model = mr.MaskRCNN(tiny_config("box_head.score_threshold=0.01").model)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.one_stack import on_stack_a
 from helpers.paths import ROOT
 from helpers.stub_source import seen_source
 from tfmaskrcnn import InputError
@@ -79,6 +80,7 @@ def test_damaged_files_are_named_and_the_rest_goes_on(images, tmp_path, caplog):
     assert not (tmp_path / "out" / "07.png").exists()
 
 
+@on_stack_a
 def test_a_killed_prediction_goes_on_and_gives_the_same_files(images, tmp_path):
     predict_all(seen_source(), [str(images)], str(tmp_path / "whole"), SAVED)
     out = tmp_path / "killed"

@@ -11,6 +11,7 @@ import pytest
 from tensorflow.python.framework.func_graph import FuncGraph
 
 import tfmaskrcnn as mr
+from helpers.one_stack import on_stack_b
 from helpers.paths import ROOT, TESTS
 from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn.compat import KERAS3
@@ -48,6 +49,7 @@ def main(method, folder):
     sys.exit(str(dict(left)) if left else 0)
 
 
+@on_stack_b
 @pytest.mark.parametrize("method", ["roi_align", "roi_pool"])
 def test_a_model_takes_its_graphs_along(tmp_path, method):
     # In a process of its own: what other tests have done to TensorFlow does not count.

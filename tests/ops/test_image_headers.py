@@ -11,6 +11,7 @@ from PIL import Image
 
 from helpers import crafted_images as crafted
 from helpers.cases import case
+from helpers.one_stack import on_stack_a
 from tfmaskrcnn.data.coco.image_files import read_image
 from tfmaskrcnn.ops.decoding import Formats, decode_image
 
@@ -39,6 +40,7 @@ def pixels_of(count):
     return crafted.gif_codes([i % 2 for i in range(count)])
 
 
+@on_stack_a
 def test_files_that_ask_for_more_than_they_say_take_neither_memory_nor_time(tmp_path):
     wanted = {
         "gif": "is a GIF file whose first frame, 16000 x 16000, does not fill its 10 x 10 pixels",

@@ -197,6 +197,7 @@ def test_a_damaged_state_makes_way_for_the_one_before(sets, whole, tmp_path, cap
         train(config_for(sets, *AUGMENTED), folder, resume=True)
 
 
+@on_stack_b
 def test_a_run_stopped_before_its_first_state_begins_anew(sets, tmp_path, monkeypatch):
     config, folder = config_for(sets, "train.epochs=1"), str(tmp_path / "run")
 
@@ -211,6 +212,7 @@ def test_a_run_stopped_before_its_first_state_begins_anew(sets, tmp_path, monkey
     assert os.path.exists(Run(folder).weights)
 
 
+@on_stack_b
 def test_so_does_one_stopped_between_its_first_weights_and_its_first_state(
     sets, tmp_path, monkeypatch
 ):

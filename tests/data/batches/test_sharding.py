@@ -3,6 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
+from helpers.one_stack import on_stack_b
 from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn.data import from_records, load_coco
 from tfmaskrcnn.data.batches.order import shuffled
@@ -43,6 +44,7 @@ def test_every_row_has_one_replica_and_parts_differ_by_one_at_most(batch_size, r
     assert [s.rows for s in single] == np.diff(whole.edges).tolist()
 
 
+@on_stack_b
 def test_workers_read_the_rows_of_one_device_with_its_padding_epoch_after_epoch(data):
     # Without a fixed size an image is padded to the largest of its batch, of another worker or not.
     config = tiny_config("train.batch_size=4", "data.augment.scale=[0.5, 1.5]")

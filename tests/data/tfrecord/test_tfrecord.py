@@ -9,6 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 import tfmaskrcnn as mr
+from helpers.one_stack import on_stack_a
 from tfmaskrcnn.cli.main import main
 from tfmaskrcnn.config.keypoints import KeypointHeadConfig
 from tfmaskrcnn.config.yaml_files import parse_config
@@ -154,6 +155,7 @@ def test_other_programs_read_the_usual_keys_with_interleave(shapes, pattern):
     assert seen == set(expected)
 
 
+@on_stack_a
 def test_processes_write_the_same_bytes(shapes, pattern, tmp_path):
     seen = []
     out = str(tmp_path / "train")

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from helpers.drawn_sets import drawn, random_set
+from helpers.one_stack import on_stack_a
 from helpers.populations import Population
 from tfmaskrcnn.evaluation.analysis import bootstrap
 from tfmaskrcnn.evaluation.analysis.bootstrap import ap_interval, intervals
@@ -11,6 +12,7 @@ from tfmaskrcnn.evaluation.analysis.precision import average_precision, mean_pre
 A = (10, 10, 30, 30)
 
 
+@on_stack_a
 @pytest.mark.parametrize("size, num_classes, objects", [(14, 1, 20), (40, 1, 6), (40, 10, 3)])
 def test_intervals_hold_the_ap_of_the_whole_set(monkeypatch, size, num_classes, objects):
     monkeypatch.setattr(bootstrap.draw_images, "__defaults__", (100, 0))  # for time
