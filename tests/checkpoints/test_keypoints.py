@@ -55,7 +55,9 @@ class Case:
         return self.golden[f"{key}_{i}" if self.source == "torchvision" else key]
 
 
-@pytest.fixture(scope="module", params=["detectron2", "torchvision"])
+@pytest.fixture(
+    scope="module", params=[pytest.param("detectron2", marks=on_stack_a), "torchvision"]
+)
 def case(request):
     return Case(request.param)
 

@@ -113,6 +113,7 @@ def test_a_run_becomes_a_file_in_one_quiet_command(given, tmp_path):
     assert os.listdir(tmp_path) == ["model.tflite"]  # nothing of the way is left
 
 
+@on_stack_b
 def test_of_a_run_a_saved_model_is_made_in_between(given):
     options = ExportOptions(fixed_size=(96, 128))
     run = str(given / "run")

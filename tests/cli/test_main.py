@@ -15,7 +15,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 import tfmaskrcnn
-from helpers.one_stack import on_stack_a
+from helpers.one_stack import on_stack_a, on_stack_b
 from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn import compat
 from tfmaskrcnn.cli.main import main
@@ -227,6 +227,7 @@ def test_pictures_name_the_classes_of_a_saved_model(made):
     assert source.category_ids == (1, 2, 3)
 
 
+@on_stack_a
 def test_export_takes_another_threshold(made, tmp_path, capsys):
     out = str(tmp_path / "1")
     assert main(["export", made.run, out, "--set", "box_head.score_threshold=0.7"]) == 0
@@ -259,6 +260,7 @@ def test_info_shows_a_saved_model_s_signatures(made, capsys):
     assert served["outputs"]["detection_boxes"] == "float32[?,20,4]"
 
 
+@on_stack_b
 def test_what_is_chosen_at_export_is_served_and_shown(made, tmp_path, capsys):
     saved = str(tmp_path / "1")
     chosen = ["--masks", "rle", "--score-threshold", "0.02", "--max-detections", "5"]

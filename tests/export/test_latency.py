@@ -56,6 +56,7 @@ def test_every_artefact_has_a_row_for_every_batch(exported, tmp_path, capsys):
     assert set(result["convolution_ms"]) == {"float32", "bfloat16"}
 
 
+@on_stack_a
 @pytest.mark.slow
 def test_these_files_and_paste_are_all_that_a_target_machine_needs(exported, tmp_path):
     import subprocess

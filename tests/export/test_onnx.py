@@ -11,6 +11,7 @@ import tf2onnx
 
 import tfmaskrcnn as mr
 from helpers.clipped import clipped_rois, without_empty
+from helpers.one_stack import on_stack_b
 from tfmaskrcnn.cli.main import main
 from tfmaskrcnn.export import onnx as portable
 from tfmaskrcnn.export.check import differences, preprocessed, saved_network
@@ -28,6 +29,7 @@ def file(saved_model, tmp_path_factory):
     return path
 
 
+@on_stack_b
 @pytest.mark.slow
 def test_it_finds_what_the_saved_model_finds(saved_model, image_folder, file):
     images, sizes = preprocessed(saved_model, find_images([image_folder]), SIZE)

@@ -107,6 +107,7 @@ def test_chosen_classes_are_found_as_if_the_others_were_left_out_before_nms(
         assert differing <= 1e-3 * expected.masks.sum()
 
 
+@on_stack_a
 def test_rle_of_the_graph_is_that_of_the_probabilities_beside_it(model, tmp_path, real_images):
     plain, rle = str(tmp_path / "roi"), str(tmp_path / "rle")
     exported_with(["serving_default"], model, plain)

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 import tfmaskrcnn as mr
+from helpers.one_stack import on_stack_a
 from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn.cli.main import main
 from tfmaskrcnn.config.yaml_files import save_config
@@ -89,6 +90,7 @@ def test_each_detection_is_matched_once_and_within_its_class():
     assert parity.match(one, instances([])) == ([], [])
 
 
+@on_stack_a
 def test_keras_and_saved_model_agree_and_the_numbers_are_written(artefacts, tmp_path, capsys):
     run, exported, json_path, images = artefacts
     out = tmp_path / "parity.json"

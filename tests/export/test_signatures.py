@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 import tfmaskrcnn as mr
-from helpers.one_stack import on_stack_a
+from helpers.one_stack import on_stack_a, on_stack_b
 from helpers.some_signatures import exported_with
 from helpers.tiny import tiny_config
 from tfmaskrcnn.inference.exported import saved_model_predictor
@@ -110,6 +110,7 @@ def test_it_runs_in_a_process_without_keras(model, exported, tmp_path):
         assert outputs["num_detections"][i] == len(instances)
 
 
+@on_stack_b
 def test_a_fixed_size_gives_a_network_of_static_shape(tmp_path):
     config = tiny_config("input.fixed_size=[96, 128]", "box_head.score_threshold=0.01").model
     model = mr.MaskRCNN(config)

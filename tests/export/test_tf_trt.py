@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 import tfmaskrcnn as mr
+from helpers.one_stack import on_stack_a
 from helpers.paths import ROOT
 from helpers.some_signatures import exported_with
 from helpers.tiny import tiny_config
@@ -19,6 +20,8 @@ import tf_trt_graph  # noqa: E402
 import tf_trt_preflight  # noqa: E402
 from tf_trt_preflight import Refusal  # noqa: E402
 
+# The last TensorFlow with TF-TRT is 2.17.
+pytestmark = on_stack_a
 IMAGE = ROOT / "examples/nuclei/images"
 
 

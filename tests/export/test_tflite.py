@@ -42,6 +42,7 @@ def compare(saved_model, image_folder):
     return lambda path: differences(network, tflite.predictor(path), images, sizes, 2)
 
 
+@on_stack_a
 @pytest.mark.slow
 def test_float32_finds_what_the_saved_model_finds(compare, files):
     for row in compare(files("float32")):

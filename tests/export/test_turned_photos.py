@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from pycocotools import mask as coco_mask
 
 import tfmaskrcnn as mr
-from helpers.one_stack import on_stack_a
+from helpers.one_stack import on_stack_a, on_stack_b
 from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn.data.coco.image_files import ImageBytes, read_image
 from tfmaskrcnn.export.options import ExportOptions
@@ -79,6 +79,7 @@ def test_training_and_evaluation_see_one_photo(photos, training):
             assert_rows_alike(batch[key].numpy())
 
 
+@on_stack_b
 def test_the_saved_model_finds_the_same_objects_in_all_orientations(photos, saved_model):
     source = open_source(saved_model)
     assert source.exif == "apply"

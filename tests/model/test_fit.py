@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 import tfmaskrcnn as mr
+from helpers.one_stack import on_stack_a
 from helpers.paths import ROOT
 from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn import compat
@@ -224,6 +225,7 @@ def test_what_saves_memory_leaves_the_networks_update_as_it_is(data, one, overri
     assert np.abs(expected[name] - start[name]).max() > 1e-5
 
 
+@on_stack_a
 @pytest.mark.slow
 def test_backbone_pyramid_and_heads_compile_with_xla(data, one):
     start, expected, losses = one

@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 import tfmaskrcnn as mr
-from helpers.one_stack import on_stack_b
+from helpers.one_stack import on_stack_a, on_stack_b
 from helpers.some_signatures import exported_with
 from helpers.tiny import tiny_config
 from tfmaskrcnn.cli.main import main
@@ -139,6 +139,7 @@ def test_the_saved_model_gives_the_same_keypoints(model, tmp_path):
         assert found.keypoint_offset == expected.keypoint_offset
 
 
+@on_stack_b
 def test_evaluate_and_predict_know_keypoints(arrows, config, model, tmp_path, capsys):
     folder = exported_with(["serving_default"], model, tmp_path / "1")
     results, out = str(tmp_path / "results.json"), str(tmp_path / "out")
@@ -209,6 +210,7 @@ def test_keypoints_of_a_few_images_are_learned(tmp_path):
     assert result.keypoints["AP75"] == 1 and result.keypoints["AP"] > 0.8, result.table()
 
 
+@on_stack_a
 def test_a_run_learns_the_keypoints_that_its_json_names(arrows, tmp_path):
     overrides = ("keypoint_head.channels=16", "keypoint_head.num_convs=1", "train.epochs=1")
     paths = (f"data.train_json={arrows[0]}", f"data.train_images={arrows[1]}")

@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 import tfmaskrcnn as mr
-from helpers.one_stack import on_stack_b
+from helpers.one_stack import on_stack_a, on_stack_b
 from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn.data import from_coco, read_image, write_shapes
 from tfmaskrcnn.evaluation import evaluate
@@ -210,6 +210,7 @@ def test_get_config_makes_the_same_model_again(model):
     np.testing.assert_array_equal(first.boxes, second.boxes)
 
 
+@on_stack_a
 def test_run_eagerly_gives_the_same_losses_as_the_graph(data):
     config = tiny_config()
     batch = next(iter(from_coco(*data, config, training=True)))

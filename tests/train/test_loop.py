@@ -91,6 +91,7 @@ def test_with_an_average_that_is_what_a_run_keeps_and_returns(whole):
     assert (kept[name] != last[f"weights/{name}"]).any()
 
 
+@on_stack_b
 def test_an_interrupted_run_goes_on_to_the_bit(sets, tmp_path):
     tf.config.run_functions_eagerly(False)
     config, run = config_for(sets, *AUGMENTED), Run(str(tmp_path / "whole"))

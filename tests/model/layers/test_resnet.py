@@ -129,6 +129,7 @@ def test_gradient_of_one_image_is_finite(depth, norm, stride_in_1x1):
 HEAP_CHECK = """
 import numpy as np, tensorflow as tf
 from tfmaskrcnn.model.layers.resnet import Bottleneck
+from helpers.one_stack import on_stack_a
 blocks = [Bottleneck(8, 2, stride_in_1x1=flag) for flag in (True, False)]
 for block in blocks:
     block.build((None, None, None, 8))
@@ -141,6 +142,7 @@ for _ in range(200):
 """
 
 
+@on_stack_a
 @pytest.mark.slow
 def test_200_gradients_of_one_image_leave_the_heap_whole():
     # In a process of its own: the fault is a crash (a strided 1x1 convolution in oneDNN).
