@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from helpers.one_stack import on_stack_a
 from tfmaskrcnn.model.layers.resnet import RESNETS, BasicBlock, Bottleneck, ResNet
 
 
@@ -129,7 +130,6 @@ def test_gradient_of_one_image_is_finite(depth, norm, stride_in_1x1):
 HEAP_CHECK = """
 import numpy as np, tensorflow as tf
 from tfmaskrcnn.model.layers.resnet import Bottleneck
-from helpers.one_stack import on_stack_a
 blocks = [Bottleneck(8, 2, stride_in_1x1=flag) for flag in (True, False)]
 for block in blocks:
     block.build((None, None, None, 8))
