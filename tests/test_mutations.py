@@ -13,6 +13,7 @@ import pytest
 from helpers.mutations.outcomes import GOOD, fault_of_sentence
 from helpers.mutations.targets import kinds
 from helpers.paths import TESTS
+from tfmaskrcnn import compat
 
 SEED = 11
 # Kind -> cases; where a case costs more there are fewer.
@@ -21,6 +22,8 @@ _FEWER.update({"run-folders": 15, "served": 20, "config-models": 8, "commands": 
 _CASES = 30
 _SECONDS = 600  # for all kinds, on a machine that does other things too
 _REPEATED = "import-cvat"
+# On stack B only what once ended badly is tried again, for the sake of CI's time.
+KINDS = [_REPEATED] if compat.KERAS3 else kinds()
 
 
 def cases_of(kind):
@@ -45,8 +48,8 @@ def fuzzed(tmp_path_factory, *arguments):
 
 @pytest.fixture(scope="module")
 def fuzzing(tmp_path_factory):
-    """(exit code, cases, what was printed) of all kinds and samples."""
-    counts = [f"{kind}={cases_of(kind)}" for kind in kinds()]
+    """(exit code, cases, what was printed) of `KINDS` and samples."""
+    counts = [f"{kind}={cases_of(kind)}" for kind in KINDS]
     counts.append(f"samples={len(samples())}")
     return fuzzed(tmp_path_factory, "--seed", SEED, "--only", *counts)
 
@@ -61,7 +64,8 @@ def misbehaving(tmp_path_factory):
     return fuzzed(tmp_path_factory, "--seed", SEED, *limits, "--only", *counts)
 
 
-@pytest.mark.parametrize("kind", kinds())
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
 def test_no_mutated_input_ends_badly(fuzzing, kind):
     _, cases, printed = fuzzing
     failures = [block for block in printed.split("\n\n") if f" {kind} seed " in block]
@@ -76,7 +80,7 @@ def test_what_once_ended_badly_ends_well(fuzzing, name):
     assert outcome["kind"] in GOOD, outcome["detail"]
 
 
-@pytest.mark.parametrize("kind", kinds())
+@pytest.mark.parametrize("kind", KINDS)
 def test_mutated_inputs_are_near_enough_to_what_is_right(fuzzing, kind):
     # If all were refused for their form alone, nothing behind would be tried.
     outcomes = [case["outcome"] for case in fuzzing[1] if case["kind"] == kind]

@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import socket
 import sys
+from multiprocessing import forkserver
+from unittest import mock
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tfmaskrcnn.cli.main", "tfmaskrcnn.train"])
@@ -15,8 +17,11 @@ def start(config, folder, strategy, resume=False):
     """The processes of a run of `tfmaskrcnn train`: two with "multi_worker", else one.
 
     What a worker prints is in `folder`.0.log and `folder`.1.log. Steps run eagerly, which takes a
-    fifth of the time that tracing does, and rounds alike in all of them.
+    fifth of the time that tracing does, and rounds alike in all of them; without oneDNN, which
+    TensorFlow takes by default where a CPU has AVX-512, and which rounds differently.
     """
+    with mock.patch.dict(os.environ, TF_ENABLE_ONEDNN_OPTS="0"):
+        forkserver.ensure_running()
     count = 2 if strategy == "multi_worker" else 1
     hosts = [f"localhost:{port}" for port in _free_ports(count)]
     arguments = [config, "--out", str(folder), "--set", f"train.strategy={strategy}"]
