@@ -21,7 +21,7 @@ RANKS = (
 # These take any model, so they must not know how ours is made.
 APART_FROM_THE_MODEL = ("data", "drawing", "results", "evaluation")
 # Rooms within a folder, in the order in which they may import each other.
-ROOMS = {"data": ("coco", "augment", "batches", "importers", "tfrecord", "checking")}
+ROOMS = {"data": ("coco", "augment", "batches", "importers", "tfrecord", "checking", "splitting")}
 MAX_ROOT_FILES = 6
 # These are copied to the machine that measures, alone.
 STANDALONE = sorted(path.name for path in (ROOT / "export").glob("*.py"))

@@ -16,13 +16,13 @@ from helpers.tiny import tiny_config
 from tfmaskrcnn.cli.main import main
 from tfmaskrcnn.config.keypoints import KeypointHeadConfig
 from tfmaskrcnn.data import from_records, load_coco, write_shapes
+from tfmaskrcnn.data.labels import with_classes_of
 from tfmaskrcnn.drawing.drawing_style import DrawingStyle
 from tfmaskrcnn.drawing.overlays import draw, draw_ground_truth
 from tfmaskrcnn.inference.exported import saved_model_predictor
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.model.losses import RoiSample, keypoint_losses
 from tfmaskrcnn.ops.structures import GroundTruth
-from tfmaskrcnn.train.labels import with_classes_of
 
 KEYPOINTS = (
     "model.num_classes=1",

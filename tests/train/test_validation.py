@@ -11,9 +11,10 @@ import tfmaskrcnn as mr
 from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn.data import from_coco
 from tfmaskrcnn.data.coco.records import CocoData, Record
+from tfmaskrcnn.data.coco.renumbering import as_classes
 from tfmaskrcnn.model.weights import named_weights
 from tfmaskrcnn.train.distribution import Workers
-from tfmaskrcnn.train.validation import ValidationLoss, with_classes
+from tfmaskrcnn.train.validation import ValidationLoss
 
 SETTINGS = ("fpn.norm=bn", "data.augment.crop=[64, 64]")  # smaller than what is evaluated
 
@@ -157,8 +158,8 @@ def test_classes_are_found_by_name_and_unknown_ones_left_out():
         keypoints=np.arange(9.0).reshape(3, 1, 3),
     )
     data = CocoData([record], ("dog", "yak", "ant"), (4, 5, 6), "val.json")
-    assert with_classes(data, ("dog", "yak", "ant")) is with_classes(data, ()) is data
-    found = with_classes(data, ("ant", "bee", "dog"))
+    assert as_classes(data, ("dog", "yak", "ant")) is as_classes(data, ()) is data
+    found = as_classes(data, ("ant", "bee", "dog"))
     (kept,) = found.records
     assert found.class_names == ("ant", "bee", "dog") and kept.classes.tolist() == [3, 1]
     assert kept.boxes[:, 0].tolist() == [0, 8] and kept.crowd.tolist() == [False, True]

@@ -196,10 +196,11 @@ def _check_classes(options, config, other) -> None:
     from tfmaskrcnn.evaluation.class_choice import judged
 
     json_path, _ = _data(options, config)
-    first = judged(json_path, options.classes, _class_names(options.model, config))
+    merged = None if config is None else config.data.classes
+    first = judged(json_path, options.classes, _class_names(options.model, config), merged)
     if options.against:
         names = _class_names(options.against, other)
-        check_same_classes(first, judged(json_path, options.classes, names))
+        check_same_classes(first, judged(json_path, options.classes, names, merged))
 
 
 def _class_names(model: str, config):
@@ -244,6 +245,7 @@ def _report(options, name: str, source, first):
             keypoint_sigmas=source.keypoint_sigmas,
             kaggle_threshold=options.kaggle,
             classes=options.classes,
+            data_classes=first.data_classes,
         )
 
 

@@ -20,6 +20,7 @@ from tfmaskrcnn.cli import (
     info,
     predict,
     show_data,
+    split,
     train,
     write_tfrecord,
 )
@@ -28,13 +29,14 @@ from tfmaskrcnn.cli.command import run_command
 
 # In the order of the work: data, training, use, shipping, the rest.
 _COMMANDS = (
-    *(import_data, check_data, show_data, write_tfrecord),
+    *(import_data, check_data, split, show_data, write_tfrecord),
     *(configs, import_weights, find_rate, train),
     *(evaluate, predict),
     *(export, compare, benchmark, info),
 )
 _EXAMPLES = """\
 examples:
+  tfmaskrcnn split all.json --images images --val 0.2
   tfmaskrcnn check-data train.json images --html report.html
   tfmaskrcnn train finetune --out runs/cells \\
       --set data.train_json=train.json data.train_images=images \\

@@ -72,7 +72,7 @@ def _dataset(config, split: str):
     """The data set of single images of a split, and the configuration with its classes."""
     from tfmaskrcnn.config.yaml_files import override
     from tfmaskrcnn.data import from_records
-    from tfmaskrcnn.train.labels import with_classes_of
+    from tfmaskrcnn.data.labels import with_classes_of
     from tfmaskrcnn.train.splits import training_data, validation_data
 
     data = training_data(config) if split == "train" else validation_data(config)

@@ -13,7 +13,8 @@ def add_parser(commands) -> None:
         commands,
         "train",
         _train,
-        "Train a model. The folder gets config.json, weights.npz (the best epoch by AP), states/ "
+        "Train a model. The folder gets config.json, weights.npz (the best epoch by AP; without a "
+        "val split the last), states/ "
         "(to resume), history.csv, curves.png, first_batch.png (what the network is fed) and "
         "tensorboard/.",
     )
@@ -65,7 +66,9 @@ def _train(options) -> None:
         raise DiskFull(
             f"{error} The states in {run.states} are whole: make room and go on with --resume."
         ) from None
-    print(f"checkpoint  {run.weights}\ncurves      {run.curves}\nhistory     {run.history}")
+    kept = "" if config.data.val_json else " (of the last epoch: there is no val split)"
+    print(f"checkpoint  {run.weights}{kept}")
+    print(f"curves      {run.curves}\nhistory     {run.history}")
 
 
 def _trial(config, limit: int) -> List[str]:

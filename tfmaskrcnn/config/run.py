@@ -10,6 +10,7 @@ from pydantic import Field
 
 from tfmaskrcnn.config.base import Count, NotNegative, Objects, Positive, Section, Share, Side
 from tfmaskrcnn.config.bounds import check_batch, input_pixels
+from tfmaskrcnn.config.class_sources import ClassSources, class_sources
 from tfmaskrcnn.config.model import ModelConfig
 
 Batch = Annotated[int, Field(gt=0, le=1 << 16)]  # images at a time
@@ -60,8 +61,12 @@ class DataConfig(Section):
     train_images: Optional[str] = None  # the folder its file names start from
     # Instead of both: shards of `tfmaskrcnn write-tfrecord`, such as records/train-*.tfrecord.
     train_tfrecord: Optional[str] = None
+    # Without them nothing is evaluated, and the last epoch's weights are kept.
     val_json: Optional[str] = None
     val_images: Optional[str] = None
+    # Learn these categories only, by name: [car, person]; or some as one class:
+    # {vehicle: [car, truck], person: person}. Objects of all others are background.
+    classes: Optional[ClassSources] = None
     max_instances: int = Field(100, gt=0, le=10_000)  # G; of more objects a random choice is used
     # Show images of rare classes more often: those of a class in a share f of all images
     # sqrt(t / f) times an epoch, where that is above 1 (LVIS, Gupta et al. 2019, has t = 0.001).
@@ -70,6 +75,11 @@ class DataConfig(Section):
     # For a trial: use so many images of each split, those with objects before the others.
     limit: Optional[Limit] = None
     augment: AugmentConfig = AugmentConfig()
+
+    @pydantic.field_validator("classes", mode="before")
+    @classmethod
+    def _named(cls, value):
+        return None if value is None else class_sources(value)
 
 
 class ScheduleConfig(Section):

@@ -16,6 +16,8 @@ from tfmaskrcnn.support.files import replaced
 
 _MAX_BASES = 20  # of one another
 _MAX_PARTS = 20  # of a dotted key; the longest known one has 4
+# Whose keys are names of the user's: a later value takes the place of all of the former one.
+_WHOLE = ("classes",)
 
 
 def load_config(
@@ -117,7 +119,7 @@ def _read_with_bases(
 def _merged(low: Dict[str, Any], high: Dict[str, Any]) -> Dict[str, Any]:
     out = dict(low)
     for key, value in high.items():
-        both = isinstance(value, dict) and isinstance(out.get(key), dict)
+        both = isinstance(value, dict) and isinstance(out.get(key), dict) and key not in _WHOLE
         out[key] = _merged(out[key], value) if both else value
     return out
 
@@ -137,6 +139,8 @@ def split_override(text: str) -> Tuple[List[str], Any]:
         raise InputError(f"There is no key {quoted(key)}.")
     if parts[0] not in Config.model_fields and parts[0] in ModelConfig.model_fields:
         parts.insert(0, "model")
+    if parts[:2] == ["data", "classes"] and len(parts) > 2:
+        raise InputError(f"{quoted(text)}: give data.classes as a whole, 'data.classes={{...}}'.")
     try:
         return parts, read_value(value)
     except InputError as error:

@@ -6,7 +6,9 @@ from tfmaskrcnn.data.batches.pipeline import from_coco, from_records
 from tfmaskrcnn.data.checking import check, write_page, write_repaired
 from tfmaskrcnn.data.coco.image_files import read_image
 from tfmaskrcnn.data.coco.records import load_coco
+from tfmaskrcnn.data.labels import with_classes_of
 from tfmaskrcnn.data.shapes import make_shapes, write_shapes
+from tfmaskrcnn.data.splitting import split
 from tfmaskrcnn.data.tfrecord.reading import load_tfrecord
 from tfmaskrcnn.data.tfrecord.writing import write_tfrecord
 
@@ -20,6 +22,8 @@ __all__ = [
     "load_tfrecord",
     "make_shapes",
     "read_image",
+    "split",
+    "with_classes_of",
     "write_page",
     "write_repaired",
     "write_shapes",

@@ -9,7 +9,9 @@ from typing import Dict, Optional, Tuple
 import keras
 
 from tfmaskrcnn.config.run import Config
+from tfmaskrcnn.data.coco.data_classes import DataClasses
 from tfmaskrcnn.data.coco.records import limited
+from tfmaskrcnn.data.coco.renumbering import as_classes
 from tfmaskrcnn.evaluation.coco_evaluator import CocoEvaluator
 from tfmaskrcnn.evaluation.coco_result import CocoResult
 from tfmaskrcnn.evaluation.ground_truth import GroundTruthFile
@@ -48,7 +50,8 @@ class CocoCallback(keras.callbacks.Callback):
         Args:
             json_path: COCO instance JSON.
             image_dir: the folder that its file names start from.
-            config: its `evaluation` section, heads, class names and `data.limit` are used.
+            config: its `evaluation` section, heads, class names, `data.classes` and `data.limit`
+                are used.
             prefix: of the keys in the logs.
             every: evaluate after each so many epochs, and after the last.
             workers: a `train.distribution.Workers` that share the images; None for this process
@@ -67,9 +70,11 @@ class CocoCallback(keras.callbacks.Callback):
         self.results: Dict[int, CocoResult] = {}  # by epoch, counted from 1 as Keras prints it
         masks = config is not None and config.model.mask_head.enabled  # then boxes do not suffice
         skip, keypoints = self.config.data.skip_invalid, self.config.model.keypoint_head
-        truth = GroundTruthFile(json_path, image_dir, skip, masks, keypoints)
-        self.records = limited(truth.data, self.config.data.limit).records
+        wanted = DataClasses.of(self.config.data.classes, complete=False)
+        truth = GroundTruthFile(json_path, image_dir, skip, masks, keypoints, wanted)
         limits, names = self.config.evaluation.max_detections, self.config.model.class_names
+        data = limited(truth.data, self.config.data.limit)
+        self.records = as_classes(data, names).records  # as the model counts, to be drawn
         sigmas = self.config.model.keypoint_head.sigmas
         self._evaluator = CocoEvaluator(truth, limits, names, sigmas)
         self._logged: Dict[str, float] = {}

@@ -3,6 +3,7 @@
 import difflib
 from typing import NamedTuple, Optional, Sequence, Tuple
 
+from tfmaskrcnn.data.coco.data_classes import ClassesLike, DataClasses
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation.ground_truth import GroundTruthFile
 
@@ -79,18 +80,24 @@ class ClassChoice(NamedTuple):
         return tuple(by_name.get(category_of.get(name)) for name in names), unknown
 
 
-def judged(json_path: str, words: Sequence[str], class_names: Sequence[str]) -> Tuple[str, ...]:
+def judged(
+    json_path: str,
+    words: Sequence[str],
+    class_names: Sequence[str],
+    data_classes: ClassesLike = None,
+) -> Tuple[str, ...]:
     """Names of the categories of a file that a report on a model is of.
 
     Args:
         json_path: COCO annotations.
         words: of `ClassChoice.of`.
         class_names: of the model; none if it has none.
+        data_classes: of `EvaluationOptions`.
 
     Raises:
         InputError: see `ClassChoice`.
     """
-    truth = GroundTruthFile(json_path)
+    truth = GroundTruthFile(json_path, classes=DataClasses.of(data_classes, complete=False))
     choice = ClassChoice.of(words, leave_out_unknown=True)
     choice.restrict(truth)
     choice.ids(class_names, truth)

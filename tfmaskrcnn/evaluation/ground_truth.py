@@ -9,6 +9,7 @@ from pycocotools.coco import COCO
 
 from tfmaskrcnn.config.keypoints import KeypointHeadConfig
 from tfmaskrcnn.data.coco.annotations import Fault
+from tfmaskrcnn.data.coco.data_classes import DataClasses
 from tfmaskrcnn.data.coco.entries import Checked, read_entries
 from tfmaskrcnn.data.coco.faults import Faults
 from tfmaskrcnn.data.coco.file import check_kind, read_coco
@@ -33,6 +34,7 @@ class GroundTruthFile:
         skip_invalid: bool = False,
         masks: bool = False,
         keypoint_head: Optional[KeypointHeadConfig] = None,
+        classes: Optional[DataClasses] = None,
     ):
         """Read the file.
 
@@ -44,6 +46,7 @@ class GroundTruthFile:
                 raised: at once, or without `image_dir` when its image is asked for.
             masks: whether every annotation must have a mask.
             keypoint_head: if it is enabled, keypoints are checked too.
+            classes: which categories are which class; None for a class a category.
 
         Raises:
             InputError: the file is no COCO set, or an image or a category in it is wrong.
@@ -61,16 +64,17 @@ class GroundTruthFile:
         self._faults = (_FaultsByImage if lazily else Faults)(
             raw, self.path, image_dir, skip_invalid
         )
-        keypoints, rules = rules_of(raw, self.path, masks, keypoint_head)
+        keypoints, rules = rules_of(raw, self.path, masks, keypoint_head, classes)
         entries = read_entries(raw, self.path, image_dir, self._faults, rules)
         self._faults.report()
         self.images = entries.images
         self.data: Optional[CocoData] = None
         if image_dir is not None:
             self.data = data_of(entries, self.path, image_dir, keypoints)
-        self.category_ids: Tuple[int, ...] = tuple(entries.categories)  # classes 1..K
-        self.class_names: Tuple[str, ...] = tuple(entries.categories.values())
-        self.all_class_names = self.class_names  # those left out by `keep` too
+        self.all_class_names = tuple(entries.categories.values())  # those left out by `keep` too
+        categories = dict(sorted(entries.categories.items()))  # the order of COCOeval
+        self.category_ids: Tuple[int, ...] = tuple(categories)
+        self.class_names: Tuple[str, ...] = tuple(categories.values())
         self._objects, self._number = entries.objects, 0
         self._left_out: Tuple[int, ...] = ()
         self._ready: Dict[int, List[Dict]] = {}

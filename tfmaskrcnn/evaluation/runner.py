@@ -6,6 +6,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 
 import numpy as np
 
+from tfmaskrcnn.data.coco.data_classes import ClassesLike, DataClasses
 from tfmaskrcnn.data.coco.image_files import read_image
 from tfmaskrcnn.data.coco.records import Record
 from tfmaskrcnn.errors import InputError
@@ -39,6 +40,8 @@ class EvaluationOptions(NamedTuple):
     # Categories to judge, by name; "car=vehicle" judges the model's cars as the file's vehicles.
     # None of them: all that the model knows.
     classes: Sequence[str] = ()
+    # `data.classes` of the training: which categories of the file became which class.
+    data_classes: ClassesLike = None
     # How large images are seen: "none" as a whole, "auto" as a MaskRCNN or SavedModel was trained,
     # or in tiles of so many pixels that overlap by so many (None: by the objects of training).
     tile: Union[str, int] = "none"
@@ -127,7 +130,8 @@ def _evaluated(source, json_path: str, image_dir: str, options: EvaluationOption
     predict = tiled_predictor(as_predictor(source), source, cut)
     choice = ClassChoice.of(options.classes, leave_out_unknown=True)
     sigmas, limits = options.keypoint_sigmas, options.max_detections
-    truth = GroundTruthFile(json_path, image_dir, skip_invalid=True)
+    wanted = DataClasses.of(options.data_classes, complete=False)
+    truth = GroundTruthFile(json_path, image_dir, skip_invalid=True, classes=wanted)
     records = truth.data.records[: options.limit]
     evaluator = CocoEvaluator(truth, limits, keypoint_sigmas=sigmas, choice=choice)
     steps = (options.batch_size, options.progress, (options.channels, options.exif))

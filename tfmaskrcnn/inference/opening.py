@@ -6,6 +6,7 @@ from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
+from tfmaskrcnn.config.class_sources import ClassSources
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.config.run_paths import with_paths_found
 from tfmaskrcnn.config.yaml_files import load_config, split_override
@@ -51,6 +52,7 @@ class Source(NamedTuple):
     sizes: Optional[TrainedSizes] = None  # of its training; None where they are not known
     trained: bool = True  # False of imported weights, whose training nothing is known of
     max_pixels: Optional[int] = None  # of a picture; larger ones are refused
+    data_classes: Optional[ClassSources] = None  # which categories of the data are which class
 
 
 def is_saved_model(folder: str) -> bool:
@@ -140,6 +142,7 @@ def open_checked(folder: str, config: Optional[Config]) -> Source:
         input,
         model.trained_sizes if own else None,
         trained,
+        data_classes=config.data.classes,
     )
 
 

@@ -19,6 +19,7 @@ from tfmaskrcnn.data.batches.pipeline import check_fits
 from tfmaskrcnn.data.batches.sampler import steps_per_epoch
 from tfmaskrcnn.data.checking.first_look import first_look
 from tfmaskrcnn.data.coco.records import CocoData
+from tfmaskrcnn.data.labels import with_classes_of
 from tfmaskrcnn.errors import InputError, explained
 from tfmaskrcnn.evaluation import CocoCallback
 from tfmaskrcnn.inference.trained_sizes import NetworkInput, sizes_of
@@ -29,7 +30,6 @@ from tfmaskrcnn.support.run_folder import Run, removed_if_empty
 from tfmaskrcnn.train.data_content import data_content
 from tfmaskrcnn.train.distribution import Workers, make_strategy
 from tfmaskrcnn.train.epoch_batches import Batches, check_same
-from tfmaskrcnn.train.labels import with_classes_of
 from tfmaskrcnn.train.optimizers import make_optimizer
 from tfmaskrcnn.train.progress import Speed, progress_display
 from tfmaskrcnn.train.recorder import RunRecorder, draw_first_batch
@@ -38,6 +38,7 @@ from tfmaskrcnn.train.run_start import (
     note,
     note_finished,
     say_lengthened,
+    without_validation,
 )
 from tfmaskrcnn.train.saving import StateKeeper
 from tfmaskrcnn.train.splits import given, training_data
@@ -58,7 +59,9 @@ def train(
     """Train a model on `config.data` and leave all about it in `folder`.
 
     Args:
-        config: the whole configuration. Where it names no classes, the data set's are taken.
+        config: the whole configuration. Where it names no classes, the data set's are taken, or
+            those of `data.classes`. Without `data.val_json` nothing is evaluated, which the log
+            says, and the weights in `folder` are those of the last epoch.
         folder: made if it does not exist; `Run` tells what will lie in it.
         resume: go on from the last state that `folder` holds; on a CPU the result is the same to
             the bit as that of a run never interrupted.
@@ -100,6 +103,8 @@ def _train(config: Config, run: Run, resume: bool, verbose: int, epochs, workers
     evaluation = workers.agree(lambda: _evaluation(config, workers))
     content = workers.agree(lambda: data_content(data, config))
     workers.agree(lambda: _look(data, config, evaluation) if workers.chief else None)
+    if evaluation is None and workers.chief:
+        _LOG.warning("%s", without_validation(config))
     keras.utils.set_random_seed(config.train.seed)
     steps = steps_per_epoch(data, config)
     with workers.scope():
@@ -222,6 +227,11 @@ def _check_before(config: Config, run: Run) -> None:
         raise InputError(
             "train.validation_loss is true, but there is no val split to compute it on; set "
             "data.val_json and data.val_images."
+        )
+    if config.data.val_images and not config.data.val_json:
+        raise InputError(
+            f"data.val_images is {config.data.val_images}, but data.val_json is not set; give its "
+            "annotations too, or neither to train without a val split."
         )
     check_paths(config, run.folder)
     function_of(config)

@@ -12,10 +12,10 @@ import numpy as np
 
 from tfmaskrcnn.config.run import Config, ScheduleConfig
 from tfmaskrcnn.data import from_records
+from tfmaskrcnn.data.labels import with_classes_of
 from tfmaskrcnn.errors import InputError, NotFinite
 from tfmaskrcnn.support.files import replaced, writable_folder
 from tfmaskrcnn.support.progress_bar import Progress
-from tfmaskrcnn.train.labels import with_classes_of
 from tfmaskrcnn.train.loop import compiled_model, start_weights
 from tfmaskrcnn.train.splits import training_data
 

@@ -21,7 +21,7 @@ _PLACES = tuple(
     for key in ("train_json", "train_images", "train_tfrecord", "val_json", "val_images")
 )
 # What decides which objects are read of the same files.
-_READING = ("data.limit", "data.skip_invalid", "model.mask_head.enabled")
+_READING = ("data.limit", "data.skip_invalid", "data.classes", "model.mask_head.enabled")
 _READING += ("model.keypoint_head.enabled",)
 # Resolved configurations of before lack a key that they would have had at this value.
 _FORMER = {"model.input.exif": "ignore"}

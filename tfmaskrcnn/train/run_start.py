@@ -54,6 +54,19 @@ def note(run: Run, config: Config, sizes: Optional[TrainedSizes] = None) -> None
     write_origin(run.folder, Origin(os.getcwd()))
 
 
+def without_validation(config: Config) -> str:
+    """What becomes of a run that has no val split, in a sentence; empty if it has one."""
+    if config.data.val_json:
+        return ""
+    patience = config.train.early_stop
+    idle = f", and train.early_stop={patience} stops nothing" if patience else ""
+    return (
+        "No val split is given (data.val_json, data.val_images): nothing is evaluated, the weights "
+        f"kept are those of the last epoch and not of the best{idle}; `tfmaskrcnn split JSON` "
+        "makes one of a set's own images."
+    )
+
+
 def note_finished(run: Run, config: Config) -> None:
     """Write that all epochs are trained, so that the states may be removed."""
     origin = read_origin(run.folder) or Origin(os.getcwd())

@@ -3,8 +3,9 @@
 from typing import Optional
 
 from tfmaskrcnn.config.run import Config
-from tfmaskrcnn.data import load_coco, load_tfrecord
+from tfmaskrcnn.data import load_tfrecord
 from tfmaskrcnn.data.batches.sampler import announce
+from tfmaskrcnn.data.coco.configured import configured_coco
 from tfmaskrcnn.data.coco.records import CocoData, limited
 from tfmaskrcnn.errors import InputError
 
@@ -20,9 +21,9 @@ def _whole_training_data(config: Config) -> CocoData:
     if config.data.train_tfrecord:
         if config.data.train_json:
             raise InputError("Both data.train_json and data.train_tfrecord are set; wanted one.")
-        model = config.model
-        masks = model.mask_head.enabled
-        return load_tfrecord(config.data.train_tfrecord, masks, model.keypoint_head)
+        model, pattern = config.model, config.data.train_tfrecord
+        rules = (model.mask_head.enabled, model.keypoint_head)
+        return load_tfrecord(pattern, *rules, config.data.classes)
     return _of_json(config, "train")
 
 
@@ -35,12 +36,8 @@ def validation_data(config: Config) -> CocoData:
 
 def _of_json(config: Config, split: str) -> CocoData:
     names = f"{split}_json", f"{split}_images"
-    return load_coco(
-        *(given(getattr(config.data, name), f"data.{name}") for name in names),
-        config.data.skip_invalid,
-        masks=config.model.mask_head.enabled,
-        keypoint_head=config.model.keypoint_head,
-    )
+    paths = (given(getattr(config.data, name), f"data.{name}") for name in names)
+    return configured_coco(*paths, config, training=split == "train")
 
 
 def given(value: Optional[str], key: str) -> str:

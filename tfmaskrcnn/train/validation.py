@@ -1,6 +1,6 @@
 """The losses on the val split: what training minimises, on images that it does not learn from."""
 
-from typing import Callable, Dict, Iterable, Iterator, List, Optional, Sequence
+from typing import Callable, Dict, Iterable, Iterator, List, Optional
 
 import keras
 import numpy as np
@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.data import from_records
-from tfmaskrcnn.data.coco.records import CocoData, Record, limited
+from tfmaskrcnn.data.coco.records import limited
+from tfmaskrcnn.data.coco.renumbering import as_classes
 from tfmaskrcnn.errors import explained
 from tfmaskrcnn.evaluation import CocoCallback
 from tfmaskrcnn.ops.tensors import as_graph
@@ -38,7 +39,7 @@ class ValidationLoss(keras.callbacks.Callback):
         super().__init__()
         self._evaluation, self._workers = evaluation, workers or Workers()
         data = limited(validation_data(config), config.data.limit)
-        data = with_classes(data, config.model.class_names)
+        data = as_classes(data, config.model.class_names)
         self._batches = from_records(data, config, training=False)
         self._terms: Optional[Callable] = None  # it is traced once
 
@@ -93,33 +94,6 @@ class ValidationLoss(keras.callbacks.Callback):
             return on_each_replica(self._workers.strategy, replicas, terms_of, batches)
 
         return as_graph(terms, input_signature=[[self._batches.element_spec] * replicas])
-
-
-def with_classes(data: CocoData, class_names: Sequence[str]) -> CocoData:
-    """`data` with its objects numbered as the model's classes, which are found by name.
-
-    A val split may name fewer categories, or in another order. Objects of a category that the model
-    does not have are left out. A model without names takes the classes as they are.
-    """
-    if not class_names or tuple(data.class_names) == tuple(class_names):
-        return data
-    number = {name: k for k, name in enumerate(class_names, start=1)}
-    new = np.array([0, *(number.get(name, 0) for name in data.class_names)], np.int32)
-    records = [_renumbered(record, new) for record in data.records]
-    return data._replace(records=records, class_names=tuple(class_names))
-
-
-def _renumbered(record: Record, new: np.ndarray) -> Record:
-    """The objects of `record` of class k in class `new[k]`; without those of class 0."""
-    classes = new[record.classes]
-    kept = np.flatnonzero(classes)
-    rows = {name: getattr(record, name)[kept] for name in ("boxes", "crowd")}
-    lists = {
-        name: [getattr(record, name)[i] for i in kept]
-        for name in ("segmentations", "annotation_ids")
-    }
-    points = None if record.keypoints is None else record.keypoints[kept]
-    return record._replace(classes=classes[kept], keypoints=points, **rows, **lists)
 
 
 def _groups(batches: Iterable, size: int) -> Iterator[List]:

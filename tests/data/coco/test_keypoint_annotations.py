@@ -9,8 +9,8 @@ from tfmaskrcnn.config.keypoints import KeypointHeadConfig
 from tfmaskrcnn.config.person_keypoints import NAMES, mirror_pairs
 from tfmaskrcnn.data import from_records, load_coco, write_shapes
 from tfmaskrcnn.data.coco.keypoint_annotations import checked_keypoints, moved_keypoints
+from tfmaskrcnn.data.labels import with_classes_of
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.train.labels import with_classes_of
 
 HEAD = KeypointHeadConfig(enabled=True)
 ARROWS = ("model.num_classes=1", "keypoint_head={enabled: true, num_keypoints: 4}")

@@ -243,6 +243,28 @@ def test_shards_that_do_not_belong_together_are_refused(copied, shapes):
         load_tfrecord(str(paths[0].parent / "none-*"))
 
 
+def test_chosen_classes_are_those_of_the_json(pattern, shapes):
+    chosen = {"thing": ["arrow", "circle"]}
+    for classes in (["arrow"], ["arrow", "circle"], chosen):
+        there, expected = (
+            load_tfrecord(pattern, classes=classes),
+            load_coco(*shapes, classes=classes),
+        )
+        assert there.class_names == expected.class_names
+        assert there.category_ids == expected.category_ids
+        for i, (known, record) in enumerate(zip(there.records, expected.records)):
+            for found in (known, there.records[i], there.records[i:][0]):
+                np.testing.assert_array_equal(found.classes, record.classes)
+                np.testing.assert_array_equal(found.boxes, record.boxes)
+                np.testing.assert_array_equal(found.crowd, record.crowd)
+                assert found.annotation_ids == record.annotation_ids
+                assert len(found.segmentations) == len(record.classes)
+    with pytest.raises(InputError, match="has no category 'arow'; did you mean 'arrow'"):
+        load_tfrecord(pattern, classes=["arow"])
+    config = mr.data.with_classes_of(pattern, parse_config({}, ["data.classes=arrow"]))
+    assert config.model.class_names == ("arrow",) and config.model.category_ids == (20,)
+
+
 def test_a_run_takes_shards_or_a_json(pattern, shapes, tmp_path, monkeypatch):
     both = parse_config({}, [f"data.train_json={shapes[0]}", f"data.train_tfrecord={pattern}"])
     with pytest.raises(InputError, match="Both data.train_json and data.train_tfrecord are set"):

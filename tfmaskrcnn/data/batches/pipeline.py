@@ -16,12 +16,13 @@ from tfmaskrcnn.data.batches.order import shuffled
 from tfmaskrcnn.data.batches.sampler import announce, epoch_length, part_ends
 from tfmaskrcnn.data.batches.sharding import Share, cut, padded_alike, size_function
 from tfmaskrcnn.data.batches.telling import telling
+from tfmaskrcnn.data.coco.configured import configured_coco
 from tfmaskrcnn.data.coco.keypoint_annotations import (
     check_keypoint_names,
     moved_keypoints,
     padded_rows,
 )
-from tfmaskrcnn.data.coco.records import CocoData, Record, limited, load_coco
+from tfmaskrcnn.data.coco.records import CocoData, Record, limited
 from tfmaskrcnn.data.coco.segmentation import MASK_SIDE
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.ops import images
@@ -53,11 +54,7 @@ def from_coco(
 
     The log tells of images with too many objects, and how long repeat factors make an epoch.
     """
-    model = config.model
-    data = load_coco(
-        *(json_path, image_dir, config.data.skip_invalid),
-        *(model.mask_head.enabled, model.keypoint_head),
-    )
+    data = configured_coco(json_path, image_dir, config, training)
     data = limited(data, config.data.limit)
     announce(data, config, training)
     return from_records(data, config, training, start_epoch, transform=transform)
@@ -153,9 +150,11 @@ def check_fits(data: CocoData, config: Config, training: bool) -> None:
     names, model = data.class_names, config.model
     if len(names) != model.num_classes:
         shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+        told = "num_classes" in model.model_fields_set
+        how = "leave it out" if told else "config = mr.data.with_classes_of(JSON, config)"
         raise InputError(
             f"{data.json_path} has {len(names)} categories ({shown}), but model.num_classes is "
-            f"{model.num_classes}."
+            f"{model.num_classes}; {how} to take the data's."
         )
     if model.class_names and tuple(model.class_names) != tuple(names):
         k = next(i for i, pair in enumerate(zip(names, model.class_names)) if pair[0] != pair[1])

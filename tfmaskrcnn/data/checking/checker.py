@@ -31,6 +31,7 @@ from tfmaskrcnn.data.checking.set_checks import (
 from tfmaskrcnn.data.checking.setting_proposals import propose
 from tfmaskrcnn.data.checking.turned_views import check_views
 from tfmaskrcnn.data.coco.annotations import Fault
+from tfmaskrcnn.data.coco.data_classes import DataClasses
 from tfmaskrcnn.data.coco.foreign import foreign_format
 from tfmaskrcnn.data.coco.image_files import ImageFacts
 from tfmaskrcnn.data.coco.meaning import clear_id
@@ -196,7 +197,8 @@ def _collected(raw, json_path: str, image_dir: str, config) -> Tuple[CocoData, L
 
     head = config.model.keypoint_head
     masks = config.model.mask_head.enabled
-    return checked_coco(raw, json_path, image_dir, on_fault, masks, head), found
+    wanted = DataClasses.of(config.data.classes, complete=False)
+    return checked_coco(raw, json_path, image_dir, on_fault, masks, head, wanted), found
 
 
 def _each_image(

@@ -1,10 +1,10 @@
 """Checks of the image files: each is decoded once, in threads."""
 
-import hashlib
 import os
 from collections import defaultdict
-from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Iterable, List, NamedTuple, Optional
 
+from tfmaskrcnn.data.checking.file_content import content_keys
 from tfmaskrcnn.data.checking.notes import image_named
 from tfmaskrcnn.data.checking.rules import Finding
 from tfmaskrcnn.data.coco.annotations import Fault
@@ -12,7 +12,6 @@ from tfmaskrcnn.data.coco.file_names import shown_name
 from tfmaskrcnn.data.coco.image_files import ImageFacts, check_size, image_facts
 from tfmaskrcnn.data.coco.records import Record
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.support.files import open_regular
 
 _GREY_MODE = "L"
 _ORDINARY_MODES = defaultdict(lambda: ("npy",))  # by the number of channels
@@ -36,7 +35,6 @@ _TURNS = {
     7: "mirrored and turned by a quarter",
     8: "turned by a quarter to the left",
 }
-_BLOCK = 1 << 20  # bytes read at a time
 
 
 class Looked(NamedTuple):
@@ -133,22 +131,12 @@ def check_copies(records: Iterable[Record], others: Iterable[Record] = ()) -> Li
     Only files of equal length are read.
     """
     records, others = list(records), list(others)
-    by_length = _by_length(records + others)
-    content: Dict[str, Tuple[bytes, ...]] = {}
-
-    def key_of(record: Record):
-        length = by_length.get(record.path)
-        if length is None:
-            return None
-        if record.path not in content:
-            content[record.path] = _digest(record.path)
-        return length, content[record.path]
-
+    keys = content_keys(record.path for record in records + others)
     found, first_of, leaked_of = [], {}, {}
     for record in others:
-        leaked_of.setdefault(key_of(record), record)
+        leaked_of.setdefault(keys.get(record.path), record)
     for record in records:
-        key, place = key_of(record), (record.file_name, record.image_id)
+        key, place = keys.get(record.path), (record.file_name, record.image_id)
         if key is None:
             continue
         first = first_of.setdefault(key, record)
@@ -161,28 +149,3 @@ def check_copies(records: Iterable[Record], others: Iterable[Record] = ()) -> Li
             text = f"is {image_named(other)} of the other set too."
             found.append(Finding("leak", f"{where} {text}", *place))
     return found
-
-
-def _by_length(records: List[Record]) -> Dict[str, int]:
-    """Path -> bytes, of files that share their length with another entry."""
-    groups = defaultdict(list)
-    for record in records:
-        try:
-            groups[os.path.getsize(record.path)].append(record.path)
-        except OSError:
-            continue  # missing: found elsewhere
-    return {path: size for size, paths in groups.items() if len(paths) > 1 for path in paths}
-
-
-def _digest(path: str) -> bytes:
-    """A hash of a file's content; unique for a file that cannot be read."""
-    digest = hashlib.blake2b()
-    try:
-        with open_regular(path) as file:
-            while True:
-                block = file.read(_BLOCK)
-                if not block:
-                    return digest.digest()
-                digest.update(block)
-    except (OSError, InputError):
-        return path.encode(errors="surrogateescape")

@@ -14,6 +14,7 @@ from tfmaskrcnn.data.coco.annotations import (
     checked_segmentation,
     is_number,
 )
+from tfmaskrcnn.data.coco.data_classes import DataClasses, Numbering, numbering
 from tfmaskrcnn.data.coco.file import INT64_MAX, field
 from tfmaskrcnn.data.coco.image_files import header_sizes
 from tfmaskrcnn.data.coco.keypoint_annotations import checked_keypoints
@@ -35,12 +36,13 @@ class Rules(NamedTuple):
     masks: bool = True  # every annotation must have a segmentation
     keypoint_names: Tuple[str, ...] = ()  # empty without a keypoint head
     keypoint_offset: float = 0.0
+    classes: Optional[DataClasses] = None  # None for a class a category
 
 
 class Checked(NamedTuple):
     """An annotation that keeps the rules."""
 
-    entry: Dict[str, Any]  # of the JSON
+    entry: Dict[str, Any]  # of the JSON, with the category id of its class
     annotation_id: int  # its own, or a new one if that is wrong
     number: int  # of its class, 1..K
     crowd: bool
@@ -52,9 +54,10 @@ class Checked(NamedTuple):
 class Entries(NamedTuple):
     """The entries of a file that keep the rules."""
 
-    categories: Dict[int, str]  # id -> name, ascending
+    categories: Dict[int, str]  # id -> name of classes 1..K; of all categories ids ascend
     images: Dict[int, Dict[str, Any]]  # id -> entry, in the file's order
     objects: Dict[int, List[Checked]]  # image id -> its annotations, in the file's order
+    left_out: int = 0  # annotations of categories that are no class
 
 
 def read_entries(
@@ -72,14 +75,19 @@ def read_entries(
     Raises:
         InputError: something is wrong with the set as a whole.
     """
-    names = _categories(raw["categories"], json_path, on_fault)
-    class_of = {category_id: k for k, category_id in enumerate(names, start=1)}
+    names = read_categories(raw["categories"], json_path, on_fault)
+    classes = numbering(names, rules.classes, json_path)
     images = _images(raw["images"], json_path, image_dir, on_fault)
-    objects = _objects(raw["annotations"], images, class_of, json_path, on_fault, rules)
-    return Entries(names, images, objects)
+    objects, left_out = _objects(raw["annotations"], images, classes, json_path, on_fault, rules)
+    return Entries(classes.names, images, objects, left_out)
 
 
-def _categories(entries: List[Any], json_path: str, on_fault: OnFault) -> Dict[int, str]:
+def read_categories(entries: List[Any], json_path: str, on_fault: OnFault) -> Dict[int, str]:
+    """Id -> name of a file's categories, ascending.
+
+    Raises:
+        InputError: there is none that can be used.
+    """
     names, first = {}, None
     for n, entry in enumerate(entries):
         where = f"{json_path}: entry {n} of 'categories'"
@@ -178,12 +186,17 @@ def _check_believed(entry: Dict[str, Any], path: Optional[str], where: str) -> N
     raise Fault("image-size", f"{where} is said to have {told}; {have}.")
 
 
-def _objects(annotations, images, class_of, json_path: str, on_fault: OnFault, rules: Rules):
-    """Image id -> its annotations."""
+def _objects(
+    annotations, images, classes: Numbering, json_path: str, on_fault: OnFault, rules: Rules
+):
+    """Image id -> its annotations; and how many are of categories that are no class."""
     objects: Dict[int, List[Checked]] = {}
-    ids = _AnnotationIds(annotations)
+    ids, left_out = _AnnotationIds(annotations), 0
     for n, entry in enumerate(annotations):
         where = f"{json_path}: entry {n} of 'annotations'"
+        if isinstance(entry, dict) and classes.leaves_out(entry.get("category_id")):
+            left_out += 1  # whatever is wrong with it
+            continue
         try:
             image_id = _id(entry, "image_id", where)
             annotation_id, fault = ids.of(entry, where, f"{json_path}: annotation")
@@ -193,12 +206,13 @@ def _objects(annotations, images, class_of, json_path: str, on_fault: OnFault, r
             if image_id not in images:
                 missing = f"{where}: there is no image {image_id} in 'images'."
                 raise Fault("unknown-image", missing)
-            found = _object(entry, images[image_id], class_of, where, rules)
+            found = _object(entry, images[image_id], classes.class_of, where, rules)
         except Fault as fault:
             on_fault("annotations", n, fault)
         else:
-            objects.setdefault(image_id, []).append(Checked(entry, annotation_id, *found))
-    return objects
+            kept = Checked(classes.entry(entry), annotation_id, *found)
+            objects.setdefault(image_id, []).append(kept)
+    return objects, left_out
 
 
 class _AnnotationIds:

@@ -91,7 +91,7 @@ def read_image(
         if name.endswith(".npy"):
             pixels, orientation = _array(file, name, channels), 1
         else:
-            pixels, orientation = opened_picture(file, name, channels, _pixels)
+            pixels, orientation = opened_picture(file, name, channels, stored_pixels)
     if exif == "apply":
         pixels = turned(pixels, orientation)
     if expected_size is not None:
@@ -105,7 +105,7 @@ def pillow_pixels(image: Image.Image, name: str, channels: int, exif: str) -> np
     if not isinstance(image, Image.Image) or 0 in image.size:
         raise InputError(f"{name} is {quoted(image)}; wanted a path, an array or a PIL image.")
     try:
-        pixels, orientation = _pixels(image, name, channels)
+        pixels, orientation = stored_pixels(image, name, channels)
     except Exception as error:  # it may be a file that is read only now
         raise _undecoded(name, error) from None
     return turned(pixels, orientation) if exif == "apply" else pixels
@@ -255,8 +255,8 @@ def _array_header(file: BinaryIO):
     return read(file)
 
 
-def _pixels(image: Image.Image, path: str, channels: int) -> Tuple[np.ndarray, int]:
-    """The stored pixels, and EXIF's orientation."""
+def stored_pixels(image: Image.Image, path: str, channels: int) -> Tuple[np.ndarray, int]:
+    """[H, W, C] uint8 as it lies in the file, and EXIF's orientation; `path` is for messages."""
     orientation = orientation_of(image)
     image.load()
     # Pillow turns a TIFF by itself, from some version on, and removes the tag.

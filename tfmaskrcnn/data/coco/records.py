@@ -9,6 +9,7 @@ import numpy as np
 
 from tfmaskrcnn.config.keypoints import KeypointHeadConfig
 from tfmaskrcnn.data.coco.annotations import Segmentation
+from tfmaskrcnn.data.coco.data_classes import ClassesLike, DataClasses
 from tfmaskrcnn.data.coco.entries import Checked, Entries, OnFault, Rules, read_entries
 from tfmaskrcnn.data.coco.faults import Faults
 from tfmaskrcnn.data.coco.file import check_kind, read_coco
@@ -42,7 +43,7 @@ class CocoData(NamedTuple):
 
     records: Sequence[Record]  # in the JSON's order of images
     class_names: Tuple[str, ...]  # of classes 1..K
-    category_ids: Tuple[int, ...]  # of classes 1..K, ascending
+    category_ids: Tuple[int, ...]  # of classes 1..K; ascending unless classes were chosen
     json_path: str
     keypoints: Optional[KeypointNames] = None  # None if not read
 
@@ -53,11 +54,12 @@ def load_coco(
     skip_invalid: bool = False,
     masks: bool = True,
     keypoint_head: Optional[KeypointHeadConfig] = None,
+    classes: ClassesLike = None,
 ) -> CocoData:
     """Read and check a COCO instance JSON; the image files' contents are not read.
 
-    Classes are 1..K in the order of the category ids. A box that reaches over the image's edge is
-    clipped. Images without objects are kept.
+    Classes are 1..K in the order of the category ids, or in that of `classes`. A box that reaches
+    over the image's edge is clipped. Images without objects are kept.
 
     Args:
         json_path: the annotations.
@@ -67,6 +69,8 @@ def load_coco(
         masks: False takes annotations without a segmentation too.
         keypoint_head: if it is enabled, keypoints are read as well; their number and names are
             those of the JSON's categories. An object may have none.
+        classes: of which categories objects are read, as `data.classes`; None reads all. The class
+            of several categories has the lowest of their ids.
 
     Raises:
         InputError: one sentence that names the file, the id, the value found and the value wanted.
@@ -74,10 +78,11 @@ def load_coco(
     json_path = os.fspath(json_path)
     raw = read_coco(json_path)
     faults = Faults(raw, json_path, os.fspath(image_dir), skip_invalid)
-    data = checked_coco(raw, json_path, image_dir, faults, masks, keypoint_head)
+    rules = (masks, keypoint_head, DataClasses.of(classes))
+    data, entries = checked_set(raw, json_path, image_dir, faults, *rules)
     stop_if_all_wrong(data, faults)
     faults.report()
-    _report(json_path, data.records)
+    _report(json_path, data.records, entries.left_out)
     return data
 
 
@@ -88,13 +93,14 @@ def checked_coco(
     on_fault: OnFault,
     masks: bool = True,
     keypoint_head: Optional[KeypointHeadConfig] = None,
+    classes: Optional[DataClasses] = None,
 ) -> CocoData:
     """What `load_coco` does with the parsed JSON `raw`; each fault of an entry goes to `on_fault`.
 
     Raises:
         InputError: something is wrong with the set as a whole.
     """
-    return checked_set(raw, json_path, image_dir, on_fault, masks, keypoint_head)[0]
+    return checked_set(raw, json_path, image_dir, on_fault, masks, keypoint_head, classes)[0]
 
 
 def checked_set(
@@ -104,9 +110,10 @@ def checked_set(
     on_fault: OnFault,
     masks: bool,
     keypoint_head: Optional[KeypointHeadConfig],
+    classes: Optional[DataClasses] = None,
 ) -> Tuple[CocoData, Entries]:
     """`checked_coco`, and the entries that its records are of."""
-    keypoints, rules = rules_of(raw, json_path, masks, keypoint_head)
+    keypoints, rules = rules_of(raw, json_path, masks, keypoint_head, classes)
     check_kind(raw["annotations"], json_path, masks)
     entries = read_entries(raw, json_path, os.fspath(image_dir), on_fault, rules)
     return data_of(entries, json_path, image_dir, keypoints), entries
@@ -123,12 +130,21 @@ def rules_of(
     json_path: str,
     masks: bool,
     keypoint_head: Optional[KeypointHeadConfig],
+    classes: Optional[DataClasses] = None,
 ) -> Tuple[Optional[KeypointNames], Rules]:
     """The keypoints that are read, if any, and the rules of reading."""
     if keypoint_head is None or not keypoint_head.enabled:
-        return None, Rules(masks)
-    keypoints = keypoint_names(raw["categories"], json_path)
-    return keypoints, Rules(masks, keypoints.names, keypoint_head.pixel_offset)
+        return None, Rules(masks, classes=classes)
+    keypoints = keypoint_names(_used(raw["categories"], classes), json_path)
+    return keypoints, Rules(masks, keypoints.names, keypoint_head.pixel_offset, classes)
+
+
+def _used(categories: List[Any], classes: Optional[DataClasses]) -> List[Any]:
+    """The entries of categories without those that become no class."""
+    if classes is None:
+        return categories
+    named = [c for c in categories if isinstance(c, dict) and isinstance(c.get("name"), str)]
+    return [c for c in named if classes.class_of(c["name"]) is not None]
 
 
 def data_of(
@@ -169,7 +185,10 @@ def _record(image: Dict[str, Any], objects: List[Checked], image_dir: str, joint
     )
 
 
-def _report(json_path: str, records: List[Record]) -> None:
+def _report(json_path: str, records: List[Record], left_out: int) -> None:
+    if left_out:
+        text = "%s: data.classes leaves out %d objects of other categories: they are background."
+        _LOG.info(text, json_path, left_out)
     empty = sum(not len(r.classes) for r in records)
     if empty:
         _LOG.info("%s: %d of %d images have no object.", json_path, empty, len(records))

@@ -24,10 +24,12 @@ from PIL import Image
 
 from tfmaskrcnn.config.keypoints import KeypointHeadConfig
 from tfmaskrcnn.data.coco.annotations import Fault, checked_segmentation
+from tfmaskrcnn.data.coco.data_classes import ClassesLike, DataClasses, numbering
 from tfmaskrcnn.data.coco.file import field
 from tfmaskrcnn.data.coco.image_files import PILLOW_FORMATS, ImageBytes
-from tfmaskrcnn.data.coco.keypoint_annotations import checked_keypoints, keypoint_names
-from tfmaskrcnn.data.coco.records import CocoData, Record
+from tfmaskrcnn.data.coco.keypoint_annotations import checked_keypoints
+from tfmaskrcnn.data.coco.records import CocoData, Record, rules_of
+from tfmaskrcnn.data.coco.renumbering import renumbered
 from tfmaskrcnn.data.tfrecord.shard_index import (
     HEADER_BYTES,
     INDEX_SUFFIX,
@@ -95,8 +97,10 @@ class TfrecordRecords(SequenceType):
         keypoints: Sequence[str] = (),
         keypoint_offset: float = 0.0,
         chosen: Optional[range] = None,
+        classes: Optional[np.ndarray] = None,  # [K + 1] of `renumbered`; None for the shards' own
     ):
         self._shards, self._keypoints, self._offset = shards, tuple(keypoints), keypoint_offset
+        self._classes = classes
         self._chosen = range(len(shards.image_ids)) if chosen is None else chosen
         self._record = functools.lru_cache(_KEPT)(self._read)
 
@@ -111,11 +115,16 @@ class TfrecordRecords(SequenceType):
     def __getitem__(self, index):
         if isinstance(index, slice):
             chosen = self._chosen[index]
-            return TfrecordRecords(self._shards, self._keypoints, self._offset, chosen)
+            own = (self._shards, self._keypoints, self._offset)
+            return TfrecordRecords(*own, chosen, self._classes)
         return self._record(self._chosen[int(index)])
 
     def __iter__(self) -> Iterator[IndexedRecord]:
-        return (self._indexed(i) for i in self._chosen)
+        return (self._numbered(self._indexed(i)) for i in self._chosen)
+
+    def _numbered(self, record):
+        """With the classes that are chosen; the shards have them all."""
+        return record if self._classes is None else renumbered(record, self._classes)
 
     def _indexed(self, i: int) -> IndexedRecord:
         shards = self._shards
@@ -138,11 +147,12 @@ class TfrecordRecords(SequenceType):
             if len(entries) != len(known.classes):
                 raise ValueError(f"{len(entries)} annotations, wanted {len(known.classes)}")
             _check_size(known, content)
-            return Record(
+            record = Record(
                 path=ImageBytes(f"{where}, {known.file_name}", content),
                 **self._annotations(entries, known),
                 **{name: getattr(known, name) for name in _KNOWN},
             )
+            return self._numbered(record)
         except (DecodeError, IndexError, ValueError, RecursionError) as error:
             if isinstance(error, InputError) and not isinstance(error, Fault):
                 raise
@@ -188,7 +198,10 @@ class TfrecordRecords(SequenceType):
 
 
 def load_tfrecord(
-    pattern: str, masks: bool = True, keypoint_head: Optional[KeypointHeadConfig] = None
+    pattern: str,
+    masks: bool = True,
+    keypoint_head: Optional[KeypointHeadConfig] = None,
+    classes: ClassesLike = None,
 ) -> CocoData:
     """The data set of shards that `write_tfrecord` made, with what `load_coco` gives of the JSON.
 
@@ -196,6 +209,7 @@ def load_tfrecord(
         pattern: such as "records/train-*.tfrecord"; all shards of one set.
         masks: False takes objects without a segmentation too.
         keypoint_head: if it is enabled, keypoints are read as well.
+        classes: as of `load_coco`.
 
     Raises:
         InputError: a shard or its index is missing, or is of another set; there are no masks.
@@ -207,14 +221,15 @@ def load_tfrecord(
             "mask_head.enabled=false to train on boxes alone."
         )
     categories = shards.about["categories"]
-    keypoints, names, offset = None, (), 0.0
-    if keypoint_head is not None and keypoint_head.enabled:
-        keypoints = keypoint_names(categories, pattern)
-        names, offset = keypoints.names, keypoint_head.pixel_offset
+    wanted = DataClasses.of(classes)
+    keypoints, rules = rules_of(shards.about, pattern, masks, keypoint_head, wanted)
+    found = numbering({c["id"]: c["name"] for c in categories}, wanted, pattern)
+    numbers = None if wanted is None else found.renumbering(c["id"] for c in categories)
+    offset = rules.keypoint_offset
     return CocoData(
-        TfrecordRecords(shards, names, offset),
-        tuple(category["name"] for category in categories),
-        tuple(category["id"] for category in categories),
+        TfrecordRecords(shards, rules.keypoint_names, offset, classes=numbers),
+        tuple(found.names.values()),
+        tuple(found.names),
         pattern,
         keypoints,
     )

@@ -1,13 +1,29 @@
 """What a configuration leaves to the data set: classes and keypoints, with their names."""
 
+import os
+from typing import Union
+
 from tfmaskrcnn.config.keypoints import KeypointHeadConfig
 from tfmaskrcnn.config.person_keypoints import OTHER_SIGMA, mirror_pairs
 from tfmaskrcnn.config.run import Config
+from tfmaskrcnn.data.coco.configured import names_of_coco
 from tfmaskrcnn.data.coco.records import CocoData
+from tfmaskrcnn.data.tfrecord.reading import load_tfrecord
 
 
-def with_classes_of(data: CocoData, config: Config) -> Config:
-    """`config` with the data set's classes and keypoints, where it says nothing of them."""
+def with_classes_of(data: Union[CocoData, str], config: Config) -> Config:
+    """`config` with the data set's classes and keypoints, where it says nothing of them.
+
+    Args:
+        data: a set that was read; or COCO annotations, or shards ("train-*.tfrecord"), of which
+            nothing but the names is looked at here. `data.classes` chooses among them.
+        config: the whole configuration.
+
+    Raises:
+        InputError: the file cannot be read, or lacks a category of `data.classes`.
+    """
+    if not isinstance(data, CocoData):
+        data = _names_of(os.fspath(data), config)
     config = _with_keypoints_of(data, config)
     model = config.model
     if model.class_names or ("num_classes" in model.model_fields_set and not _fits(data, model)):
@@ -18,6 +34,14 @@ def with_classes_of(data: CocoData, config: Config) -> Config:
         "category_ids": data.category_ids,
     }
     return config.model_copy(update={"model": model.model_copy(update=labels)})
+
+
+def _names_of(path: str, config: Config) -> CocoData:
+    """A set of this file's classes and keypoints; its records may be missing."""
+    if not path.endswith(".tfrecord"):
+        return names_of_coco(path, config)
+    model = config.model
+    return load_tfrecord(path, False, model.keypoint_head, config.data.classes)
 
 
 def _with_keypoints_of(data: CocoData, config: Config) -> Config:
