@@ -36,17 +36,17 @@ def test_what_is_there_once_is_trained_on():
 def test_parts_are_nearer_to_the_whole_than_random_ones(seed):
     rng = np.random.default_rng(seed)
     rates = rng.permutation([0.02, 0.1, 0.5, 3.0])
-    units = [unit(1, *(rng.poisson(rates) * rng.integers(1, 4))) for _ in range(100)]
+    units = [unit(1, *(rng.poisson(rates) * rng.integers(1, 4))) for _ in range(60)]
     shares = np.array([0.7, 0.2, 0.1])
-    totals = sums(units, [0] * 100, 1)[0]
+    totals = sums(units, [0] * 60, 1)[0]
 
     def apart(parts):
         off = sums(units, parts, 3) - np.outer(shares, totals)
         return (off**2 / np.maximum(totals, 1)).sum()
 
     found = assigned(units, shares, seed)
-    assert sums(units, found, 3)[:, 0].tolist() == [70, 20, 10]
-    assert apart(found) < 0.2 * np.mean([apart(rng.permutation(found)) for _ in range(20)])
+    assert sums(units, found, 3)[:, 0].tolist() == [42, 12, 6]
+    assert apart(found) < 0.3 * np.mean([apart(rng.permutation(found)) for _ in range(20)])
     assert found == assigned(units, shares, seed)
 
 

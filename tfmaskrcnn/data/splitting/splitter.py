@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import os
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from tfmaskrcnn.data.checking.file_content import content_keys
 from tfmaskrcnn.data.coco.entries import Entries, Rules, read_entries
@@ -12,26 +12,12 @@ from tfmaskrcnn.data.coco.file import read_coco
 from tfmaskrcnn.data.splitting.contents import Contents, contents_of
 from tfmaskrcnn.data.splitting.lacking import lacking
 from tfmaskrcnn.data.splitting.near_copies import near_copies
+from tfmaskrcnn.data.splitting.split_options import checked_options, shares_of
 from tfmaskrcnn.data.splitting.split_result import Split
 from tfmaskrcnn.data.splitting.stratified import assigned
 from tfmaskrcnn.data.splitting.units import Grouping, grouping, same_of, united
 from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.support.progress_bar import Progress
-
-_VAL = 0.2
-_MOST_FOLDS = 100
-
-
-class SplitOptions(NamedTuple):
-    """How a set is divided."""
-
-    val: Optional[float] = None  # share of the images; 0.2 without folds
-    test: float = 0.0  # share of the images that neither trains nor chooses a model
-    folds: Optional[int] = None  # instead of train and val: so many parts, each val once
-    # A key of the images' entries, "folder", or "file:" and a regular expression; see `grouping`.
-    group_by: Optional[str] = None
-    seed: int = 0  # another one gives another split
-    skip_invalid: bool = False  # leave wrong annotations out instead of stopping
 
 
 def split(
@@ -56,7 +42,7 @@ def split(
     Raises:
         InputError: the file or an option is wrong, or there are too few images to divide.
     """
-    chosen, json_path = _checked(options), os.fspath(json_path)
+    chosen, json_path = checked_options(options), os.fspath(json_path)
     raw = read_coco(json_path)
     image_dir = _folder(json_path) if image_dir is None else os.fspath(image_dir)
     faults = Faults(raw, json_path, image_dir, chosen.skip_invalid)
@@ -64,7 +50,7 @@ def split(
     faults.report()
     images = list(entries.images.values())
     _check_names(images, json_path)
-    shares = _shares(chosen)
+    shares = shares_of(chosen)
     _check_shares(shares, len(images))
     groups = grouping(images, chosen.group_by) if chosen.group_by else None
     units, notes = _units(images, image_dir, groups, progress)
@@ -78,48 +64,6 @@ def split(
     part_of = {image["id"]: part for image, part in zip(images, parts)}
     found = Split(json_path, image_dir, _kept(raw, entries), tuple(shares), part_of, contents)
     return dataclasses.replace(found, notes=(*notes, *lacking(found)))
-
-
-def part_names(**options: Any) -> Tuple[str, ...]:
-    """The names of the parts that `split` makes with these options.
-
-    Raises:
-        InputError: an option is wrong.
-    """
-    return tuple(_shares(_checked(options)))
-
-
-def _checked(options: Dict[str, Any]) -> SplitOptions:
-    unknown = [name for name in options if name not in SplitOptions._fields]
-    if unknown:
-        known = ", ".join(SplitOptions._fields)
-        raise InputError(f"There is no option {quoted(unknown[0])}; wanted {known}.")
-    found = SplitOptions(**options)
-    if found.folds is not None and found.val is not None:
-        raise InputError("Of folds each is val once: give folds or val, not both.")
-    if found.folds is not None and not 2 <= found.folds <= _MOST_FOLDS:
-        raise InputError(f"folds is {found.folds}; wanted 2 to {_MOST_FOLDS}.")
-    if type(found.seed) is not int or not 0 <= found.seed < 1 << 32:
-        raise InputError(f"seed is {quoted(found.seed)}; wanted a whole number below 2^32.")
-    val = _VAL if found.val is None and found.folds is None else found.val
-    for name, share in (("val", val), ("test", found.test)):
-        if share is not None and not 0 <= share < 1:
-            raise InputError(f"{name} is {share:g}; wanted a share from 0 to 1, such as 0.2.")
-    if val == 0 and not found.test:
-        raise InputError("val and test are 0: then there is nothing to divide.")
-    if (val or 0) + found.test >= 1:
-        raise InputError(f"val {val or 0:g} and test {found.test:g} leave nothing to train on.")
-    return found._replace(val=val)
-
-
-def _shares(options: SplitOptions) -> Dict[str, float]:
-    """Name -> share of each part that there is."""
-    rest = 1.0 - options.test
-    if options.folds is None:
-        shares = {"train": rest - options.val, "val": options.val}
-    else:
-        shares = {f"fold {k}": rest / options.folds for k in range(1, options.folds + 1)}
-    return {name: share for name, share in {**shares, "test": options.test}.items() if share}
 
 
 def _check_shares(shares: Dict[str, float], images: int) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 # How much more the number of images counts than any other: of them the shares are.
 IMAGES_WEIGHT = 20.0
-_TRIALS, _MOST_TRIALS = 30, 20_000  # exchanges that are tried: so many a unit, and in all
+_TRIALS, _MOST_TRIALS = 10, 10_000  # exchanges that are tried: so many a unit, and in all
 
 
 class Counts(NamedTuple):
