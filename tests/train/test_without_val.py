@@ -76,6 +76,6 @@ def test_a_run_goes_on_with_its_own_classes_alone():
     before, now = tiny_config(), tiny_config("data.classes={thing: [circle]}")
     content, other = {"train": "a"}, {"train": "b"}
     check_settings("s.npz", before, content, saved_settings(before), content)
-    message = r"data.classes.thing was None and is \('circle',\). Give the run's"
+    message = r"data.classes.thing was None and is \['circle'\]. Give the run's"
     with pytest.raises(mr.InputError, match=message):
         check_settings("s.npz", now, other, saved_settings(before), content)

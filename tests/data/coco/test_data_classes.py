@@ -1,5 +1,6 @@
 """`data.classes` in a COCO file: which categories are read, as which classes, under which ids."""
 
+import functools
 import json
 import logging
 
@@ -112,9 +113,9 @@ def test_keypoints_are_those_of_the_chosen_categories(street):
     assert data.keypoints.names == ("head",)
 
 
-def sees_all(images):
-    """The objects of the first image, as classes person (1) and vehicle (2)."""
-    boxes = np.array([[10, x, 30, x + 20] for x in (0, 30, 60)], np.float32)
+def sees_all(images, person=30):
+    """The objects of the first image, as classes person (1, at this x) and vehicle (2)."""
+    boxes = np.array([[10, x, 30, x + 20] for x in (0, person, 60)], np.float32)
     names = {"class_names": ("person", "vehicle"), "size": (50, 120)}
     masks = np.ones([3, 28, 28], np.float32)
     classes = np.array([2, 1, 2], np.int32)
@@ -124,10 +125,13 @@ def sees_all(images):
 def test_an_evaluation_judges_the_chosen_classes(street):
     path, folder = street
     result = evaluate(sees_all, path, folder, data_classes=MERGED, limit=1)
-    assert result.box_ap_per_class == {"vehicle": 1.0, "person": 1.0}
+    assert result.box_ap_per_class == pytest.approx({"vehicle": 1, "person": 1})
     assert result.num_objects == 3
+    astray = functools.partial(sees_all, person=95)  # the order of ids is not that of the classes
+    result = evaluate(astray, path, folder, data_classes=MERGED, limit=1)
+    assert result.box_ap_per_class == pytest.approx({"vehicle": 1, "person": 0})
     alone = evaluate(sees_all, path, folder, data_classes=MERGED, limit=1, classes=["vehicle"])
-    assert alone.num_objects == 2 and alone.box_ap_per_class == {"vehicle": 1.0}
+    assert alone.num_objects == 2 and alone.box_ap_per_class == pytest.approx({"vehicle": 1})
     apart = evaluate(sees_all, path, folder, limit=1)  # as without: cars and trucks are unknown
     assert set(apart.left_out) == {"car", "truck", "cat"}
 
@@ -139,7 +143,7 @@ def test_the_callback_judges_and_draws_the_chosen_classes(street):
     assert callback.records[0].classes.tolist() == [2, 1, 2]
     callback.set_model(type("Model", (), {"predict_images": staticmethod(sees_all)}))
     callback.records = callback.records[:1]
-    assert callback.evaluate().boxes["AP"] == 1.0
+    assert callback.evaluate().boxes["AP"] == pytest.approx(1)
 
 
 def test_a_check_takes_the_chosen_classes(street):
