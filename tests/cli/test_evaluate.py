@@ -1,13 +1,17 @@
 """`cli/evaluate.py`: what is wrong is told before it costs time, and nothing is made or lost."""
 
+import json
 import os
+import types
 
 import pytest
 
+from helpers.stub_source import found_in
 from helpers.tiny import tiny_config, tiny_data
 from helpers.wrong_options import told_at_once
 from tfmaskrcnn.cli.main import main
 from tfmaskrcnn.config.yaml_files import save_config
+from tfmaskrcnn.inference import opening
 
 NAMES = ["class_names=[circle, square, triangle]", "category_ids=[1, 2, 3]"]
 REPLACED = "is read here and would be replaced; choose another name."
@@ -80,3 +84,24 @@ def test_classes_are_checked_before_a_model_is_opened(place, capsys):
     # There is nothing else to say than that the weights are missing.
     assert main(["evaluate", "run", "--against", "less", "--classes", "circle"]) == 2
     assert "weights.npz" in capsys.readouterr().err
+
+
+def test_a_run_is_judged_by_the_classes_that_it_was_trained_on(place, capsys, monkeypatch):
+    with open("val/instances.json", encoding="utf-8") as file:
+        raw = json.load(file)
+    joined = sum(a["category_id"] in (1, 3) for a in raw["annotations"])
+    names = ["num_classes=2", "class_names=[round, square]", "category_ids=[1, 2]"]
+    choice = "data.classes={round: [circle, triangle], square: square}"
+    data = "data.val_json=val/instances.json", "data.val_images=val/images"
+    save_config(tiny_config(*data, *names, choice), "run/config.json")
+    blind = types.SimpleNamespace(
+        predict_images=lambda images, batch_size: [found_in(image) for image in images],
+        trained_sizes=None,
+    )
+    monkeypatch.setattr(opening, "with_weights", lambda config, folder: blind)
+    assert main(["evaluate", "run", "--classes", "circle"]) == 2
+    assert "has no category 'circle'; it has round, square" in capsys.readouterr().err
+    assert main(["evaluate", "run", "--classes", "round", "--results", "found.json"]) == 0
+    with open("found.json", encoding="utf-8") as file:
+        result = json.load(file)
+    assert result["num_objects"] == joined and list(result["box_ap_per_class"]) == ["round"]
