@@ -86,7 +86,9 @@ RULES: Dict[str, Rule] = {
     "file-case": Rule(ODD, "file names that differ in upper and lower case only"),
     "same-file": Rule(ODD, "files that belong to several images"),
     "duplicate-image": Rule(ODD, "image files of the same content", "Keep one of them."),
-    "leak": Rule(ODD, "images that are in the other set too", "Then AP says nothing; divide anew."),
+    "leak": Rule(
+        ODD, "images that are in the other set too", "Then AP says nothing; `split` divides anew."
+    ),
     # Of objects.
     "box-xyxy": Rule(
         WRONG, "boxes that seem to be x1, y1, x2, y2", f"COCO's are x, y, width, height; {_FIX}"

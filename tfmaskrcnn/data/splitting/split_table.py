@@ -34,11 +34,13 @@ def part_table(part_names: Sequence[str], contents: Contents, places: Sequence[n
     for s, size in enumerate(SIZES):
         sums = [int(part[:, 2 + s].sum()) for part in parts]
         table.add_row(f"  {size}", *_with_shares(sums), end_section=s == len(SIZES) - 1)
-    for k, name in enumerate(contents.class_names):
+    several = len(contents.class_names) > 1  # else they are told above
+    for k, name in enumerate(contents.class_names if several else ()):
         cells = [_of_class(part[k]) for part in parts]
         table.add_row(one_line(name, _LONGEST).replace("[", r"\["), *cells)
-    title = "objects of each class: small + medium + large (COCO: under 32 x 32, over 96 x 96)"
-    table.caption, table.caption_justify = title, "left"
+    sizes = "small (under 32 x 32 pixels) + medium + large (over 96 x 96)"
+    table.caption = f"objects of each class: {sizes}" if several else f"sizes: {sizes}"
+    table.caption_justify = "left"
     return table
 
 
