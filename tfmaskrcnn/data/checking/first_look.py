@@ -241,7 +241,8 @@ def _leaks(data: CocoData, val_records: Sequence[Record]) -> List[str]:
         return []
     return [
         f"{len(both):,} of {len(val_records):,} images of the val split are in the train split "
-        f"too, such as {quoted(both[0], 100)}: AP tells little of others; divide the set anew (`tfmaskrcnn split`)."
+        f"too, such as {quoted(both[0], 100)}: AP tells little of others; "
+        "`tfmaskrcnn split` divides a set without that."
     ]
 
 

@@ -87,7 +87,7 @@ RULES: Dict[str, Rule] = {
     "same-file": Rule(ODD, "files that belong to several images"),
     "duplicate-image": Rule(ODD, "image files of the same content", "Keep one of them."),
     "leak": Rule(
-        ODD, "images that are in the other set too", "Then AP says nothing; `split` divides anew."
+        ODD, "images that are in the other set too", "AP says nothing; `split` divides anew."
     ),
     # Of objects.
     "box-xyxy": Rule(
