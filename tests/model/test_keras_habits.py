@@ -95,6 +95,13 @@ def test_data_of_another_form_are_refused(model, batches, method):
         call(batches.repeat())
 
 
+def test_a_batch_that_fit_could_not_see_in_advance_is_refused(model, batches):
+    batch = next(iter(batches))
+    for data in ((batch, batch["gt_boxes"]), (batch["image"],)):
+        with pytest.raises(InputError, match="A batch of another form: batches are dicts"):
+            model.train_on_batch(*data)
+
+
 def test_bare_pictures_are_told_where_to_go(model, batches):
     pictures = batches.map(lambda batch: batch["image"])
     for data in ([PICTURE], np.stack([PICTURE]), pictures):

@@ -12,7 +12,8 @@ def package(tmp_path, monkeypatch):
     """Writes a package of that name and text, where Python finds it."""
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setitem(sys.modules, "keras", None)  # whatever is written is forgotten afterwards
+    monkeypatch.setitem(sys.modules, "keras", None)  # so that the real one, or none, comes back
+    monkeypatch.delitem(sys.modules, "keras")
 
     def write(name, text):
         monkeypatch.delitem(sys.modules, name, raising=False)

@@ -235,7 +235,7 @@ class _Compiled:
 
 def _as_batch(data) -> Dict[str, tf.Tensor]:
     """The dict of a batch that Keras may have wrapped in a tuple, with a seed if it has none."""
-    batch = dict(data[0] if isinstance(data, (tuple, list)) else data)
+    batch = dict(keras_habits.one_batch(data))
     if "seed" not in batch:
         image_id = tf.cast(batch["image_id"], tf.int32)
         batch["seed"] = tf.stack([image_id, tf.zeros_like(image_id)], axis=1)

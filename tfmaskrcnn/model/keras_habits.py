@@ -79,6 +79,19 @@ def check_data(method: str, given: Mapping[str, Any], steps: Optional[int]) -> N
         )
 
 
+def one_batch(data) -> Mapping[str, tf.Tensor]:
+    """The dict in what Keras hands to a step: itself, or the first of (x, y, sample_weight).
+
+    Raises:
+        InputError: there is no dict, or something beside it, which `fit` could not see in advance.
+    """
+    if not isinstance(data, (tuple, list)):
+        data = (data,)
+    if not (data and isinstance(data[0], Mapping)) or any(part is not None for part in data[1:]):
+        raise InputError(f"A batch of another form: {_BATCHES}.")
+    return data[0]
+
+
 def check_pictures(data) -> None:
     """Refuse bare pictures that `predict` is given."""
     if _is_no_batch(data):
