@@ -99,8 +99,8 @@ class MaskRCNN(TrainableModel):
         for head, c in (*heads, (self.keypoint_head, self.config.keypoint_head)):
             if head:
                 head.build((None, None, c.roi_side, c.roi_side, channels))
-        compat.name_weights(named_weights(self))
         self.built = True
+        compat.name_weights(named_weights(self))
 
     # The network, in the order of the paper.
 
