@@ -1,6 +1,7 @@
 """What `compile` and `fit` do: one update of the weights from sums and counts of losses."""
 
 import contextlib
+import types
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
 import keras
@@ -196,8 +197,8 @@ class TrainableModel(KerasFiles):
         """
         given = self._given("fit", x, args, kwargs)
         keras_habits.check_fit(given, getattr(self, "optimizer", None))
-        if isinstance(x, tf.data.Dataset):
-            given["shuffle"] = False  # it shuffles by itself; Keras 3 warns, of its own default too
+        if isinstance(x, (tf.data.Dataset, types.GeneratorType)):
+            given["shuffle"] = False  # has no effect, and Keras 3 warns of its own default too
         try:
             with sums_in_order():
                 return super().fit(**given)

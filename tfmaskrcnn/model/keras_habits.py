@@ -37,7 +37,8 @@ def check_compile(given: Mapping[str, Any]) -> None:
 def arguments_of(method: Callable, *args, **kwargs) -> Dict[str, Any]:
     """The arguments of a method of `keras.Model` by name, whichever way they were given."""
     given = dict(inspect.signature(method).bind(None, *args, **kwargs).arguments)
-    return dict(list(given.items())[1:])  # without `self`
+    more = given.pop("kwargs", {})  # by which `fit` of Keras tells its own `evaluate` of more
+    return {**dict(list(given.items())[1:]), **more}  # without `self`
 
 
 def check_fit(given: Mapping[str, Any], optimizer) -> None:
@@ -129,7 +130,7 @@ def _is_no_batch(data) -> bool:
         data = data.element_spec
         one = isinstance(data, tuple) and len(data) == 1  # how Keras hands a dict on
         return not isinstance(data[0] if one else data, Mapping)
-    return isinstance(data, (np.ndarray, tf.Tensor, list, tuple))
+    return data is None or isinstance(data, (np.ndarray, tf.Tensor, list, tuple))
 
 
 def _check_batches(what: str, data, steps: Optional[int]) -> None:
