@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import tfmaskrcnn as mr
+from helpers.line import BATCH, Line
 from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn import compat
 from tfmaskrcnn.data import from_coco
@@ -26,7 +27,7 @@ def config():
 
 
 @pytest.fixture(scope="module")
-def batches(tmp_path_factory, config):
+def images(tmp_path_factory, config):
     """One batch of two images."""
     return from_coco(*tiny_data(tmp_path_factory.mktemp("shapes"), 2), config, training=True)
 
@@ -37,6 +38,18 @@ def model(config):
     model = mr.MaskRCNN(config.model)
     model.compile(make_optimizer(config.train, 1), run_eagerly=True)
     return model
+
+
+@pytest.fixture
+def line():
+    model = Line()
+    model.compile(keras.optimizers.SGD(0.5), run_eagerly=True)
+    return model
+
+
+@pytest.fixture
+def batches():
+    return tf.data.Dataset.from_tensors(BATCH)
 
 
 PICTURE = np.zeros((96, 128, 3), np.uint8)
@@ -55,18 +68,17 @@ PICTURE = np.zeros((96, 128, 3), np.uint8)
         ({"jit_compile": True}, "xla=True compiles the parts"),
     ],
 )
-def test_what_compile_would_store_and_never_use_is_refused(model, given, sentence):
+def test_what_compile_would_store_and_never_use_is_refused(line, given, sentence):
     with pytest.raises(InputError, match=sentence):
-        model.compile("adam", **given)
+        line.compile("adam", **given)
 
 
-def test_a_loss_by_position_is_refused_and_keras_defaults_are_not(config):
-    model = mr.MaskRCNN(config.model)
+def test_a_loss_by_position_is_refused_and_keras_defaults_are_not(model, line):
     with pytest.raises(InputError, match="its own losses"):
         model.compile("adam", "mse")
     auto = {"jit_compile": "auto"} if compat.KERAS3 else {"jit_compile": None}
-    model.compile("adam", None, metrics=[], **auto)
-    assert isinstance(model.optimizer, keras.optimizers.Adam)
+    line.compile("adam", None, metrics=[], **auto)
+    assert isinstance(line.optimizer, keras.optimizers.Adam)
 
 
 @pytest.mark.parametrize(
@@ -79,15 +91,15 @@ def test_a_loss_by_position_is_refused_and_keras_defaults_are_not(config):
         ((), {"validation_data": (PICTURE, PICTURE)}, r"fit\(validation_data=...\): .*from_coco"),
     ],
 )
-def test_arguments_of_fit_for_other_models_are_refused(model, batches, arguments, given, sentence):
+def test_arguments_of_fit_for_other_models_are_refused(line, batches, arguments, given, sentence):
     with pytest.raises(InputError, match=sentence):
-        model.fit(batches, *arguments, **given)
+        line.fit(batches, *arguments, **given)
 
 
 @pytest.mark.parametrize("method", ["fit", "evaluate"])
-def test_data_of_another_form_are_refused(model, batches, method):
-    call = getattr(model, method)
-    pairs = batches.map(lambda batch: (batch["image"], batch["gt_boxes"]))
+def test_data_of_another_form_are_refused(line, batches, method):
+    call = getattr(line, method)
+    pairs = batches.map(lambda batch: (batch["image"], batch["image_id"]))
     for data in (None, [PICTURE], np.stack([PICTURE]), tf.stack([PICTURE]), pairs):
         with pytest.raises(InputError, match=f"^{method}: .*dicts of images with their truth"):
             call(data)
@@ -95,15 +107,14 @@ def test_data_of_another_form_are_refused(model, batches, method):
         call(batches.repeat())
 
 
-def test_a_batch_that_fit_could_not_see_in_advance_is_refused(model, batches):
-    batch = next(iter(batches))
-    for data in ((batch, batch["gt_boxes"]), (batch["image"],)):
+def test_a_batch_that_fit_could_not_see_in_advance_is_refused(line):
+    for data in ((BATCH, BATCH["image_id"]), (BATCH["image"],)):
         with pytest.raises(InputError, match="A batch of another form: batches are dicts"):
-            model.train_on_batch(*data)
+            line.train_on_batch(*data)
 
 
-def test_bare_pictures_are_told_where_to_go(model, batches):
-    pictures = batches.map(lambda batch: batch["image"])
+def test_bare_pictures_are_told_where_to_go(model, images):
+    pictures = images.map(lambda batch: batch["image"])
     for data in ([PICTURE], np.stack([PICTURE]), pictures):
         with pytest.raises(InputError, match="predict takes batches, .* call predict_images"):
             model.predict(data)
@@ -118,35 +129,34 @@ def test_export_names_what_to_call(model):
 
 
 @pytest.mark.parametrize("kind", ["LearningRateScheduler", "ReduceLROnPlateau"])
-def test_a_callback_that_sets_the_rate_is_refused_beside_a_schedule(config, batches, kind):
+def test_a_callback_that_sets_the_rate_is_refused_beside_a_schedule(line, batches, kind):
     rate = {"LearningRateScheduler": (lambda epoch: 0.5,), "ReduceLROnPlateau": ()}[kind]
-    model = mr.MaskRCNN(config.model)
-    model.compile(make_optimizer(tiny_config("train.schedule.warmup_steps=5").train, 1))
+    line.compile(make_optimizer(tiny_config("train.schedule.warmup_steps=5").train, 1))
     with pytest.raises(InputError, match=f"^{kind} cannot change .*kind: constant"):
-        model.fit(batches, callbacks=[getattr(keras.callbacks, kind)(*rate)])
+        line.fit(batches, callbacks=[getattr(keras.callbacks, kind)(*rate)])
 
 
 @pytest.mark.parametrize("name", ["best.h5", "best.weights.h5", "run_{epoch}.hdf5"])
-def test_a_checkpoint_of_a_whole_model_that_could_not_be_read_is_refused(model, batches, name):
+def test_a_checkpoint_of_a_whole_model_that_could_not_be_read_is_refused(line, batches, name):
     try:
         callback = keras.callbacks.ModelCheckpoint(name)
     except ValueError as error:  # Keras 3 refuses some itself
         assert ".keras" in str(error)
         return
     with pytest.raises(InputError, match=f"ModelCheckpoint.'{name}'.*save_weights_only=True"):
-        model.fit(batches, callbacks=[callback])
+        line.fit(batches, callbacks=[callback])
 
 
-def test_tensorboards_callback_without_tensorboard_is_refused_at_once(model, batches, monkeypatch):
+def test_tensorboards_callback_without_tensorboard_is_refused_at_once(line, batches, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match="pip install tensorboard"):
-        model.fit(batches, callbacks=[keras.callbacks.TensorBoard("logs", write_graph=False)])
+        line.fit(batches, callbacks=[keras.callbacks.TensorBoard("logs", write_graph=False)])
 
 
 # What works.
 
 
-def test_the_callbacks_of_keras_work_with_fit(model, batches, tmp_path):
+def test_the_callbacks_of_keras_work_with_fit(model, images, tmp_path):
     checkpoints, kinds = tmp_path / "checkpoints", keras.callbacks
     weights, whole = checkpoints / "best.weights.h5", checkpoints / "best.keras"
     callbacks = [
@@ -161,7 +171,7 @@ def test_the_callbacks_of_keras_work_with_fit(model, batches, tmp_path):
     ]
     with warnings.catch_warnings():
         warnings.filterwarnings("error", ".*shuffle")  # that it is ignored, Keras 3 says
-        model.fit(batches, shuffle=True, validation_data=batches, callbacks=callbacks, verbose=0)
+        model.fit(images, shuffle=True, validation_data=images, callbacks=callbacks, verbose=0)
     assert compat.learning_rate(model.optimizer) == 0.25
     assert "val_mask_loss" in (tmp_path / "log.csv").read_text()
     other = mr.MaskRCNN(model.config)
@@ -178,23 +188,24 @@ def test_summary_clone_and_weights_as_a_list(model):
     assert_same_weights(clone, model)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "given"])
-def test_float16_has_its_loss_scaled_whoever_made_the_optimizer(config, optimizer):
-    with compat.precision("float16"):
-        model = mr.MaskRCNN(config.model)
-    model.compile("adam" if optimizer == "adam" else keras.optimizers.SGD(0.5))
-    assert float(compat.loss_scale(model.optimizer)) == 2.0**15
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_float16_alone_has_its_loss_scaled_whoever_made_the_optimizer(precision):
+    with compat.precision(precision):
+        model = Line()
+    for optimizer in ("adam", keras.optimizers.SGD(0.5)):
+        model.compile(optimizer)
+        scale = 2.0**15 if precision == "float16" else 1.0
+        assert float(compat.loss_scale(model.optimizer)) == scale
     kept = compat.loss_scaling(keras.optimizers.SGD(0.5))
     model.compile(kept)
     assert model.optimizer is kept  # not twice
 
 
-def test_float32_and_bfloat16_need_no_scale(config):
-    for precision in ("float32", "bfloat16"):
-        with compat.precision(precision):
-            model = mr.MaskRCNN(config.model)
-        model.compile("adam")
-        assert not compat.scales_loss(model.optimizer)
+def test_the_network_computes_in_half_precision_by_its_layers(config):
+    with compat.precision("float16"):
+        model = mr.MaskRCNN(config.model)
+    model.compile("adam")
+    assert compat.scales_loss(model.optimizer)
 
 
 def test_a_rate_that_is_not_scheduled_is_a_number(config):
