@@ -7,7 +7,9 @@ Names are loaded on first use, so that predicting with an exported model needs n
 
 from typing import TYPE_CHECKING
 
+from tfmaskrcnn.support.keras_names import introducing as _introducing
 from tfmaskrcnn.support.lazy import on_use as _on_use
+from tfmaskrcnn.support.on_import import around_import as _around_import
 
 if TYPE_CHECKING:  # what editors complete and type checkers follow; `_PUBLIC` says the same
     from tfmaskrcnn import checkpoints, data, drawing, evaluation, inference, serving, train
@@ -71,6 +73,14 @@ __all__ = [  # spelled out, because type checkers read it; a test compares it wi
 ]
 
 __getattr__, _ = _on_use(__name__, _PUBLIC)
+
+# What a `.keras` file of ours names.
+_IN_FILES = {
+    "tfmaskrcnn>MaskRCNN": "tfmaskrcnn.model.mask_rcnn:MaskRCNN",
+    "tfmaskrcnn>WarmupSchedule": "tfmaskrcnn.train.schedule:WarmupSchedule",
+    "tfmaskrcnn>RampSchedule": "tfmaskrcnn.train.schedule:RampSchedule",
+}
+_around_import("keras", _introducing(_IN_FILES))
 
 
 def __dir__():

@@ -6,6 +6,7 @@ which Keras it runs on asks this one.
 
 import contextlib
 import re
+from typing import List, Mapping
 
 import keras
 import tensorflow as tf
@@ -80,6 +81,26 @@ def learning_rate(optimizer) -> float:
     return float(rate(optimizer.iterations) if callable(rate) else rate)
 
 
+def follows_schedule(optimizer) -> bool:
+    """Whether the rate is computed from the number of updates, so that none can be set.
+
+    Keras 2 takes a rate that a callback sets, and forgets it at the next update.
+    """
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    return callable(getattr(optimizer, "_learning_rate", optimizer.learning_rate))
+
+
+def weights_without_decay(optimizer, weights: Mapping[str, object]) -> List[str]:
+    """The names of `weights` that the optimizer's own decay leaves out.
+
+    Neither Keras has it in an optimizer's configuration.
+    """
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    if not getattr(optimizer, "weight_decay", None) or is_legacy(optimizer):
+        return []
+    return [name for name, v in weights.items() if not optimizer._use_weight_decay(v)]
+
+
 def is_legacy(optimizer) -> bool:
     """Whether it is of Keras 2's older kind, which tensorflow-addons makes; else False."""
     return not KERAS3 and isinstance(optimizer, keras.optimizers.legacy.Optimizer)
@@ -98,6 +119,26 @@ def loss_scaling(optimizer):
     """`optimizer` inside a `LossScaleOptimizer` of a dynamic scale."""
     module = keras.optimizers if KERAS3 else keras.mixed_precision
     return module.LossScaleOptimizer(optimizer)
+
+
+def scales_loss(optimizer) -> bool:
+    """Whether `scale_loss` does anything with this optimizer."""
+    dynamic = hasattr(optimizer, "get_scaled_loss") or hasattr(optimizer, "initial_scale")
+    return dynamic or getattr(optimizer, "loss_scale_factor", None) is not None
+
+
+def name_weights(weights: Mapping[str, object]) -> None:
+    """Give variables the names of `weights` on Keras 2, where a layer built by hand has "kernel:0".
+
+    What goes by names there, HDF5 files and TensorBoard's histograms, needs each but once. Keras 3
+    has paths.
+    """
+    if KERAS3:
+        return
+    for name, variable in weights.items():
+        variable = getattr(variable, "_variable", variable)  # inside what casts by itself
+        for each in getattr(variable, "values", (variable,)):  # of the replicas
+            each._handle_name = f"{name}:0"
 
 
 def check_multi_worker() -> None:

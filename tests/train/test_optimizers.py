@@ -36,6 +36,8 @@ def after_steps(optimizer, gradient, steps=1):
 
 
 def rate_of(optimizer, step):
+    if not compat.follows_schedule(optimizer):
+        return compat.learning_rate(optimizer)
     schedule = getattr(optimizer, "_learning_rate", None)  # the schedule itself on both versions
     assert isinstance(schedule, WarmupSchedule)
     return float(schedule(step))

@@ -20,6 +20,7 @@ def run_command(options) -> int:
         Ctrl-C, 141 if nobody reads the output.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its C++ log is for its own developers
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever other programs of this user's take
     if not options.verbose:
         hide_remarks()
     _set_up_messages(options.verbose)

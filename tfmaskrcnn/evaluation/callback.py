@@ -29,10 +29,10 @@ class CocoCallback(keras.callbacks.Callback):
 
     The logs get `val_mask_ap`, `val_mask_ap50`, `val_mask_ap75` and the same for `box` and
     `keypoint`, by the heads that the model has, so that callbacks after this one can use them:
-    `ModelCheckpoint(..., monitor="val_mask_ap", mode="max", save_best_only=True)`, `EarlyStopping`,
-    `CSVLogger`. An epoch without evaluation has the last evaluation's numbers again (0 before the
-    first one), because a key that comes and goes breaks `CSVLogger` and a NaN breaks comparisons; a
-    repeated number is never an improvement.
+    `ModelCheckpoint("best.keras", monitor="val_mask_ap", mode="max", save_best_only=True)`,
+    `EarlyStopping`, `CSVLogger`. An epoch without evaluation has the last evaluation's numbers
+    again (0 before the first one), because a key that comes and goes breaks `CSVLogger` and a NaN
+    breaks comparisons; a repeated number is never an improvement.
     """
 
     def __init__(

@@ -1,15 +1,19 @@
 """What `compile` and `fit` do: one update of the weights from sums and counts of losses."""
 
 import contextlib
-from typing import Callable, Dict, Iterator, List, Optional, Sequence
+import types
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
 import keras
 import tensorflow as tf
 
 from tfmaskrcnn import compat
 from tfmaskrcnn.errors import InputError, assert_finite, explained
+from tfmaskrcnn.model import keras_habits
+from tfmaskrcnn.model.compiled import CompileSettings, compile_arguments, compile_config
 from tfmaskrcnn.model.ema import WeightAverage
 from tfmaskrcnn.model.gradients import apply_gradients, rate_factors, rules_of
+from tfmaskrcnn.model.keras_files import KerasFiles
 from tfmaskrcnn.model.losses import LossTerm
 from tfmaskrcnn.model.weights import named_weights
 from tfmaskrcnn.ops.replicas import all_reduce_sum, num_replicas
@@ -17,7 +21,7 @@ from tfmaskrcnn.ops.tensors import as_graph
 from tfmaskrcnn.support.reproducible import sums_in_order
 
 
-class TrainableModel(keras.Model):
+class TrainableModel(KerasFiles):
     """A `keras.Model` whose loss is a dict of `LossTerm`, exact on one device and on many.
 
     A subclass gives `loss_terms(batch, training)` and calls `track_losses` with their names.
@@ -34,6 +38,7 @@ class TrainableModel(keras.Model):
     def compile(
         self,
         optimizer="sgd",
+        loss=None,
         *,
         accumulate: int = 1,
         xla: bool = False,
@@ -43,16 +48,24 @@ class TrainableModel(keras.Model):
         """`keras.Model.compile`; the optimizer's slots are made at once.
 
         Args:
-            optimizer: any of Keras, perhaps with `gradient_rules` (see `train.make_optimizer`).
+            optimizer: any of Keras, perhaps with `gradient_rules` (see `train.make_optimizer`). It
+                scales the loss, as in Keras, where layers compute in float16.
+            loss: None; the model has its own.
             accumulate: go through a batch in so many parts, one after the other, and update the
                 weights once: the memory of a part and, where no batch normalisation is trained, the
                 update of the whole. Costs another forward pass of backbone and RPN, see `_counts`.
             xla: compile what `part` is asked for. The rest has operations that XLA lacks.
             ema: decay of a `WeightAverage`, kept in `average`.
             kwargs: of Keras.
+
+        Raises:
+            InputError: an argument of Keras would have no effect.
         """
+        keras_habits.check_compile({"loss": loss, **kwargs})
         kwargs["jit_compile"] = False
+        optimizer = self._scaling(keras.optimizers.get(optimizer))
         super().compile(optimizer=optimizer, **kwargs)
+        self._settings = CompileSettings(accumulate, xla, ema, kwargs)
         variables = self.trainable_variables
         compat.build_optimizer(self.optimizer, variables)
         named = {id(v): name for name, v in named_weights(self).items()}
@@ -61,6 +74,22 @@ class TrainableModel(keras.Model):
         self._accumulate = accumulate
         self._xla = _Compiled() if xla else None
         self.average = WeightAverage(self, ema) if ema else None
+
+    def _scaling(self, optimizer):
+        """`optimizer`, inside a `LossScaleOptimizer` if float16 needs one that is not there."""
+        half = any(layer.compute_dtype == "float16" for layer in self.layers)
+        needs = half and not compat.scales_loss(optimizer)
+        return compat.loss_scaling(optimizer) if needs else optimizer
+
+    def get_compile_config(self):
+        """Optimizer and settings, which Keras keeps in a `.keras` file; None before `compile`."""
+        settings = getattr(self, "_settings", None)
+        return settings and compile_config(self.optimizer, settings, named_weights(self))
+
+    def compile_from_config(self, config):
+        """`compile` as `get_compile_config` says."""
+        optimizer, arguments = compile_arguments(config, named_weights(self))
+        self.compile(optimizer, **arguments)
 
     def part(self, name: str, function: Callable) -> Callable:
         """`function` (a layer, a method), by XLA where `compile` was told so; `name` is its own."""
@@ -160,25 +189,37 @@ class TrainableModel(keras.Model):
         reduce over workers because ours is a dict, and which is lost to training.
         """
 
-    def fit(self, x=None, **kwargs):
-        """`keras.Model.fit`; bad data and a non-finite loss end in one sentence that names them."""
-        if isinstance(x, tf.data.Dataset):
-            kwargs.setdefault("shuffle", False)  # Keras 3 warns of its own default
+    def fit(self, x=None, *args, **kwargs):
+        """`keras.Model.fit`; bad data and a non-finite loss end in one sentence that names them.
+
+        Raises:
+            InputError: that, or data, an argument or a callback that is for other models.
+        """
+        given = self._given("fit", x, args, kwargs)
+        keras_habits.check_fit(given, getattr(self, "optimizer", None))
+        if isinstance(x, (tf.data.Dataset, types.GeneratorType)):
+            given["shuffle"] = False  # has no effect, and Keras 3 warns of its own default too
         try:
             with sums_in_order():
-                return super().fit(x, **kwargs)
+                return super().fit(**given)
         except tf.errors.OpError as error:
             raise explained(error, getattr(x, "image_names", {})) from None
 
-    def evaluate(self, *args, **kwargs):
-        """`keras.Model.evaluate`."""
+    def evaluate(self, x=None, *args, **kwargs):
+        """`keras.Model.evaluate`; raises `InputError` as `fit` does."""
+        given = self._given("evaluate", x, args, kwargs)
+        keras_habits.check_data("evaluate", given, given.get("steps"))
         with sums_in_order():
-            return super().evaluate(*args, **kwargs)
+            return super().evaluate(**given)
 
-    def predict(self, *args, **kwargs):
-        """`keras.Model.predict`."""
+    def predict(self, x, *args, **kwargs):
+        """`keras.Model.predict`; raises `InputError` for bare pictures."""
+        keras_habits.check_pictures(x)
         with sums_in_order():
-            return super().predict(*args, **kwargs)
+            return super().predict(x, *args, **kwargs)
+
+    def _given(self, method: str, x, args, kwargs) -> Dict[str, Any]:
+        return keras_habits.arguments_of(getattr(keras.Model, method), x, *args, **kwargs)
 
 
 class _Compiled:
@@ -195,7 +236,7 @@ class _Compiled:
 
 def _as_batch(data) -> Dict[str, tf.Tensor]:
     """The dict of a batch that Keras may have wrapped in a tuple, with a seed if it has none."""
-    batch = dict(data[0] if isinstance(data, (tuple, list)) else data)
+    batch = dict(keras_habits.one_batch(data))
     if "seed" not in batch:
         image_id = tf.cast(batch["image_id"], tf.int32)
         batch["seed"] = tf.stack([image_id, tf.zeros_like(image_id)], axis=1)

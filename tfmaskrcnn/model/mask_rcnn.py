@@ -15,6 +15,7 @@ from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.model import losses
 from tfmaskrcnn.model.detections import mask_probabilities, select_detections
 from tfmaskrcnn.model.fit import TrainableModel
+from tfmaskrcnn.model.keras_habits import check_call
 from tfmaskrcnn.model.layers.backbones import make_backbone
 from tfmaskrcnn.model.layers.box_head import BoxHead
 from tfmaskrcnn.model.layers.fpn import Fpn
@@ -24,6 +25,7 @@ from tfmaskrcnn.model.layers.rpn import RpnHead
 from tfmaskrcnn.model.losses import BOX_LOSS_NAMES, KEYPOINT_LOSS_NAMES, MASK_LOSS_NAMES, LossTerm
 from tfmaskrcnn.model.predictor import Predictor
 from tfmaskrcnn.model.proposals import select_proposals
+from tfmaskrcnn.model.weights import named_weights
 from tfmaskrcnn.ops.anchors import pyramid_anchors
 from tfmaskrcnn.ops.atlas import Atlas, build_atlas
 from tfmaskrcnn.ops.crop import pyramid_crop
@@ -98,6 +100,7 @@ class MaskRCNN(TrainableModel):
             if head:
                 head.build((None, None, c.roi_side, c.roi_side, channels))
         self.built = True
+        compat.name_weights(named_weights(self))
 
     # The network, in the order of the paper.
 
@@ -171,6 +174,11 @@ class MaskRCNN(TrainableModel):
         boxes = outer_boxes(boxes, self.config)
         return decode_heatmaps(logits, boxes, image_sides, c.score)
 
+    def __call__(self, inputs, *args, **kwargs):
+        """`call` on a batch; bare pictures are refused."""
+        check_call(inputs)
+        return super().__call__(inputs, *args, **kwargs)
+
     def call(self, inputs, training=None):
         """A batch's `image` and `size` -> `Detections` as a dict, for `keras.Model.predict`."""
         found = self.detect(inputs["image"], inputs["size"])._asdict()
@@ -179,11 +187,11 @@ class MaskRCNN(TrainableModel):
 
     # Training.
 
-    def compile(self, optimizer="sgd", **kwargs):
+    def compile(self, optimizer="sgd", *args, **kwargs):
         """As `TrainableModel.compile`; adaptive RoIAlign has no gradient and is refused."""
         if self.config.roi.sampling_ratio == 0:
             raise InputError("roi.sampling_ratio 0 is for inference; set it to 2 to train.")
-        super().compile(optimizer, **kwargs)
+        super().compile(optimizer, *args, **kwargs)
 
     def loss_terms(self, batch: Dict[str, tf.Tensor], training: bool) -> Dict[str, LossTerm]:
         """The losses of a batch as sums and counts (section 3: L_cls + L_box + L_mask)."""
@@ -238,13 +246,16 @@ class MaskRCNN(TrainableModel):
         return self._predictor(images, score_threshold, batch_size)
 
     def get_config(self):
-        """The constructor's arguments, for Keras's own saving."""
-        return {"config": self.config.model_dump(mode="json"), "name": self.name}
+        """The constructor's arguments and the layers' precision, for Keras's own saving."""
+        precision = {"precision": self.backbone.compute_dtype}
+        return {"config": self.config.model_dump(mode="json"), "name": self.name, **precision}
 
     @classmethod
     def from_config(cls, config):
         """A model from `get_config`'s result, with random weights."""
-        return cls(**config)
+        config = dict(config)
+        with compat.precision(config.pop("precision", "float32")):
+            return cls(**config)
 
 
 def _box_head(config: ModelConfig) -> BoxHead:

@@ -83,7 +83,8 @@ class RampSchedule(keras.optimizers.schedules.LearningRateSchedule):
 def make_schedule(config: ScheduleConfig, base: float, total_steps: Optional[int]):
     """The schedule that `config` describes for a run of `total_steps` updates.
 
-    With `total_steps` None there is no end to count from: the rate stays after the warm-up.
+    With `total_steps` None there is no end to count from: the rate stays after the warm-up. A rate
+    that never changes is `base` itself, so that Keras's callbacks can set it.
     """
     if total_steps and config.kind == "ramp":
         return RampSchedule(base * config.warmup_factor, base, total_steps)
@@ -93,4 +94,6 @@ def make_schedule(config: ScheduleConfig, base: float, total_steps: Optional[int
         arguments["gamma"] = config.gamma
     elif total_steps and config.kind == "cosine":
         arguments["cosine_steps"] = max(total_steps - config.warmup_steps, 1)
+    elif not config.warmup_steps:
+        return base
     return WarmupSchedule(base, **arguments)
