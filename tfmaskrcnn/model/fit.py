@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfmaskrcnn import compat
 from tfmaskrcnn.errors import InputError, assert_finite, explained
+from tfmaskrcnn.model.batch_check import BatchCheck
 from tfmaskrcnn.model.ema import WeightAverage
 from tfmaskrcnn.model.gradients import apply_gradients, rate_factors, rules_of
 from tfmaskrcnn.model.losses import LossTerm
@@ -20,8 +21,11 @@ from tfmaskrcnn.support.reproducible import sums_in_order
 class TrainableModel(keras.Model):
     """A `keras.Model` whose loss is a dict of `LossTerm`, exact on one device and on many.
 
-    A subclass gives `loss_terms(batch, training)` and calls `track_losses` with their names.
+    A subclass gives `loss_terms(batch, training)`, calls `track_losses` with their names, and may
+    have a `batch_check` that knows its batches.
     """
+
+    batch_check: Optional[BatchCheck] = None
 
     def track_losses(self, names: Sequence[str]):
         """Make a running mean for the sum of all losses and for each one."""
@@ -164,16 +168,38 @@ class TrainableModel(keras.Model):
         """`keras.Model.fit`; bad data and a non-finite loss end in one sentence that names them."""
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # Keras 3 warns of its own default
+        x = self._looked_at(x)
+        if "validation_data" in kwargs:
+            kwargs["validation_data"] = self._looked_at(kwargs["validation_data"])
         try:
             with sums_in_order():
                 return super().fit(x, **kwargs)
         except tf.errors.OpError as error:
             raise explained(error, getattr(x, "image_names", {})) from None
 
-    def evaluate(self, *args, **kwargs):
-        """`keras.Model.evaluate`."""
-        with sums_in_order():
-            return super().evaluate(*args, **kwargs)
+    def evaluate(self, x=None, *args, **kwargs):
+        """`keras.Model.evaluate`; bad data end in one sentence, as of `fit`."""
+        try:
+            with sums_in_order():
+                return super().evaluate(self._looked_at(x), *args, **kwargs)
+        except tf.errors.OpError as error:
+            raise explained(error, getattr(x, "image_names", {})) from None
+
+    def train_on_batch(self, x, *args, **kwargs):
+        """`keras.Model.train_on_batch`."""
+        if self.batch_check:
+            self.batch_check.of_batch(x)
+        return super().train_on_batch(x, *args, **kwargs)
+
+    def test_on_batch(self, x, *args, **kwargs):
+        """`keras.Model.test_on_batch`."""
+        if self.batch_check:
+            self.batch_check.of_batch(x)
+        return super().test_on_batch(x, *args, **kwargs)
+
+    def _looked_at(self, x):
+        """What `fit` takes, whose first batch is looked at on the way by a `BatchCheck`."""
+        return self.batch_check.of_data(x) if self.batch_check else x
 
     def predict(self, *args, **kwargs):
         """`keras.Model.predict`."""

@@ -23,6 +23,7 @@ from tfmaskrcnn.errors import InputError, quoted
 _NAME = "The set of examples"
 _OBJECT_KEYS = ("boxes", "classes", "masks", "crowd")
 _KEYS = ("image", *_OBJECT_KEYS)
+_WANTED = f"wanted a dictionary of {', '.join(_KEYS)}"
 Example = Mapping[str, Any]
 
 
@@ -106,7 +107,7 @@ class _ExampleReader:
         missing = [key for key in ("image", "classes") if example.get(key) is None]
         if unknown or missing:
             fault = f"has no {quoted(missing[0])}" if missing else f"has {quoted(unknown[0])}"
-            raise InputError(f"{where} {fault}; wanted a dictionary of {', '.join(_KEYS)}.")
+            raise InputError(f"{where} {fault}; {_WANTED}.")
         objects = [example.get(key) for key in _OBJECT_KEYS]
         found = given(where, example["image"], objects, self._config)
         if found.boxes is not None:
