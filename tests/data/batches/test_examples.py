@@ -7,6 +7,7 @@ import pytest
 
 from helpers.tiny import tiny_config
 from tfmaskrcnn.data import from_arrays, from_generator
+from tfmaskrcnn.data.batches.examples import _ExampleReader
 from tfmaskrcnn.errors import InputError
 
 POLYGON = [[10.0, 5.0, 40.5, 5.0, 30.0, 20.25]]
@@ -29,12 +30,8 @@ def config_of(*overrides):
 
 
 def arrays_of(found):
-    return (
-        [e["image"] for e in found],
-        None,
-        [e["classes"] for e in found],
-        [e["masks"] for e in found],
-    )
+    images, classes, masks = ([e[key] for e in found] for key in ("image", "classes", "masks"))
+    return images, None, classes, masks
 
 
 def epochs_of(dataset, count=2):
@@ -88,7 +85,7 @@ def test_a_function_is_called_for_each_epoch_and_keeps_its_order():
     first, second = epochs_of(from_generator(fresh, config, training=True))
     ids = [[b["image_id"].tolist() for b in epoch] for epoch in (first, second)]
     assert ids == [[[1, 2], [3, 4]]] * 2
-    assert any((a["image"] != b["image"]).any() for a, b in zip(first, second))  # other flips
+    assert any((a["gt_boxes"] != b["gt_boxes"]).any() for a, b in zip(first, second))  # flips
     again = from_generator(fresh, config, training=True, start_epoch=1)
     assert_same([second], epochs_of(again, 1))
 
@@ -129,12 +126,25 @@ WRONG = {
     ),
     "no iterator": (lambda: 3, "<lambda> failed: TypeError"),
     "an error": (failing, "The function failing at example 1 failed: KeyError: 'lost'"),
-    "a pair": ([(1, 2)] * 2, r"example \d is \(1, 2\); wanted a dictionary of image, boxes"),
-    "a missing key": ([{"image": np.zeros((4, 4, 3), np.uint8)}] * 2, "has no 'classes'"),
-    "a strange key": ([{**examples(1)[0], "label": 3}] * 2, "has 'label'; wanted a dictionary"),
     "a class": ([{**examples(1)[0], "classes": [1, 9]}] * 2, "object 1: its class is 9"),
-    "shares": ([{**examples(1)[0], "boxes": [[0, 0, 0.5, 0.5]] * 2}] * 2, "boxes lie in 0..1"),
 }
+WRONG_EXAMPLES = {
+    "a pair": ((1, 2), r"example 4 is \(1, 2\); wanted a dictionary of image, boxes"),
+    "a missing key": ({"image": np.zeros((4, 4, 3), np.uint8)}, "example 4 has no 'classes'"),
+    "a strange key": ({**examples(1)[0], "label": 3}, "has 'label'; wanted a dictionary"),
+    "shares": ({**examples(1)[0], "boxes": [[0, 0, 0.5, 0.5]] * 2}, "example 4: .* lie in 0..1"),
+    "swapped": (
+        {**examples(1)[0], "boxes": [[0, 0, 30, 20], [10, 5, 40, 20]]},
+        r"\(x1, y1, x2, y2\), as their",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_EXAMPLES)
+def test_a_wrong_example_is_one_sentence(name):
+    given, message = WRONG_EXAMPLES[name]
+    with pytest.raises(InputError, match=message):
+        _ExampleReader(config_of())(given, 4)
 
 
 @pytest.mark.parametrize("name", WRONG)

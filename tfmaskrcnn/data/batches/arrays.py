@@ -69,7 +69,8 @@ def names_of(class_names: Optional[Sequence[str]], config: Config) -> Tuple[str,
     if class_names is None:
         numbers = range(1, config.model.num_classes + 1)
         return config.model.class_names or tuple(f"class {k}" for k in numbers)
-    if isinstance(class_names, str) or not all(isinstance(name, str) for name in class_names):
+    listed = hasattr(class_names, "__len__") and not isinstance(class_names, str)
+    if not listed or not all(isinstance(name, str) for name in class_names):
         raise InputError(f"class_names are {quoted(class_names)}; wanted a list of texts.")
     return tuple(class_names)
 

@@ -100,9 +100,7 @@ class _ExampleReader:
         """The packed record of the example `number`, counted from 0."""
         where = f"example {number}"
         if not isinstance(example, Mapping):
-            raise InputError(
-                f"{where} is {quoted(example)}; wanted a dictionary of {', '.join(_KEYS)}."
-            )
+            raise InputError(f"{where} is {quoted(example)}; {_WANTED}.")
         unknown = sorted(str(key) for key in set(example) - set(_KEYS))
         missing = [key for key in ("image", "classes") if example.get(key) is None]
         if unknown or missing:
@@ -156,25 +154,28 @@ def _streamed(
     """(epoch, position, packed record) of what a function gives, which is called for each epoch."""
     epochs = itertools.count(start_epoch)
     least = _batch_size(config, True) if training else 1
+    name = f"The function {getattr(function, '__name__', type(function).__name__)}"
 
     def epoch_of_examples():
         epoch, limit = next(epochs) if training else 0, config.data.limit
-        with _told(f"The function {_name(function)}"):
-            iterator = iter(function())
 
         @guarded
-        def following(position: int) -> Optional[bytes]:
-            with _told(f"The function {_name(function)} at example {position}"):
+        def begun() -> Iterator[Example]:
+            with _told(name):
+                return iter(function())
+
+        @guarded
+        def following(iterator: Iterator[Example], position: int) -> Optional[bytes]:
+            with _told(f"{name} at example {position}"):
                 example = next(iterator, None) if limit is None or position < limit else None
             if example is None and position < least:
-                raise InputError(
-                    f"The function {_name(function)} gives {position} examples an epoch; wanted at "
-                    f"least {least}, one batch."
-                )
+                few = f"gives {position} examples an epoch; wanted at least {least}, one batch"
+                raise InputError(f"{name} {few}.")
             return None if example is None else reader(example, position)
 
+        iterator = begun()
         for position in itertools.count():
-            record = following(position)
+            record = following(iterator, position)
             if record is None:
                 return
             yield epoch, position, record
@@ -207,10 +208,6 @@ def _function(examples: Any) -> Callable:
         f"examples is {quoted(examples)}; wanted a function that gives the examples of an epoch, "
         "or something with a length and examples by their index."
     )
-
-
-def _name(function: Callable) -> str:
-    return getattr(function, "__name__", type(function).__name__)
 
 
 def _check_settings(config: Config) -> None:
