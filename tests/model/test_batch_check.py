@@ -1,4 +1,4 @@
-"""`model/batch_check.py` and `batch_values.py`: a batch made wrongly is a sentence at the start."""
+"""`model/batch_check.py` and `model/batch_values.py`: a batch made wrongly is a sentence."""
 
 import numpy as np
 import pytest

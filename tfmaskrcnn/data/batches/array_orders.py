@@ -1,6 +1,6 @@
 """Which order boxes are in that are not (y1, x1, y2, x2) in pixels, if they tell it themselves."""
 
-from typing import Callable, Dict, Optional
+from typing import Callable, Dict, List, Optional
 
 import numpy as np
 
@@ -12,6 +12,7 @@ _BEYOND = 0.05
 # Mean IoU of boxes and the boxes of their masks: below the first they are of other things, from the
 # second on they are of the same.
 _OTHER, _SAME = 0.5, 0.75
+_EQUAL = 0.01  # readings whose IoU differs by less cannot be told apart
 _READINGS: Dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "(x1, y1, x2, y2)": lambda b: b[:, [1, 0, 3, 2]],
     "COCO's (x, y, width, height)": lambda b: np.stack(
@@ -45,16 +46,12 @@ def refuse_other_orders(
             f"all {len(boxes)} boxes lie in 0..1; wanted (y1, x1, y2, x2) in pixels: multiply them "
             "by (height, width, height, width) of their image."
         )
-    found = []
-    for name, read in _READINGS.items():
-        meant = read(boxes)
-        if agreement is not None:
-            other = _mean_iou(meant[masked], of_masks[masked])
-            fits = agreement < _OTHER and other >= _SAME
-        else:
-            odd = [_odd(b, sizes).any() for b in (boxes, meant)]
-            fits = by_images and odd == [True, False]
-        found += [name] if fits else []
+    readings = {name: read(boxes) for name, read in _READINGS.items()}
+    if agreement is not None:
+        found = _by_masks(readings, masked, of_masks, agreement)
+    else:
+        odd = by_images and _odd(boxes, sizes).any()
+        found = [name for name, meant in readings.items() if odd and not _odd(meant, sizes).any()]
     if found:
         by_masks = agreement is not None
         proof = "their masks" if by_masks else "the images that they leave"
@@ -63,6 +60,16 @@ def refuse_other_orders(
         if not by_masks:
             text += " If that is what they are, clip them to their images."
         raise InputError(text)
+
+
+def _by_masks(
+    readings: Dict[str, np.ndarray], masked: np.ndarray, of_masks: np.ndarray, agreement: float
+) -> List[str]:
+    """The readings that the masks fit best, if they fit well, and the boxes as given do not."""
+    fits = {name: _mean_iou(meant[masked], of_masks[masked]) for name, meant in readings.items()}
+    best = max(fits.values())
+    clear = agreement < _OTHER and best >= _SAME
+    return [name for name, fit in fits.items() if clear and fit > best - _EQUAL]
 
 
 def _odd(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
