@@ -2,6 +2,8 @@
 
 from tfmaskrcnn.data import importers
 from tfmaskrcnn.data.augment.user_function import albumentations_transform
+from tfmaskrcnn.data.batches.arrays import from_arrays
+from tfmaskrcnn.data.batches.examples import from_generator
 from tfmaskrcnn.data.batches.pipeline import from_coco, from_records
 from tfmaskrcnn.data.checking import check, write_page, write_repaired
 from tfmaskrcnn.data.coco.image_files import read_image
@@ -15,7 +17,9 @@ from tfmaskrcnn.data.tfrecord.writing import write_tfrecord
 __all__ = [
     "albumentations_transform",
     "check",
+    "from_arrays",
     "from_coco",
+    "from_generator",
     "from_records",
     "importers",
     "load_coco",

@@ -10,11 +10,11 @@ from PIL import Image
 
 from tfmaskrcnn.data.coco.image_files import (
     PILLOW_FORMATS,
-    converted,
     opened,
     opened_picture,
     read_image,
 )
+from tfmaskrcnn.data.coco.image_modes import converted
 from tfmaskrcnn.data.coco.orientation import orientation_of, seen_size, turned
 from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.inference.tiff_windows import open_tiff

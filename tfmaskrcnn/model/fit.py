@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfmaskrcnn import compat
 from tfmaskrcnn.errors import InputError, assert_finite, explained
 from tfmaskrcnn.model import keras_habits
+from tfmaskrcnn.model.batch_check import BatchCheck
 from tfmaskrcnn.model.compiled import CompileSettings, compile_arguments, compile_config
 from tfmaskrcnn.model.ema import WeightAverage
 from tfmaskrcnn.model.gradients import apply_gradients, rate_factors, rules_of
@@ -24,8 +25,11 @@ from tfmaskrcnn.support.reproducible import sums_in_order
 class TrainableModel(KerasFiles):
     """A `keras.Model` whose loss is a dict of `LossTerm`, exact on one device and on many.
 
-    A subclass gives `loss_terms(batch, training)` and calls `track_losses` with their names.
+    A subclass gives `loss_terms(batch, training)`, calls `track_losses` with their names, and may
+    have a `batch_check` that knows its batches.
     """
+
+    batch_check: Optional[BatchCheck] = None
 
     def track_losses(self, names: Sequence[str]):
         """Make a running mean for the sum of all losses and for each one."""
@@ -199,6 +203,8 @@ class TrainableModel(KerasFiles):
         keras_habits.check_fit(given, getattr(self, "optimizer", None))
         if isinstance(x, (tf.data.Dataset, types.GeneratorType)):
             given["shuffle"] = False  # has no effect, and Keras 3 warns of its own default too
+        for name in {"x", "validation_data"} & set(given):
+            given[name] = self._looked_at(given[name])
         try:
             with sums_in_order():
                 return super().fit(**given)
@@ -209,8 +215,29 @@ class TrainableModel(KerasFiles):
         """`keras.Model.evaluate`; raises `InputError` as `fit` does."""
         given = self._given("evaluate", x, args, kwargs)
         keras_habits.check_data("evaluate", given, given.get("steps"))
-        with sums_in_order():
-            return super().evaluate(**given)
+        if "x" in given:
+            given["x"] = self._looked_at(x)
+        try:
+            with sums_in_order():
+                return super().evaluate(**given)
+        except tf.errors.OpError as error:
+            raise explained(error, getattr(x, "image_names", {})) from None
+
+    def train_on_batch(self, x, *args, **kwargs):
+        """`keras.Model.train_on_batch`."""
+        if self.batch_check:
+            self.batch_check.of_batch(x)
+        return super().train_on_batch(x, *args, **kwargs)
+
+    def test_on_batch(self, x, *args, **kwargs):
+        """`keras.Model.test_on_batch`."""
+        if self.batch_check:
+            self.batch_check.of_batch(x)
+        return super().test_on_batch(x, *args, **kwargs)
+
+    def _looked_at(self, x):
+        """What `fit` takes, whose first batch is looked at on the way by a `BatchCheck`."""
+        return self.batch_check.of_data(x) if self.batch_check else x
 
     def predict(self, x, *args, **kwargs):
         """`keras.Model.predict`; raises `InputError` for bare pictures."""

@@ -12,7 +12,9 @@ import tensorflow as tf
 from tfmaskrcnn import compat
 from tfmaskrcnn.errors import InputError
 
-_BATCHES = "batches are dicts of images with their truth, as mr.data.from_coco makes them"
+_BATCHES = (
+    "batches are dicts of images with their truth, as mr.data.from_coco and from_arrays make them"
+)
 _NOT_COMPILED = {
     "loss": "the model has its own losses; leave `loss` out",
     "loss_weights": "the losses are summed as they are; leave `loss_weights` out",

@@ -13,6 +13,7 @@ from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.model import losses
+from tfmaskrcnn.model.batch_check import BatchCheck
 from tfmaskrcnn.model.detections import mask_probabilities, select_detections
 from tfmaskrcnn.model.fit import TrainableModel
 from tfmaskrcnn.model.keras_habits import check_call
@@ -71,6 +72,7 @@ class MaskRCNN(TrainableModel):
         with compat.precision(config.train.precision) if mixed else contextlib.nullcontext():
             self._make_parts()
         self._predictor = Predictor(self)
+        self.batch_check = BatchCheck(self.config)
 
     def _make_parts(self):
         c = self.config

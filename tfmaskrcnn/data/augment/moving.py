@@ -52,7 +52,10 @@ class MovingReader:
         self._fill = fill_colour(self._input)
 
     def moved(self, index, seed) -> Moved:
-        """The image `index` [] int64 and where it went, a pure function of the two arguments."""
+        """The image `index`, a scalar that the records know, and where it went.
+
+        A pure function of the two arguments.
+        """
         input, function = self._input, self._function
         if function is None:
             found = call(self._read, [index], _IMAGE_DTYPES)
@@ -103,17 +106,24 @@ def fill_colour(input: InputConfig) -> np.ndarray:
 def call(
     function: Callable, inputs: Sequence, dtypes: Dict[str, tf.DType]
 ) -> Tuple[tf.Tensor, ...]:
-    """`tf.numpy_function` whose `InputError` can be found again by `errors.explained`."""
+    """`tf.numpy_function` of a `guarded` function."""
+    return tuple(
+        tf.numpy_function(guarded(function), inputs, list(dtypes.values()), stateful=False)
+    )
+
+
+def guarded(function: Callable) -> Callable:
+    """`function` for a graph to call: its `InputError` can be found again by `errors.explained`."""
 
     @functools.wraps(function)
-    def guarded(*args):
+    def calling(*args):
         with _running:
             try:
                 return function(*args)
             except InputError as error:
                 raise marked(error) from None
 
-    return tuple(tf.numpy_function(guarded, inputs, list(dtypes.values()), stateful=False))
+    return calling
 
 
 class _Running:

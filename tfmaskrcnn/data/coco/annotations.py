@@ -2,7 +2,7 @@
 
 import math
 from numbers import Real
-from typing import Any, Dict, List, Tuple, Union
+from typing import Any, Dict, List, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -55,17 +55,33 @@ def checked_box(bbox: Any, height: int, width: int) -> List[float]:
         raise Fault(
             "box-area", f"its bbox {quoted(bbox)} has no area; wanted width and height above 0."
         )
-    span = (x, y, x + box_width, y + box_height)
-    _refuse_far(span, height, width, "its bbox reaches")
-    y1, x1 = max(y, 0.0), max(x, 0.0)
-    y2, x2 = min(y + box_height, float(height)), min(x + box_width, float(width))
+    corners = (y, x, y + box_height, x + box_width)
+    return clipped_box(corners, "its bbox", bbox, height, width)
+
+
+def clipped_box(
+    corners: Sequence[float], name: str, given: Any, height: int, width: int
+) -> List[float]:
+    """[y1, x1, y2, x2] of a box of positive sides, clipped to the image.
+
+    Args:
+        corners: y1, x1, y2, x2, pixels.
+        name, given: what an error calls the box, and what it was given as.
+        height, width: of the image, pixels.
+
+    Raises:
+        Fault: no part inside the image, or far outside of it.
+    """
+    y1, x1, y2, x2 = corners
+    _refuse_far((x1, y1, x2, y2), height, width, f"{name} reaches")
+    y1, x1, y2, x2 = max(y1, 0.0), max(x1, 0.0), min(y2, float(height)), min(x2, float(width))
     # In float32, which it becomes: of a box that is thinner than its steps nothing would be left.
     if np.float32(y2) <= np.float32(y1) or np.float32(x2) <= np.float32(x1):
         outside = y2 <= y1 or x2 <= x1
         what = "lies outside" if outside else "is too small to count in"
         raise Fault(
             "box-outside" if outside else "box-area",
-            f"its bbox {quoted(bbox)} {what} the image of {height} x {width} pixels "
+            f"{name} {quoted(given)} {what} the image of {height} x {width} pixels "
             "(height x width).",
         )
     return [y1, x1, y2, x2]

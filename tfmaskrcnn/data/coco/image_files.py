@@ -10,6 +10,14 @@ import PIL
 from PIL import Image
 
 from tfmaskrcnn.data.coco.annotations import Fault
+from tfmaskrcnn.data.coco.image_arrays import ImageArray, array_pixels
+from tfmaskrcnn.data.coco.image_modes import (
+    DEEP_MODES,
+    check_channels,
+    converted,
+    eight_bits,
+    refuse_floats,
+)
 from tfmaskrcnn.data.coco.orientation import (
     EXIF_TAG,
     orientation_of,
@@ -22,10 +30,6 @@ from tfmaskrcnn.data.coco.png_checksums import png_fault
 from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.support.files import open_regular
 
-# Pillow's names of 16-bit grey, and of the 32-bit mode that some versions read 16-bit PNG into.
-_DEEP_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")
-_GREY_MODES = ("1", "L", "LA", "La")
-_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _LONGEST = 200  # characters of another library's reason
 _LARGEST = 1 << 32  # bytes of an array, before its file is asked for them
 EXIF_ORIENTATION = EXIF_TAG
@@ -58,7 +62,7 @@ class ImageBytes(NamedTuple):
 
 
 def read_image(
-    path: Union[str, ImageBytes],
+    path: Union[str, ImageBytes, ImageArray],
     expected_size: Optional[Tuple[int, int]] = None,
     channels: int = 3,
     exif: str = "apply",
@@ -73,7 +77,7 @@ def read_image(
     Args:
         path: any format that Pillow reads, of several frames the first; or an .npy file of a uint8
             array [H, W, channels] (or [H, W] for one channel), for other numbers of channels. Or
-            the content of such a file.
+            the content of such a file, or an array in memory.
         expected_size: (height, width) that the annotations promise.
         channels: C of the result, the model's `input.channels`.
         exif: the model's `input.exif`: "apply" turns the image as its EXIF orientation asks, which
@@ -85,13 +89,11 @@ def read_image(
     Raises:
         InputError: the file is missing, empty, damaged, of an unsupported kind, or of another size.
     """
-    name = path.name if isinstance(path, ImageBytes) else os.fspath(path)
-    _check_kind(name, channels)
-    with opened(path) as file:
-        if name.endswith(".npy"):
-            pixels, orientation = _array(file, name, channels), 1
-        else:
-            pixels, orientation = opened_picture(file, name, channels, stored_pixels)
+    name = os.fspath(path) if isinstance(path, (str, os.PathLike)) else path.name
+    if isinstance(path, ImageArray):
+        pixels, orientation = array_pixels(path, channels), 1
+    else:
+        pixels, orientation = _file_pixels(path, name, channels)
     if exif == "apply":
         pixels = turned(pixels, orientation)
     if expected_size is not None:
@@ -99,9 +101,18 @@ def read_image(
     return pixels
 
 
+def _file_pixels(path: Union[str, ImageBytes], name: str, channels: int) -> Tuple[np.ndarray, int]:
+    """The stored pixels of a file called `name`, and EXIF's orientation."""
+    check_channels(name, channels)
+    with opened(path) as file:
+        if name.endswith(".npy"):
+            return _array(file, name, channels), 1
+        return opened_picture(file, name, channels, stored_pixels)
+
+
 def pillow_pixels(image: Image.Image, name: str, channels: int, exif: str) -> np.ndarray:
     """[H, W, C] uint8 of a user's PIL image called `name`; the rest is as of `read_image`."""
-    _check_kind(name, channels)
+    check_channels(name, channels)
     if not isinstance(image, Image.Image) or 0 in image.size:
         raise InputError(f"{name} is {quoted(image)}; wanted a path, an array or a PIL image.")
     try:
@@ -120,7 +131,7 @@ def image_facts(path: str, channels: int = 3, exif: str = "apply") -> ImageFacts
         InputError: what `read_image` raises.
     """
     path = os.fspath(path)
-    _check_kind(path, channels)
+    check_channels(path, channels)
     with opened(path) as file:
         if path.endswith(".npy"):
             return ImageFacts(*_array(file, path, channels).shape[:2], "npy", 1)
@@ -182,11 +193,6 @@ def check_size(
         drawn = f"they were drawn on {views[exif]}" if orientation >= 5 else _EXCHANGED
         message += f"; {drawn}"
     raise Fault("image-size", message + ".")
-
-
-def _check_kind(path: str, channels: int) -> None:
-    if channels not in _MODES and not path.endswith(".npy"):
-        raise InputError(f"{path}: an image of {channels} channels must be an .npy file.")
 
 
 def opened(path: Union[str, ImageBytes]) -> BinaryIO:
@@ -264,36 +270,11 @@ def stored_pixels(image: Image.Image, path: str, channels: int) -> Tuple[np.ndar
     return turned_back(converted(image, path, channels), by_pillow), orientation
 
 
-def converted(image: Image.Image, path: str, channels: int) -> np.ndarray:
-    """[H, W, C] uint8 of an image of any mode as it lies in the file; `path` is for messages."""
-    if image.mode in _DEEP_MODES:
-        image = Image.fromarray(_eight_bits(np.asarray(image), path))
-    _refuse_floats(image, path)
-    if image.mode in _GREY_MODES and channels == 3:
-        return np.repeat(np.asarray(image.convert("L"))[..., None], 3, axis=-1)
-    pixels = np.array(image.convert(_MODES[channels]))
-    return pixels[..., None] if channels == 1 else pixels
-
-
 def _facts(image: Image.Image, path: str, channels: int) -> ImageFacts:
-    _refuse_floats(image, path)
+    refuse_floats(image, path)
     facts = ImageFacts(*stored_size(image), image.mode, orientation_of(image))
     image.draft(image.mode, (1, 1))  # of JPEG alone: the frequencies above an eighth are left out
     image.load()
-    if image.mode in _DEEP_MODES:
-        _eight_bits(np.asarray(image), path)
+    if image.mode in DEEP_MODES:
+        eight_bits(np.asarray(image), path)
     return facts
-
-
-def _refuse_floats(image: Image.Image, path: str) -> None:
-    if image.mode == "F":
-        raise InputError(f"The image {path} holds 32-bit floats; wanted 8 or 16 bits a channel.")
-
-
-def _eight_bits(grey: np.ndarray, path: str) -> np.ndarray:
-    if grey.min() < 0 or grey.max() > 65535:
-        raise InputError(
-            f"The image {path} holds values from {grey.min()} to {grey.max()}; "
-            "wanted 8 or 16 bits a channel."
-        )
-    return ((grey.astype(np.uint32) + 128) // 257).astype(np.uint8)

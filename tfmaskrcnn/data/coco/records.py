@@ -13,6 +13,7 @@ from tfmaskrcnn.data.coco.data_classes import ClassesLike, DataClasses
 from tfmaskrcnn.data.coco.entries import Checked, Entries, OnFault, Rules, read_entries
 from tfmaskrcnn.data.coco.faults import Faults
 from tfmaskrcnn.data.coco.file import check_kind, read_coco
+from tfmaskrcnn.data.coco.image_arrays import ImageArray
 from tfmaskrcnn.data.coco.image_files import ImageBytes
 from tfmaskrcnn.data.coco.keypoint_annotations import KeypointNames, keypoint_names
 from tfmaskrcnn.errors import InputError
@@ -24,7 +25,7 @@ class Record(NamedTuple):
     """One image and its n objects."""
 
     image_id: int
-    path: Union[str, ImageBytes]  # of the image file, or what it holds
+    path: Union[str, ImageBytes, ImageArray]  # of the image file, or what it holds
     file_name: str  # as the JSON has it
     height: int
     width: int

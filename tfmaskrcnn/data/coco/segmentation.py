@@ -19,9 +19,9 @@ from tfmaskrcnn.data.coco.polygons import (
     polygon_area,
 )
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.ops.limits import GT_MASK_SIDE
 
-# Side of the ground-truth masks: the mask inside its box, resampled.
-MASK_SIDE = 112
+MASK_SIDE = GT_MASK_SIDE
 # A part of a polygon with less area, in square pixels, is rounding and does not count as visible.
 MIN_AREA = 1e-3
 
