@@ -8,6 +8,7 @@ import numpy as np
 
 from tfmaskrcnn.checkpoints import detectron2, imagenet, matterport, torchvision
 from tfmaskrcnn.checkpoints.coco_classes import coco_labels
+from tfmaskrcnn.checkpoints.fetching import known_file
 from tfmaskrcnn.checkpoints.keras_h5 import read_keras_h5
 from tfmaskrcnn.checkpoints.presets import (
     DETECTRON2,
@@ -55,8 +56,8 @@ def from_checkpoint(
             arrays by name.
         source: "torchvision" for `maskrcnn_resnet50_fpn`, `fasterrcnn_resnet50_fpn`, their `_v2`,
             `keypointrcnn_resnet50_fpn` and their like with other ResNets and ResNeXts. Class k is
-            torchvision's label k. Its COCO_V1 weights want the override
-            "backbone.norm_epsilon=0", which torchvision sets when it loads them itself.
+            torchvision's label k. A file that it publishes itself is known by its content, and gets
+            the epsilon of its norms that torchvision gives it when it loads it by name.
             "detectron2" for `mask_rcnn_R_50_FPN_3x`, `mask_rcnn_X_101_32x8d_FPN_3x`, those named
             `_gn` and `_syncbn`, Faster and Keypoint R-CNN and their like. Class k is Detectron2's
             k - 1. To train on, set "roi.sampling_ratio=2".
@@ -87,7 +88,8 @@ def from_checkpoint(
         f"model.num_classes={found.num_classes if num_classes is None else num_classes}",
         *(KEYPOINTS[source] if found.num_keypoints else ()),
     ]
-    config = parse_config({}, [*preset, *facts, *overrides], source).model
+    own = _settings_of_the_file(checkpoint, source) if is_file else ()
+    config = parse_config({}, [*preset, *facts, *own, *overrides], source).model
     model = MaskRCNN(_labelled(config, found.num_classes))
     skip = _skipped(skip, model)
     if model.config.num_classes != found.num_classes and not set(CLASS_LAYERS) <= set(skip):
@@ -124,6 +126,16 @@ def import_weights(
     save_weights(model, os.path.join(folder, "weights.npz"))
     save_config(Config(model=model.config), os.path.join(folder, "config.json"))
     return folder
+
+
+def _settings_of_the_file(path: str, source: str) -> Sequence[str]:
+    """What belongs to a published file, which is known by its content, and is not told by it."""
+    found = known_file(os.fspath(path))
+    if found is None or found[1].source != source:
+        return ()
+    name, entry = found
+    _LOG.info("%s is the published %s%s.", path, name, "".join(f", {s}" for s in entry.settings))
+    return entry.settings
 
 
 def _no_classifier(state: Mapping[str, np.ndarray], what: str) -> Mapping[str, np.ndarray]:
