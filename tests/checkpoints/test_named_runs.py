@@ -1,12 +1,16 @@
 """Published weights by name, as `mr.load`, training and the commands take them."""
 
 import hashlib
+import json
 import os
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from PIL import Image
 
 import tfmaskrcnn as mr
+from golden.weights_by_name import image
 from helpers.file_server import FileServer
 from helpers.thin_torchvision import THIN_HEADS, thin_state_dict
 from helpers.torch_files import whole, write_zip
@@ -15,7 +19,7 @@ from tfmaskrcnn.checkpoints.named_runs import model_folder, run_of, with_network
 from tfmaskrcnn.checkpoints.published import BACKBONES, DETECTORS
 from tfmaskrcnn.cli.main import main
 from tfmaskrcnn.config.yaml_files import load_config
-from tfmaskrcnn.inference.opening import check_model, open_source
+from tfmaskrcnn.inference.opening import check_model
 from tfmaskrcnn.model.weights import CLASS_LAYERS, named_weights
 from tfmaskrcnn.train.loop import start_weights
 
@@ -62,8 +66,6 @@ def test_a_name_opens_as_a_model_in_its_files_own_dialect(home, run, tensors):
         np.testing.assert_array_equal(value.numpy(), expected[name].numpy(), name)
     assert os.listdir(home / "weights") == [NAME]
     assert sorted(os.listdir(home / "weights" / NAME)) == [FILE, "run-1"]
-    source = open_source(NAME, overrides=["input.min_side=64", "input.max_side=64"])
-    assert len(source.predict([np.zeros((40, 50, 3), np.uint8)])) == 1
 
 
 def test_it_is_imported_once(run, monkeypatch):
@@ -124,6 +126,19 @@ def test_import_weights_takes_the_name_or_the_file_in_the_same_dialect(home, run
     assert "is a backbone without a detector's heads" in errors
 
 
+def test_predict_finds_objects_with_what_a_name_stands_for(run, tmp_path, capsys):
+    Image.fromarray(image(60, 70, seed=0)).save(tmp_path / "photo.png")
+    out, sizes = tmp_path / "found", ["input.min_side=64", "input.max_side=64"]
+    tf.config.run_functions_eagerly(True)
+    try:
+        command = ["predict", NAME, str(tmp_path / "photo.png"), "--out", str(out)]
+        assert main([*command, "--set", *sizes, "box_head.score_threshold=0"]) == 0
+    finally:
+        tf.config.run_functions_eagerly(False)
+    assert json.loads((out / "results.json").read_text())
+    assert "1 image" in capsys.readouterr().out or (out / "photo.png").exists()
+
+
 def test_the_commands_take_a_name(run, tmp_path, capsys):
     assert main(["info", NAME]) == 0
     assert "resnet18" in capsys.readouterr().out
@@ -141,7 +156,8 @@ def test_weights_lists_what_is_here(home, run, capsys):
     assert main(["weights"]) == 0
     shown = capsys.readouterr().out
     assert all(name in shown for name in (*DETECTORS, *BACKBONES)) and "CC BY-SA 3.0" in shown
-    assert [line.split()[0] for line in shown.splitlines() if line.endswith("yes")] == [NAME]
+    here = [line.split()[0] for line in shown.splitlines() if line.rstrip().endswith("yes")]
+    assert here == [NAME]
     assert max(map(len, shown.splitlines())) < 120 and str(home) in shown
     assert main(["weights", NAME]) == 0
     assert "norm_epsilon=0" in capsys.readouterr().out

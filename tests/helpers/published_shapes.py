@@ -58,7 +58,7 @@ def with_coco_classes(shapes):
 
 def depth_of(net):
     """(depth, groups, width of a group) of torchvision's or Detectron2's name of a ResNet."""
-    depth = int(re.search(r"(?:net|R_|X_)(\d+)", net).group(1))
+    depth = int(re.search(r"(?:net|next|R_|X_)(\d+)", net).group(1))
     grouped = re.search(r"(\d+)x(\d+)d", net)
     if grouped:
         return depth, int(grouped.group(1)), int(grouped.group(2))

@@ -128,8 +128,8 @@ def _reason(error: Exception, size: int) -> str:
         return f"the server answers {answer.status_code} {one_line(answer.reason, 80)}".strip()
     if isinstance(error, kinds.Timeout) or "timed out" in str(error):
         return f"the server was silent for {SILENCE:g} seconds"
-    if size:
-        return f"the connection was cut after {size} bytes"
+    if size or isinstance(error, kinds.ChunkedEncodingError):
+        return f"the connection was cut after some {size / _MEGABYTE:.1f} MB"
     if isinstance(error, kinds.SSLError):
         return "the certificate of its server is not trusted here"
     if isinstance(error, kinds.ProxyError):
