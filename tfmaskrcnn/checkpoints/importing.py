@@ -55,9 +55,8 @@ def from_checkpoint(
         checkpoint: a file, read without PyTorch and without running what it asks for, or its
             arrays by name.
         source: "torchvision" for `maskrcnn_resnet50_fpn`, `fasterrcnn_resnet50_fpn`, their `_v2`,
-            `keypointrcnn_resnet50_fpn` and their like with other ResNets and ResNeXts. Class k is
-            torchvision's label k. A file that it publishes itself is known by its content, and gets
-            the epsilon of its norms that torchvision gives it when it loads it by name.
+            `keypointrcnn_resnet50_fpn` and their like with other ResNets. Class k is its label k. A
+            file that it publishes is known by its content and gets its epsilon of norms.
             "detectron2" for `mask_rcnn_R_50_FPN_3x`, `mask_rcnn_X_101_32x8d_FPN_3x`, those named
             `_gn` and `_syncbn`, Faster and Keypoint R-CNN and their like. Class k is Detectron2's
             k - 1. To train on, set "roi.sampling_ratio=2".
@@ -88,8 +87,8 @@ def from_checkpoint(
         f"model.num_classes={found.num_classes if num_classes is None else num_classes}",
         *(KEYPOINTS[source] if found.num_keypoints else ()),
     ]
-    own = _settings_of_the_file(checkpoint, source) if is_file else ()
-    config = parse_config({}, [*preset, *facts, *own, *overrides], source).model
+    facts += _untold(checkpoint, source) if is_file else ()
+    config = parse_config({}, [*preset, *facts, *overrides], source).model
     model = MaskRCNN(_labelled(config, found.num_classes))
     skip = _skipped(skip, model)
     if model.config.num_classes != found.num_classes and not set(CLASS_LAYERS) <= set(skip):
@@ -128,8 +127,8 @@ def import_weights(
     return folder
 
 
-def _settings_of_the_file(path: str, source: str) -> Sequence[str]:
-    """What belongs to a published file, which is known by its content, and is not told by it."""
+def _untold(path: str, source: str) -> Sequence[str]:
+    """Settings of a published file, known by its content, that its arrays do not tell."""
     found = known_file(os.fspath(path))
     if found is None or found[1].source != source:
         return ()
