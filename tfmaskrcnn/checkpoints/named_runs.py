@@ -54,7 +54,7 @@ def model_folder(text: str) -> str:
     text = os.fspath(text)
     if is_published(text):
         return run_of(text)
-    if os.path.basename(text) != text or os.path.lexists(text):
+    if os.path.basename(text) != text or os.path.exists(text):
         return text
     near = nearest(text)
     if near:
@@ -67,7 +67,7 @@ def model_folder(text: str) -> str:
 
 def is_published(text: str) -> bool:
     """Whether `text` names published weights and nothing that lies here is called so."""
-    return (text in DETECTORS or text in BACKBONES) and not os.path.lexists(text)
+    return (text in DETECTORS or text in BACKBONES) and not os.path.exists(text)
 
 
 def with_network_of_weights(config: Config, path: str, overrides: Sequence[str]) -> Config:
