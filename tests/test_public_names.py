@@ -11,7 +11,13 @@ import pytest
 import tfmaskrcnn as mr
 from helpers.paths import ROOT
 
-LAZY = ["tfmaskrcnn", "tfmaskrcnn.inference", "tfmaskrcnn.serving", "tfmaskrcnn.drawing"]
+LAZY = [
+    "tfmaskrcnn",
+    "tfmaskrcnn.checkpoints",
+    "tfmaskrcnn.inference",
+    "tfmaskrcnn.serving",
+    "tfmaskrcnn.drawing",
+]
 
 
 def names_for_type_checkers(package):

@@ -12,6 +12,7 @@ import tfmaskrcnn as mr
 from golden.relative_rms import relative_rms
 from golden.weights_by_name import image, weight, with_statistics
 from helpers.paths import GOLDEN
+from helpers.thin_torchvision import THIN_HEADS, thin_state_dict
 from tfmaskrcnn.checkpoints.torchvision import weights_only
 from tfmaskrcnn.cli.main import main
 from tfmaskrcnn.model.weights import CLASS_LAYERS, named_weights
@@ -21,6 +22,7 @@ from tfmaskrcnn.ops.structures import PYRAMID_LEVELS
 
 FILE = GOLDEN / "torchvision_maskrcnn.npz"
 SMALL = ("input.min_side=256", "input.max_side=320")
+THIN = (*SMALL, *THIN_HEADS)
 YXYX = [1, 0, 3, 2]  # of torchvision's xyxy, and (dy, dx, dh, dw) of its (dx, dy, dw, dh)
 # Every so many pixels of each level and every so many channels, see make_torchvision_*_golden.py.
 STEPS, CHANNEL_STEP = (8, 4, 2, 2, 2), 32
@@ -150,47 +152,6 @@ def test_the_epsilon_of_the_norms_is_an_override(model, state_dict, batch):
     other = mr.from_checkpoint(state_dict, overrides=["backbone.norm_epsilon=0"])
     part = batch[:, :64, :64]
     assert relative_rms(other.features(part)["p5"], model.features(part)["p5"]) > 1e-2
-
-
-def thin_state_dict(num_classes=4):
-    """A ResNet-18 with thin heads, so that a test need not move 170 MB."""
-    shapes, channels = {"backbone.body.conv1.weight": (64, 3, 7, 7)}, 64
-    norms = {"backbone.body.bn1": 64}
-    for stage in range(4):
-        for block in range(2):
-            name, out = f"backbone.body.layer{stage + 1}.{block}", 64 * 2**stage
-            shapes[f"{name}.conv1.weight"] = (out, channels, 3, 3)
-            shapes[f"{name}.conv2.weight"] = (out, out, 3, 3)
-            norms.update({f"{name}.bn1": out, f"{name}.bn2": out})
-            if channels != out:
-                shapes[f"{name}.downsample.0.weight"] = (out, channels, 1, 1)
-                norms[f"{name}.downsample.1"] = out
-            channels = out
-    for norm, out in norms.items():
-        for part in ("weight", "bias", "running_mean", "running_var"):
-            shapes[f"{norm}.{part}"] = (out,)
-        shapes[f"{norm}.num_batches_tracked"] = ()
-    layers = {
-        **{f"backbone.fpn.inner_blocks.{i}.0": (16, 64 * 2**i, 1, 1) for i in range(4)},
-        **{f"backbone.fpn.layer_blocks.{i}.0": (16, 16, 3, 3) for i in range(4)},
-        "rpn.head.conv.0.0": (16, 16, 3, 3),
-        "rpn.head.cls_logits": (3, 16, 1, 1),
-        "rpn.head.bbox_pred": (12, 16, 1, 1),
-        "roi_heads.box_head.fc6": (32, 16 * 49),
-        "roi_heads.box_head.fc7": (32, 32),
-        "roi_heads.box_predictor.cls_score": (num_classes + 1, 32),
-        "roi_heads.box_predictor.bbox_pred": (4 * num_classes + 4, 32),
-        "roi_heads.mask_head.0.0": (16, 16, 3, 3),
-        "roi_heads.mask_predictor.conv5_mask": (16, 16, 2, 2),
-        "roi_heads.mask_predictor.mask_fcn_logits": (num_classes + 1, 16, 1, 1),
-    }
-    for name, shape in layers.items():
-        shapes[f"{name}.weight"] = shape
-        shapes[f"{name}.bias"] = shape[1:2] if "conv5_mask" in name else shape[:1]
-    return {name: weight(name, shape) for name, shape in shapes.items()}
-
-
-THIN = (*SMALL, "fpn.channels=16", "box_head.hidden=32", "mask_head.channels=16")
 
 
 def test_depth_and_classes_come_from_the_checkpoint_and_overrides_win():

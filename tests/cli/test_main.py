@@ -46,6 +46,7 @@ COMMANDS = {
     "compare": ["ARTEFACT", "--images", "--json", "--limit", "--size", "--results"],
     "benchmark": ["ARTEFACT", "--against", "--size", "--threads", "--profile", "--json"],
     "configs": ["NAME"],
+    "weights": ["NAME"],
     "import-weights": ["SOURCE", "FILE", "FOLDER", "--skip", "--set"],
     "import-data": ["SOURCE", "OUT.json", "--images", "--classes", "--attribute", "--split"],
     "write-tfrecord": ["JSON", "IMAGES", "--shards", "--workers", "--skip-invalid"],

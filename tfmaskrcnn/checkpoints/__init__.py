@@ -1,51 +1,25 @@
-"""Weights that others made."""
+"""Weights that others made: read from files in their dialects, fetched by name."""
 
-import os
-from typing import Optional
+from typing import TYPE_CHECKING
 
-from tfmaskrcnn.checkpoints.applications import load_keras_application
-from tfmaskrcnn.checkpoints.imagenet import load_resnet
-from tfmaskrcnn.checkpoints.lite_packages import load_imagenet
-from tfmaskrcnn.config.model import BackboneConfig, InputConfig
-from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.model.layers.efficientnet_lite import EfficientNetLite
-from tfmaskrcnn.model.layers.keras_applications import KerasApplication
-from tfmaskrcnn.model.layers.resnet import ResNet
-from tfmaskrcnn.model.weights import load_weights
+from tfmaskrcnn.support.lazy import on_use
 
+if TYPE_CHECKING:
+    from tfmaskrcnn.checkpoints.applications import load_keras_application
+    from tfmaskrcnn.checkpoints.backbone_weights import load_backbone
+    from tfmaskrcnn.checkpoints.fetching import fetched
+    from tfmaskrcnn.checkpoints.lite_packages import load_imagenet
+    from tfmaskrcnn.checkpoints.named_runs import run_of
 
-def load_backbone(
-    backbone, config: BackboneConfig, input_config: Optional[InputConfig] = None
-) -> None:
-    """Give a built backbone the weights that `config.weights` names; None leaves it random.
+__all__ = ["fetched", "load_backbone", "load_imagenet", "load_keras_application", "run_of"]
 
-    Args:
-        backbone: what `config` describes.
-        config: a file ending in .pkl or .pth is a classifier of MSRA, Detectron2 or torchvision.
-        input_config: to say where it does not normalise images as the weights want it.
-
-    Raises:
-        InputError: there are no such weights, or they do not fit.
-    """
-    if config.weights is None:
-        return
-    if isinstance(backbone, KerasApplication) and not config.weights.endswith(".npz"):
-        load_keras_application(backbone, config.weights)
-    elif config.weights == "imagenet":
-        if not isinstance(backbone, EfficientNetLite):
-            raise InputError(
-                f"There are no packaged ImageNet weights for {config.name}; set "
-                "model.backbone.weights to a weights file, or take efficientnet_lite0."
-            )
-        load_imagenet(backbone)
-    elif isinstance(backbone, ResNet) and config.weights.endswith((".pkl", ".pth", ".pt")):
-        load_resnet(backbone, config, input_config)
-    elif os.path.exists(config.weights):
-        load_weights(backbone, config.weights)
-    else:
-        raise InputError(
-            f"model.backbone.weights {config.weights!r} is neither a file nor 'imagenet'."
-        )
-
-
-__all__ = ["load_backbone", "load_imagenet", "load_keras_application"]
+__getattr__, __dir__ = on_use(
+    __name__,
+    {
+        "fetched": "fetching:fetched",
+        "load_backbone": "backbone_weights:load_backbone",
+        "load_imagenet": "lite_packages:load_imagenet",
+        "load_keras_application": "applications:load_keras_application",
+        "run_of": "named_runs:run_of",
+    },
+)

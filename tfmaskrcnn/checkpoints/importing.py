@@ -8,6 +8,7 @@ import numpy as np
 
 from tfmaskrcnn.checkpoints import detectron2, imagenet, matterport, torchvision
 from tfmaskrcnn.checkpoints.coco_classes import coco_labels
+from tfmaskrcnn.checkpoints.fetching import known_file
 from tfmaskrcnn.checkpoints.keras_h5 import read_keras_h5
 from tfmaskrcnn.checkpoints.presets import (
     DETECTRON2,
@@ -54,9 +55,8 @@ def from_checkpoint(
         checkpoint: a file, read without PyTorch and without running what it asks for, or its
             arrays by name.
         source: "torchvision" for `maskrcnn_resnet50_fpn`, `fasterrcnn_resnet50_fpn`, their `_v2`,
-            `keypointrcnn_resnet50_fpn` and their like with other ResNets and ResNeXts. Class k is
-            torchvision's label k. Its COCO_V1 weights want the override
-            "backbone.norm_epsilon=0", which torchvision sets when it loads them itself.
+            `keypointrcnn_resnet50_fpn` and their like with other ResNets. Class k is its label k. A
+            file that it publishes is known by its content and gets its epsilon of norms.
             "detectron2" for `mask_rcnn_R_50_FPN_3x`, `mask_rcnn_X_101_32x8d_FPN_3x`, those named
             `_gn` and `_syncbn`, Faster and Keypoint R-CNN and their like. Class k is Detectron2's
             k - 1. To train on, set "roi.sampling_ratio=2".
@@ -87,6 +87,7 @@ def from_checkpoint(
         f"model.num_classes={found.num_classes if num_classes is None else num_classes}",
         *(KEYPOINTS[source] if found.num_keypoints else ()),
     ]
+    facts += _untold(checkpoint, source) if is_file else ()
     config = parse_config({}, [*preset, *facts, *overrides], source).model
     model = MaskRCNN(_labelled(config, found.num_classes))
     skip = _skipped(skip, model)
@@ -124,6 +125,16 @@ def import_weights(
     save_weights(model, os.path.join(folder, "weights.npz"))
     save_config(Config(model=model.config), os.path.join(folder, "config.json"))
     return folder
+
+
+def _untold(path: str, source: str) -> Sequence[str]:
+    """Settings of a published file, known by its content, that its arrays do not tell."""
+    found = known_file(os.fspath(path))
+    if found is None or found[1].source != source:
+        return ()
+    name, entry = found
+    _LOG.info("%s is the published %s%s.", path, name, "".join(f", {s}" for s in entry.settings))
+    return entry.settings
 
 
 def _no_classifier(state: Mapping[str, np.ndarray], what: str) -> Mapping[str, np.ndarray]:

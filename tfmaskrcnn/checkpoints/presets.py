@@ -6,7 +6,7 @@ Each is a list of overrides to the defaults, which are Detectron2's baselines.
 TORCHVISION = (
     "backbone.stride_in_1x1=false",
     # Of a model that loads the weights itself. torchvision sets 0.0 where its own COCO_V1 weights
-    # are asked for by `weights=`: override it with backbone.norm_epsilon=0.
+    # are asked for by `weights=`, and so does `published` for these files.
     "backbone.norm_epsilon=1.0e-5",
     "input.size_rounding=floor",
     "input.resize=torch",

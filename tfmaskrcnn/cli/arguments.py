@@ -18,6 +18,8 @@ USE_SET_HELP = (
     "box_head.nms_iou=0.6 input.min_side=640; what its weights do not fit is refused"
 )
 
+MODEL_HELP = "run folder, SavedModel folder, or a name of `tfmaskrcnn weights`"
+
 
 class Parser(argparse.ArgumentParser):
     """A parser that says what is wrong in a sentence, without the list of all options."""
@@ -75,7 +77,7 @@ def add_trust_code(parser) -> None:
 
 def add_model(parser) -> None:
     """The argument MODEL."""
-    parser.add_argument("model", metavar="MODEL", help="run folder or SavedModel folder")
+    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
 
 
 def add_data(parser) -> None:

@@ -27,18 +27,18 @@ def add_parser(commands) -> None:
 def _compare(options) -> None:
     import json
 
+    from tfmaskrcnn.checkpoints.named_runs import model_folder
     from tfmaskrcnn.inference.opening import check_artefacts
     from tfmaskrcnn.support.files import replaced, writable_file
 
-    check_artefacts(options.artefacts)  # before TensorFlow is imported
+    artefacts = [model_folder(text) for text in options.artefacts]
+    check_artefacts(artefacts)  # before TensorFlow is imported
     if options.results:
         writable_file(options.results)
 
     from tfmaskrcnn.export.parity import measure, table
 
-    result = measure(
-        *(options.artefacts, options.images, options.json, options.limit, options.size)
-    )
+    result = measure(*(artefacts, options.images, options.json, options.limit, options.size))
     print(table(result))
     if options.results:
         with replaced(options.results, "w") as file:

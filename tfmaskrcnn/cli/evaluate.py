@@ -99,6 +99,7 @@ def class_pair(text: str) -> str:
 
 def _evaluate(options) -> None:
     # First what takes no time.
+    names = _label(options), options.against
     config, other = _check(options)
 
     # Then what takes little.
@@ -111,10 +112,10 @@ def _evaluate(options) -> None:
     from tfmaskrcnn.inference.tiling.tiled_prediction import tiled
 
     source = tiled(open_augmented(options.model, config, options.tta), _tiles(options))
-    report = _report(options, _label(options), source, source)
+    report = _report(options, names[0], source, source)
     print(f"{report.result.table()}\n\n{summary(report)}")
     if options.against:
-        report = report.compared_with(_second(options, other, source))
+        report = report.compared_with(_second(options, names[1], other, source))
         print(f"\n{verdict(report)}")
     if options.save_thresholds:
         choice = ClassChoice.of(options.classes)
@@ -151,18 +152,19 @@ def _check(options):
     from tfmaskrcnn.inference.opening import check_model
 
     _tiles(options)
-    needs_data = not (options.json and options.images)
-    config = check_model(options.model, needs_data, options.set)
-    check_augmentation(options.model, config, options.tta)
-    other = check_model(options.against) if options.against else None
-    if options.save_thresholds:
-        _check_saving(options, config)
     if not 0.1 < options.iou < 1:
         raise InputError(f"--iou is {options.iou:g}; wanted a number above 0.1 and below 1.")
     limits = options.max_detections
     if limits and not limits[0] < limits[1] < limits[2]:
         given = " ".join(map(str, limits))
         raise InputError(f"--max-detections is {given}; wanted three ascending numbers.")
+    needs_data = not (options.json and options.images)
+    _find_models(options, needs_data)
+    config = check_model(options.model, needs_data, options.set)
+    check_augmentation(options.model, config, options.tta)
+    other = check_model(options.against) if options.against else None
+    if options.save_thresholds:
+        _check_saving(options, config)
     json_path, images = _data(options, config)
     if not os.path.isfile(json_path):
         where = "" if options.json else looked_for(json_path, options.model)
@@ -176,6 +178,25 @@ def _check(options):
     read = [json_path, *(os.path.join(m, n) for m in models for n in MODEL_FILES)]
     check_outputs((options.html, options.results, options.csv), options.csv, read)
     return config, other
+
+
+def _find_models(options, needs_data: bool) -> None:
+    """Put the runs of published weights in the place of their names."""
+    from tfmaskrcnn.checkpoints.named_runs import is_published, model_folder
+    from tfmaskrcnn.errors import InputError
+
+    if is_published(options.model):
+        if needs_data:
+            raise InputError(
+                f"{options.model} has no val split; give --json FILE, --images FOLDER."
+            )
+        if options.save_thresholds:
+            raise InputError(
+                f"{options.model} has no folder of your own to keep thresholds in: `tfmaskrcnn "
+                f"import-weights {options.model} FOLDER` makes one."
+            )
+    options.model = model_folder(options.model)
+    options.against = options.against and model_folder(options.against)
 
 
 def _data(options, config):
@@ -249,13 +270,13 @@ def _report(options, name: str, source, first):
         )
 
 
-def _second(options, config, first):
+def _second(options, name: str, config, first):
     """The report on the model of --against, on the same data."""
     from tfmaskrcnn.inference.opening import open_checked
     from tfmaskrcnn.inference.tiling.tiled_prediction import tiled
 
     source = tiled(open_checked(options.against, config), _tiles(options))
-    return _report(options, options.against, source, first)
+    return _report(options, name, source, first)
 
 
 def _write(options, report) -> None:

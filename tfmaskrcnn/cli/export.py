@@ -3,7 +3,7 @@
 import dataclasses
 
 # Nothing here may import TensorFlow before the command runs, see `main`.
-from tfmaskrcnn.cli.arguments import add_set, command, count, share
+from tfmaskrcnn.cli.arguments import add_model, add_set, command, count, share
 
 _PRECISIONS = {  # of each format; the first one is the default
     "saved_model": ("float32", "float16", "bfloat16"),
@@ -30,7 +30,7 @@ def add_parser(commands) -> None:
         "an ONNX or a TFLite file, or cut up for TensorRT by TF-TRT. The latter three are made of "
         "a SavedModel as well.",
     )
-    parser.add_argument("model", metavar="MODEL", help="run folder, or SavedModel folder")
+    add_model(parser)
     parser.add_argument(
         "out", metavar="OUT", help="new folder, such as exported/1; for onnx and tflite a file"
     )
@@ -147,6 +147,7 @@ def _add_tf_trt_options(parser) -> None:
 
 
 def _export(options) -> int:
+    from tfmaskrcnn.checkpoints.named_runs import model_folder
     from tfmaskrcnn.inference.opening import check_model, with_weights
     from tfmaskrcnn.support.files import refuse_full
 
@@ -154,6 +155,7 @@ def _export(options) -> int:
     _check_options(options)
     if options.format == "saved_model":
         refuse_full(options.out)
+    options.model = model_folder(options.model)
     config = check_model(options.model, overrides=options.set)
     if config is None:
         _check_saved_model(options)

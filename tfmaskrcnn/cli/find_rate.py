@@ -21,6 +21,7 @@ def add_parser(commands) -> None:
 
 
 def _find_rate(options) -> None:
+    from tfmaskrcnn.checkpoints.named_runs import with_network_of_weights
     from tfmaskrcnn.config.run_paths import with_paths_found
     from tfmaskrcnn.config.yaml_files import load_config
     from tfmaskrcnn.support.files import writable_folder
@@ -29,6 +30,7 @@ def _find_rate(options) -> None:
     config = load_config(options.config, options.set, options.trust_code)
     config = with_paths_found(config, options.config)
     folder = writable_folder(options.out)
+    config = with_network_of_weights(config, options.config, options.set)
 
     from tfmaskrcnn.train.rate_finder import find_rate, suggestion, write_curve
 

@@ -1,7 +1,7 @@
 """The command `info` of the command line."""
 
 # Nothing here may import TensorFlow before the command runs, see `main`.
-from tfmaskrcnn.cli.arguments import command
+from tfmaskrcnn.cli.arguments import MODEL_HELP, command
 
 
 def add_parser(commands) -> None:
@@ -9,7 +9,7 @@ def add_parser(commands) -> None:
     parser = command(
         commands, "info", _info, "What a run folder or SavedModel holds, and the versions in use."
     )
-    parser.add_argument("model", metavar="MODEL", nargs="?", help="run or SavedModel folder")
+    parser.add_argument("model", metavar="MODEL", nargs="?", help=MODEL_HELP)
 
 
 def _without_settings_of_what_is_off(model):
@@ -24,10 +24,11 @@ def _without_settings_of_what_is_off(model):
 def _info(options) -> None:
     import yaml
 
+    from tfmaskrcnn.checkpoints.named_runs import model_folder
     from tfmaskrcnn.inference.description import describe
     from tfmaskrcnn.support.versions import versions
 
-    about = describe(options.model) if options.model else {}
+    about = describe(model_folder(options.model)) if options.model else {}
     config = about.get("config", about)
     if "model" in config:
         config["model"] = _without_settings_of_what_is_off(config["model"])

@@ -22,6 +22,7 @@ from tfmaskrcnn.cli import (
     show_data,
     split,
     train,
+    weights,
     write_tfrecord,
 )
 from tfmaskrcnn.cli.arguments import Parser, add_verbose
@@ -30,7 +31,7 @@ from tfmaskrcnn.cli.command import run_command
 # In the order of the work: data, training, use, shipping, the rest.
 _COMMANDS = (
     *(import_data, check_data, split, show_data, write_tfrecord),
-    *(configs, import_weights, find_rate, train),
+    *(configs, weights, import_weights, find_rate, train),
     *(evaluate, predict),
     *(export, compare, benchmark, info),
 )
@@ -42,6 +43,7 @@ examples:
       --set data.train_json=train.json data.train_images=images \\
             data.val_json=val.json data.val_images=images
   tfmaskrcnn find-rate finetune --out runs/rate --set ...
+  tfmaskrcnn predict maskrcnn_resnet50_fpn_v2_coco photos/ --out found
   tfmaskrcnn evaluate runs/cells
   tfmaskrcnn predict runs/cells photos/ 'more/*.jpg' --out found
   tfmaskrcnn export runs/cells exported/1

@@ -204,14 +204,16 @@ def pixels(text: str) -> float:
 
 
 def _predict(options) -> int:
+    from tfmaskrcnn.checkpoints.named_runs import model_folder
     from tfmaskrcnn.inference.augmented import check_augmentation, open_augmented
     from tfmaskrcnn.inference.opening import check_model
     from tfmaskrcnn.inference.prediction_options import checked_options, model_digest
 
     # First what takes no time.
     wanted = checked_options(_options(options))
-    config = check_model(options.model, overrides=options.set)
-    check_augmentation(options.model, config, options.tta)
+    model = model_folder(options.model)
+    config = check_model(model, overrides=options.set)
+    check_augmentation(model, config, options.tta)
 
     from tfmaskrcnn.inference.prediction_files import prepared_pictures
     from tfmaskrcnn.inference.prediction_run import run
@@ -221,8 +223,8 @@ def _predict(options) -> int:
     warnings.filterwarnings("ignore", "Image size .* could be decompression bomb")
     pictures = prepared_pictures(options.inputs, options.out, wanted)
     writable_folder(options.out)
-    source = open_augmented(options.model, config, options.tta)
-    wanted = wanted._replace(model=model_digest(options.model, config, options.tta))
+    source = open_augmented(model, config, options.tta)
+    wanted = wanted._replace(model=model_digest(model, config, options.tta))
     outcome = run(source, pictures, options.out, wanted)
     for name, place in outcome.written.items():
         print(f"{name:<11} {place}")

@@ -33,6 +33,7 @@ def add_parser(commands) -> None:
 
 
 def _show(options) -> None:
+    from tfmaskrcnn.checkpoints.named_runs import with_network_of_weights
     from tfmaskrcnn.config.run_paths import with_paths_found
     from tfmaskrcnn.config.yaml_files import load_config
     from tfmaskrcnn.errors import explained
@@ -41,6 +42,7 @@ def _show(options) -> None:
     config = load_config(options.config, options.set, options.trust_code)
     config = with_paths_found(config, options.config)
     folder = writable_folder(options.out)
+    config = with_network_of_weights(config, options.config, options.set)
 
     import numpy as np
     import tensorflow as tf

@@ -33,6 +33,7 @@ def add_parser(commands) -> None:
 
 
 def _train(options) -> None:
+    from tfmaskrcnn.checkpoints.named_runs import with_network_of_weights
     from tfmaskrcnn.config.run_paths import check_paths, with_paths_found
     from tfmaskrcnn.config.trust import check_code
     from tfmaskrcnn.config.yaml_files import load_config
@@ -48,6 +49,7 @@ def _train(options) -> None:
     config = with_paths_found(config, options.config, options.out)
     check_paths(config, options.config, options.out)
     check_code(config)
+    config = with_network_of_weights(config, options.config, overrides)
 
     from tfmaskrcnn.data.coco.annotations import Fault
     from tfmaskrcnn.train import train

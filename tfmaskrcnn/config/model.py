@@ -131,7 +131,8 @@ class BackboneConfig(Section):
     norm_epsilon: Optional[NotNegative] = None
     # Stages that are not trained: 0 none, 1 the stem, 2 the stem and res2 (Detectron's choice).
     freeze_at: int = Field(2, ge=0, le=5)
-    # Where weights come from at first: a file, "imagenet" (EfficientNet-Lite0, keras.*), nothing.
+    # Where weights come from at first: a file, a published name, "imagenet" (EfficientNet-Lite0,
+    # keras.*), nothing.
     weights: Optional[str] = None
     recompute: bool = False  # of a ResNet: blocks anew for the gradient, for less memory
 

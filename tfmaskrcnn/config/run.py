@@ -104,7 +104,8 @@ class TrainConfig(Section):
     strategy: Literal["none", "mirrored", "multi_worker"] = "none"
     epochs: Count = 12
     seed: int = Field(0, ge=0, lt=1 << 32)
-    # A run folder or weights file to start from; classes of another name start at random.
+    # A run folder, weights file or published name to start from; classes of another name start at
+    # random.
     weights: Optional[str] = None
     # The last three come from tensorflow-addons, on TensorFlow 2.14 and 2.15.
     optimizer: Literal["sgd", "adamw", "lamb", "novograd", "sgdw"] = "sgd"

@@ -6,6 +6,7 @@ from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
+from tfmaskrcnn.checkpoints.named_runs import model_folder
 from tfmaskrcnn.config.class_sources import ClassSources
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.config.run_paths import with_paths_found
@@ -104,7 +105,7 @@ def open_source(folder: str, needs_data: bool = False, overrides: Sequence[str] 
     """The model in `folder`, by what lies there. A SavedModel is opened without Keras.
 
     Args:
-        folder: a run or an exported SavedModel.
+        folder: a run or an exported SavedModel, or the name of published weights.
         needs_data: its `val_json` and `val_images` will be used.
         overrides: `"key=value"` changes of a run's configuration.
 
@@ -112,6 +113,7 @@ def open_source(folder: str, needs_data: bool = False, overrides: Sequence[str] 
         InputError: `folder` is neither, is damaged, names no data though they are needed, or does
             not fit the overrides.
     """
+    folder = model_folder(folder)
     return open_checked(folder, check_model(folder, needs_data, overrides))
 
 
@@ -150,14 +152,15 @@ def load(folder: str, overrides: Sequence[str] = ()):
     """The `MaskRCNN` of a run folder, from its `config.json` and `weights.npz`.
 
     Args:
-        folder: of a run, or of imported weights.
+        folder: of a run, or of imported weights; or the name of published weights, such as
+            "maskrcnn_resnet50_fpn_v2_coco", which are fetched at first use.
         overrides: `"key=value"` changes of its configuration.
 
     Raises:
         InputError: one of the two files is missing, damaged, or does not fit the other or the
-            overrides.
+            overrides; or published weights cannot be fetched.
     """
-    folder = os.fspath(folder)
+    folder = model_folder(folder)
     if not os.path.isdir(folder):
         raise InputError(f"There is no run folder {folder}.")
     return with_weights(run_config(folder, overrides), folder)

@@ -20,18 +20,22 @@ _MOST = 1000  # bytes read of who has a lock
 
 
 @contextlib.contextmanager
-def locked_folder(folder: str) -> Iterator[None]:
+def locked_folder(folder: str, wait: bool = False) -> Iterator[None]:
     """Hold the lock of `folder` while the block runs.
 
     It is the operating system's, on the file `.lock`, which goes with the block. The system takes
     it from a process that dies, however it dies: what a killed one left behind stops nobody. Where
     there are no such locks (some network file systems, Windows), a line in the log says so.
 
+    Args:
+        folder: where the file is made.
+        wait: for a process that has the lock, which the log names; else it is an error.
+
     Raises:
         InputError: another process has it; the sentence says which, where and since when.
     """
     path = os.path.join(folder, ".lock")
-    file = _locked_file(path)
+    file = _locked_file(path, wait)
     try:
         yield
     finally:
@@ -41,7 +45,7 @@ def locked_folder(folder: str) -> Iterator[None]:
             os.close(file)
 
 
-def _locked_file(path: str) -> Optional[int]:
+def _locked_file(path: str, wait: bool) -> Optional[int]:
     """The open file that is locked; None where nothing can be locked."""
     if fcntl is None:
         return None
@@ -53,7 +57,7 @@ def _locked_file(path: str) -> Optional[int]:
             _say_unlocked(path, error)
             return None
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(path, file, wait)
             if _is_still(path, file):
                 _write_owner(file)
                 return file
@@ -69,6 +73,16 @@ def _locked_file(path: str) -> Optional[int]:
             _say_unlocked(path, error)
             return None
         os.close(file)  # its owner has removed it since: the next one is another file
+
+
+def _lock(path: str, file: int, wait: bool) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if not wait:
+            raise
+        _LOG.info("Waiting for %s%s.", os.path.dirname(path), _owner(file))
+        fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def _is_still(path: str, file: int) -> bool:

@@ -9,7 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfmaskrcnn.checkpoints import load_backbone
+from tfmaskrcnn.checkpoints.backbone_weights import load_backbone
+from tfmaskrcnn.checkpoints.named_runs import is_published, run_of
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.config.run_paths import check_paths, with_paths_found
 from tfmaskrcnn.config.yaml_files import load_config
@@ -263,7 +264,7 @@ def _callbacks(
 
 def _check_start(config: Config) -> None:
     source = config.train.weights
-    if source is not None and not os.path.exists(source):
+    if source is not None and not os.path.exists(source) and not is_published(source):
         raise InputError(f"There is no {source}, which train.weights names.")
 
 
@@ -273,6 +274,7 @@ def start_weights(model: MaskRCNN, config: Config) -> None:
     if source is None:
         load_backbone(model.backbone, config.model.backbone, config.model.input)
         return
+    source = run_of(source) if is_published(source) else source
     skip = ()
     if os.path.isdir(source):
         # A class is at home in its own data set: other names, other predictors.
