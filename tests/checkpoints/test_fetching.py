@@ -89,7 +89,7 @@ def test_how_far_it_is_shows_in_megabytes(folder, lies_at, monkeypatch):
         (f"cut/{FILE}", "the connection was cut after some 0.0 MB"),
         ("other.pkl", "the 102399 bytes that came are another file than was published, by the"),
         (f"silent/{FILE}", "the server was silent for 0.2 seconds"),
-        ("http://127.0.0.1:9/model_final.pkl", "no connection to its server; is there a network?"),
+        ("http://127.0.0.1:9/model_final.pkl", "no connection to its server (or to any network)"),
         ("http://nowhere.invalid/model_final.pkl", "no connection to its server"),
     ],
 )

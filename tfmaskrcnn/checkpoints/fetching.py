@@ -135,7 +135,7 @@ def _reason(error: Exception, size: int) -> str:
     if isinstance(error, kinds.ProxyError):
         return "the proxy of the environment does not connect"
     if isinstance(error, kinds.ConnectionError):
-        return "there is no connection to its server; is there a network?"
+        return "there is no connection to its server (or to any network)"
     return one_line(error, 150).rstrip(".")
 
 
