@@ -158,7 +158,7 @@ def test_a_published_file_is_known_by_its_content(tmp_path, lies_at):
 
 
 def test_a_name_that_is_not_known_is_refused_without_a_network():
-    with pytest.raises(InputError, match="did you mean maskrcnn_r50_fpn_3x_coco or"):
+    with pytest.raises(InputError, match="did you mean 'maskrcnn_r50_fpn_3x_coco' or"):
         fetched("mask_rcnn_R_50_FPN_3x")
     with pytest.raises(InputError, match=r"named 'zzz'\. `tfmaskrcnn weights` lists the names"):
         fetched("zzz")

@@ -50,7 +50,7 @@ def test_a_share_is_a_number_from_0_to_1(text):
     "words, told",
     [
         (["predict", "run", "a.png", "--masks"], "predict: the following arguments are required"),
-        (["predict", "r", "i", "--out", "o", "--colour-by"], "did you mean --color-by? `tfm"),
+        (["predict", "r", "i", "--out", "o", "--colour-by"], "did you mean '--color-by'? `tfm"),
         (
             ["predict", "run", "--out", "o", "--save", "coco", "photos"],
             "required: INPUT (what follows --save belongs to it: the others come before). `tfm",

@@ -6,7 +6,7 @@ import shutil
 from typing import Sequence
 
 from tfmaskrcnn.checkpoints.fetching import file_in, weights_folder
-from tfmaskrcnn.checkpoints.published import BACKBONES, DETECTORS, nearest, published
+from tfmaskrcnn.checkpoints.published import BACKBONES, DETECTORS, meant, published
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.config.yaml_files import load_config, parse_config, split_override
 from tfmaskrcnn.errors import InputError
@@ -56,11 +56,11 @@ def model_folder(text: str) -> str:
         return run_of(text)
     if os.path.basename(text) != text or os.path.exists(text):
         return text
-    near = nearest(text)
-    if near:
+    hint = meant(text)
+    if hint:
         raise InputError(
-            f"There is neither a folder {text} nor are there weights of that name; did you mean "
-            f"{' or '.join(near)}? `tfmaskrcnn weights` lists the names."
+            f"There is neither a folder {text} nor are there weights of that name; {hint} "
+            "`tfmaskrcnn weights` lists the names."
         )
     return text
 

@@ -7,12 +7,12 @@ that NVIDIA's TensorRT sample gives. What has no known digest, such as Detectron
 is not in the list, for it could not be checked.
 """
 
-import difflib
 import posixpath
 import re
 from typing import Dict, NamedTuple, Optional, Tuple
 
 from tfmaskrcnn.errors import InputError, quoted
+from tfmaskrcnn.support.suggestions import did_you_mean
 
 _PYTORCH = "https://download.pytorch.org/models/"
 _DETECTRON2 = "https://dl.fbaipublicfiles.com/detectron2/"
@@ -210,15 +210,14 @@ def published(name: str) -> Published:
     known = {**DETECTORS, **BACKBONES}
     if name in known:
         return known[name]
-    near = nearest(name)
-    meant = f"; did you mean {' or '.join(near)}?" if near else "."
+    hint = meant(name)
+    hint = f"; {hint}" if hint else "."
     raise InputError(
-        f"There are no published weights named {quoted(name, 100)}{meant} `tfmaskrcnn weights` "
+        f"There are no published weights named {quoted(name, 100)}{hint} `tfmaskrcnn weights` "
         "lists the names."
     )
 
 
-def nearest(name: str) -> Tuple[str, ...]:
-    """Up to three names that `name` may have meant."""
-    names = (*DETECTORS, *BACKBONES)
-    return tuple(difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.7))
+def meant(name: str) -> str:
+    """The question for up to three names that `name` may have meant; "" where none is near."""
+    return did_you_mean(name.lower(), (*DETECTORS, *BACKBONES), most=3, cutoff=0.7)

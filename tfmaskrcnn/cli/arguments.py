@@ -1,11 +1,11 @@
 """Argument parsing that several commands of the command line share."""
 
 import argparse
-import difflib
 import sys
 from typing import Sequence
 
 from tfmaskrcnn.errors import quoted
+from tfmaskrcnn.support.suggestions import did_you_mean
 
 _MOST_DIGITS = 9  # of a count
 _SET_HELP = (
@@ -29,9 +29,9 @@ class Parser(argparse.ArgumentParser):
         self._words = sys.argv[1:] if args is None else list(args)
         options, unknown = super().parse_known_args(args, namespace)
         if unknown and not self._subparsers:
-            near = difflib.get_close_matches(unknown[0], self._option_string_actions, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+            hint = did_you_mean(unknown[0], self._option_string_actions)
+            text = f"unrecognized arguments: {' '.join(unknown)}"
+            self.error(f"{text}; {hint}" if hint else text)
         return options, unknown
 
     def error(self, message: str):

@@ -1,11 +1,11 @@
 """The configurations that come with the package (`configs/*.yaml`), found by name."""
 
-import difflib
 import os
 from typing import Dict
 
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support.shipped import shipped
+from tfmaskrcnn.support.suggestions import did_you_mean
 
 
 def recipes() -> Dict[str, str]:
@@ -62,8 +62,8 @@ def find_base(text: str, path: str) -> str:
 
 def unknown(name: str) -> InputError:
     """What to say of a name that no recipe has."""
-    near = difflib.get_close_matches(name, recipes(), n=3, cutoff=0.5)
-    meant = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
+    hint = did_you_mean(name, recipes(), most=3, cutoff=0.5)
+    meant = f"; {hint}" if hint else "."
     return InputError(
         f"There is no configuration {name[:100]!r}, neither a file nor a name{meant} "
         "`tfmaskrcnn configs` lists the names."

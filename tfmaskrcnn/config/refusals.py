@@ -1,11 +1,11 @@
 """What pydantic finds wrong with a configuration, as sentences."""
 
-import difflib
 from typing import Any, Dict, List
 
 import pydantic
 
 from tfmaskrcnn.errors import InputError, quoted
+from tfmaskrcnn.support.suggestions import did_you_mean
 
 _TOLD = 4  # of the values that are wrong
 _SHOWN = 200  # characters of a value or a message
@@ -31,8 +31,8 @@ def _explained(error: Dict[str, Any], section: type) -> str:
         contradiction = error["type"] == "value_error" and isinstance(found, dict)
         shown = "" if contradiction else f", found {quoted(found, _SHOWN)}"
         return f"{where}: {cut(message)}{shown}" if error["loc"] else cut(message)
-    near = difflib.get_close_matches(where, _all_keys(section), n=1, cutoff=0.6)
-    return f"unknown key {where!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+    hint = did_you_mean(where, _all_keys(section))
+    return f"unknown key {where!r}" + (f"; {hint}" if hint else "")
 
 
 def cut(text: str, most: int = _SHOWN) -> str:

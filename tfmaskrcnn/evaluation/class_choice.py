@@ -1,11 +1,11 @@
 """Which categories of a file are judged, and which classes of the model they are."""
 
-import difflib
 from typing import NamedTuple, Optional, Sequence, Tuple
 
 from tfmaskrcnn.data.coco.data_classes import ClassesLike, DataClasses
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.evaluation.ground_truth import GroundTruthFile
+from tfmaskrcnn.support.suggestions import did_you_mean
 
 
 class ClassChoice(NamedTuple):
@@ -112,6 +112,5 @@ def short(names: Sequence[str]) -> str:
 def _check(chosen: Sequence[str], known: Sequence[str], text: str) -> None:
     for name in chosen:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {short(known)}."
+            hint = did_you_mean(name, known) or f"it has {short(known)}."
             raise InputError(f"{text} {name!r}; {hint}")

@@ -1,6 +1,5 @@
 """The model that is exported: the one given, with the classes, limits and precision chosen."""
 
-import difflib
 from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
@@ -15,6 +14,7 @@ from tfmaskrcnn.export.options import ExportOptions
 from tfmaskrcnn.inference.score_thresholds import NO_THRESHOLDS, ScoreThresholds
 from tfmaskrcnn.model.mask_rcnn import MaskRCNN
 from tfmaskrcnn.model.weights import load_weights, named_weights
+from tfmaskrcnn.support.suggestions import did_you_mean
 
 # A delta of height and width that makes a box empty, and so its score 0: exp(-1e4 / 5) is 0. Small
 # enough for float16.
@@ -81,11 +81,8 @@ def chosen_classes(config: ModelConfig, wanted: Sequence[str]) -> List[int]:
     for text in map(str, wanted):
         index = known.get(text, numbers.get(text))
         if index is None:
-            near = difflib.get_close_matches(text, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise InputError(
-                f"The model has no class {text!r}{hint or f'; it has 1 to {config.num_classes}.'}"
-            )
+            hint = did_you_mean(text, known) or f"it has 1 to {config.num_classes}."
+            raise InputError(f"The model has no class {text!r}; {hint}")
         if index in chosen:
             raise InputError(f"The class {text!r} is given twice.")
         chosen.append(index)

@@ -72,6 +72,11 @@ def names_of(class_names: Optional[Sequence[str]], config: Config) -> Tuple[str,
     listed = hasattr(class_names, "__len__") and not isinstance(class_names, str)
     if not listed or not all(isinstance(name, str) for name in class_names):
         raise InputError(f"class_names are {quoted(class_names)}; wanted a list of texts.")
+    if len(class_names) != config.model.num_classes:
+        raise InputError(
+            f"class_names has {len(class_names)} names, but model.num_classes is "
+            f"{config.model.num_classes}; set model.num_classes={len(class_names)}."
+        )
     return tuple(class_names)
 
 

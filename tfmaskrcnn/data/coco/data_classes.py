@@ -5,13 +5,13 @@ on it is wrong. So is a crowd region of such a category, which excuses detection
 category alone.
 """
 
-import difflib
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 
 from tfmaskrcnn.config.class_sources import ClassSources, class_sources
 from tfmaskrcnn.errors import InputError, quoted
+from tfmaskrcnn.support.suggestions import did_you_mean
 
 _SHOWN = 10  # names that a sentence lists
 
@@ -111,8 +111,7 @@ def _check(wanted: DataClasses, known: List[str], path: str) -> None:
     for sources in wanted.sources.values():
         for name in sources:
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f"did you mean {quoted(near[0])}?" if near else f"it has {_some(known)}."
+                hint = did_you_mean(name, known) or f"it has {_some(known)}."
                 raise InputError(f"data.classes: {path} has no category {quoted(name)}; {hint}")
 
 

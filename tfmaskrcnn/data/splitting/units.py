@@ -1,6 +1,5 @@
 """What must not be divided: images of one group, and copies of one picture."""
 
-import difflib
 import json
 import os
 import re
@@ -8,6 +7,7 @@ from collections import defaultdict
 from typing import Any, Callable, Dict, Hashable, Iterable, List, NamedTuple, Optional, Tuple
 
 from tfmaskrcnn.errors import InputError, quoted
+from tfmaskrcnn.support.suggestions import did_you_mean
 
 FOLDER, FILE = "folder", "file:"  # ways to group that are no key of the JSON
 _SHOWN = 12  # keys that a sentence lists
@@ -109,8 +109,8 @@ def _matcher(pattern: str) -> Callable[[str], Optional[str]]:
 
 def _unknown(images: List[Dict[str, Any]], way: str) -> InputError:
     keys: Tuple[str, ...] = tuple(dict.fromkeys(key for image in images for key in image))
-    near = difflib.get_close_matches(way, keys, n=1)
-    hint = f"; did you mean {quoted(near[0])}?" if near else "."
+    meant = did_you_mean(way, keys)
+    hint = f"; {meant}" if meant else "."
     some = ", ".join(keys[:_SHOWN]) + (", ..." if len(keys) > _SHOWN else "")
     return InputError(
         f"--group-by {quoted(way)[1:-1]}: no image has this key{hint} They have {some}; {FOLDER} "
