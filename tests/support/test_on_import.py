@@ -47,6 +47,11 @@ def test_what_is_imported_already_calls_at_once():
     assert calls == [None]
 
 
+def test_what_cannot_be_imported_is_left_alone(monkeypatch):
+    monkeypatch.setitem(sys.modules, "of_the_test", None)
+    around_import("of_the_test", lambda load: pytest.fail("called"))
+
+
 KERAS = """
 class saving:
     known = {"theirs": 1}

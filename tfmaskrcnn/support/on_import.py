@@ -9,12 +9,13 @@ from typing import Callable
 def around_import(name: str, around: Callable[[Callable[[], None]], None]) -> None:
     """Call `around(load)` when the package `name` is imported; `load()` is its import.
 
-    Where it is imported already, `around` is called at once with a `load` that does nothing.
+    Where it is imported already, `around` is called at once with a `load` that does nothing; where
+    `sys.modules` has None for it, it cannot be imported, and nothing is done.
     """
-    if name in sys.modules:
-        around(lambda: None)
-    else:
+    if name not in sys.modules:
         sys.meta_path.insert(0, _Watch(name, around))
+    elif sys.modules[name] is not None:
+        around(lambda: None)
 
 
 class _Watch(importlib.abc.MetaPathFinder):
