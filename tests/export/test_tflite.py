@@ -62,6 +62,7 @@ def test_smaller_weights_find_nearly_the_same_and_masks_are_not_zero(
     assert max(row.mask_mean for row in rows) < 0.1 and min(row.mask_peak for row in rows) > 0.9
 
 
+@on_stack_a
 @pytest.mark.slow
 def test_the_plain_runtime_is_enough_and_weights_are_small(files):
     sizes = {}
@@ -78,6 +79,7 @@ def test_the_plain_runtime_is_enough_and_weights_are_small(files):
     assert sizes["float16"] < 0.6 * sizes["float32"] and sizes["int8"] < 0.4 * sizes["float32"]
 
 
+@on_stack_a
 @pytest.mark.slow
 def test_the_predictor_has_the_signatures_names(files):
     run = tflite.predictor(files("float32"))
