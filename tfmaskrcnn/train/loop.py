@@ -229,11 +229,6 @@ def _check_before(config: Config, run: Run) -> None:
             "train.validation_loss is true, but there is no val split to compute it on; set "
             "data.val_json and data.val_images."
         )
-    if config.data.val_images and not config.data.val_json:
-        raise InputError(
-            f"data.val_images is {config.data.val_images}, but data.val_json is not set; give its "
-            "annotations too, or neither to train without a val split."
-        )
     check_paths(config, run.folder)
     function_of(config)
 

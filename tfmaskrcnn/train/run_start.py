@@ -60,8 +60,11 @@ def without_validation(config: Config) -> str:
         return ""
     patience = config.train.early_stop
     idle = f", and train.early_stop={patience} stops nothing" if patience else ""
+    missing = "data.val_json, though there is data.val_images"
+    if not config.data.val_images:
+        missing = "data.val_json, data.val_images"
     return (
-        "No val split is given (data.val_json, data.val_images): nothing is evaluated, the weights "
+        f"No val split is given ({missing}): nothing is evaluated, the weights "
         f"kept are those of the last epoch and not of the best{idle}; `tfmaskrcnn split JSON` "
         "makes one of a set's own images."
     )
