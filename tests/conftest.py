@@ -18,6 +18,16 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path not in slow)
 
 
+@pytest.fixture(scope="module")
+def eagerly():
+    """Steps of training without graphs, which take many times as long to make as a few steps."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _models_of_a_module_are_freed():
     # They hang in cycles, and Python does not see the gigabytes that TensorFlow keeps for them.

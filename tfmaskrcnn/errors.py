@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Dict
+from typing import TYPE_CHECKING, Dict, Iterable
 
 if TYPE_CHECKING:  # clients of a server read the messages without TensorFlow
     import tensorflow as tf
@@ -59,6 +59,12 @@ _OPEN, _CLOSE = "<<tfmaskrcnn ", " tfmaskrcnn>>"
 # How TensorFlow says that a worker is gone, while the others wait for it in a sum.
 _LOST = "Collective ops is aborted by"
 _NOT_FINITE = "tfmaskrcnn loss is not finite; images"
+
+
+def listed(names: Iterable[object], most: int = 10) -> str:
+    """The first of `names` for a message, and dots if there are more than `most`."""
+    texts = list(map(str, names))
+    return ", ".join(texts[:most]) + (", ..." if len(texts) > most else "")
 
 
 def marked(error: InputError) -> InputError:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import tfmaskrcnn as mr
 from golden.weights_by_name import weight
+from helpers.published_shapes import conv, dense
 from tfmaskrcnn.checkpoints.detectron2 import architecture_of, weights_only
 from tfmaskrcnn.checkpoints.resnet_names import Backbone, backbone_table
 from tfmaskrcnn.config.model import BackboneConfig
@@ -17,19 +18,6 @@ from tfmaskrcnn.model.weights import named_weights
 
 C, K = 32, 3  # channels of the pyramid and of the heads, foreground classes
 ROI = 7
-VECTORS = {"": (), "gn": ("weight", "bias")}
-VECTORS["bn"] = (*VECTORS["gn"], "running_mean", "running_var")
-
-
-def conv(name, out, channels, side=3, norm=""):
-    shapes = {f"{name}.weight": (out, channels, side, side)}
-    if not norm:
-        return {**shapes, f"{name}.bias": (out,)}
-    return {**shapes, **{f"{name}.norm.{vector}": (out,) for vector in VECTORS[norm]}}
-
-
-def dense(name, out, channels):
-    return {f"{name}.weight": (out, channels), f"{name}.bias": (out,)}
 
 
 def backbone_shapes(name, norm):

@@ -4,11 +4,9 @@ What they show is the same arithmetic or the same files on any TensorFlow and Ke
 particular to one of them is shown by quicker tests on both.
 """
 
-from importlib.metadata import version
-
 import pytest
 
-_KERAS3 = int(version("keras").split(".")[0]) >= 3
+from tfmaskrcnn.compat import KERAS3
 
-on_stack_a = pytest.mark.skipif(_KERAS3, reason="runs on stack A, for the sake of CI's time")
-on_stack_b = pytest.mark.skipif(not _KERAS3, reason="runs on stack B, for the sake of CI's time")
+on_stack_a = pytest.mark.skipif(KERAS3, reason="runs on stack A, for the sake of CI's time")
+on_stack_b = pytest.mark.skipif(not KERAS3, reason="runs on stack B, for the sake of CI's time")

@@ -26,15 +26,10 @@ AUGMENTED = (
     "backbone.freeze_at=5",  # the graph of a step is made in half the time
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore:Even though the:UserWarning")  # of tf.data
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _eagerly():
-    # A graph takes many times as long to make as these few steps; one test has its own.
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+pytestmark = [
+    pytest.mark.usefixtures("eagerly"),  # one test has a graph of its own
+    pytest.mark.filterwarnings("ignore:Even though the:UserWarning"),  # of tf.data
+]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +50,7 @@ def values(model):
 
 
 @pytest.fixture(scope="module")
-def whole(sets, tmp_path_factory):
+def whole(eagerly, sets, tmp_path_factory):
     """(run, weights) of an uninterrupted run of two epochs."""
     run = Run(str(tmp_path_factory.mktemp("runs") / "whole"))
     model = train(config_for(sets, *AUGMENTED), run.folder, verbose=0)

@@ -6,7 +6,6 @@ import shutil
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import tfmaskrcnn as mr
 from helpers.cases import case
@@ -22,15 +21,11 @@ from tfmaskrcnn.train.saving import states_in
 SETTINGS = ("train.epochs=1", "train.schedule.kind=constant", "train.tensorboard=false")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _eagerly():
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+pytestmark = pytest.mark.usefixtures("eagerly")
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
+def home(eagerly, tmp_path_factory):
     """A folder with `train.json`, `images` and a run of one epoch, `run`, trained from there."""
     folder = tmp_path_factory.mktemp("home")
     json_path, images = tiny_data(folder / "made", seed=1)

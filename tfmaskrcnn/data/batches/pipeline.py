@@ -14,7 +14,7 @@ from tfmaskrcnn.data.batches.telling import telling
 from tfmaskrcnn.data.coco.configured import configured_coco
 from tfmaskrcnn.data.coco.keypoint_annotations import check_keypoint_names
 from tfmaskrcnn.data.coco.records import CocoData, limited
-from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.errors import InputError, listed
 
 # Batches kept ready: one in use by the model, this many made ahead of it.
 _PREFETCH = 2
@@ -138,12 +138,11 @@ def check_names(data: CocoData, config: Config) -> None:
     """Refuse a set of other classes or keypoints than the model's."""
     names, model = data.class_names, config.model
     if len(names) != model.num_classes:
-        shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
         told = "num_classes" in model.model_fields_set
         how = "leave it out" if told else "config = mr.data.with_classes_of(JSON, config)"
         raise InputError(
-            f"{data.json_path} has {len(names)} categories ({shown}), but model.num_classes is "
-            f"{model.num_classes}; {how} to take the data's."
+            f"{data.json_path} has {len(names)} categories ({listed(names)}), but "
+            f"model.num_classes is {model.num_classes}; {how} to take the data's."
         )
     if model.class_names and tuple(model.class_names) != tuple(names):
         k = next(i for i, pair in enumerate(zip(names, model.class_names)) if pair[0] != pair[1])

@@ -22,7 +22,7 @@ from tfmaskrcnn.data.coco.file import read_coco
 from tfmaskrcnn.data.coco.meaning import clear_segmentation
 from tfmaskrcnn.data.coco.records import CocoData, Record
 from tfmaskrcnn.data.tfrecord.reading import TfrecordRecords
-from tfmaskrcnn.errors import quoted
+from tfmaskrcnn.errors import listed, quoted
 
 _IMAGES, _OBJECTS = 200, 1000  # of the sample
 _APART, _HALF = 0.1, 0.5  # IoU of a box with its mask's
@@ -193,7 +193,7 @@ def _classes(data: CocoData, config: Config) -> List[str]:
         return []
     if len(counts) > _LONG_TAIL and min(filter(None, counts.values())) < 3 and len(empty) > 1:
         return []  # of many classes some are rarer than the set is large
-    names = ", ".join(quoted(name, 40) for name in empty[:5]) + (", ..." if len(empty) > 5 else "")
+    names = listed((quoted(name, 40) for name in empty), 5)
     return [
         f"{data.json_path}: {len(empty)} of {len(counts)} classes have no object and are never "
         f"found: {names}; take them out of 'categories' unless they are meant (Roboflow's exports "

@@ -10,10 +10,8 @@ from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Seq
 import numpy as np
 
 from tfmaskrcnn.config.class_sources import ClassSources, class_sources
-from tfmaskrcnn.errors import InputError, quoted
+from tfmaskrcnn.errors import InputError, listed, quoted
 from tfmaskrcnn.support.suggestions import did_you_mean
-
-_SHOWN = 10  # names that a sentence lists
 
 
 class DataClasses(NamedTuple):
@@ -96,8 +94,8 @@ def numbering(categories: Mapping[int, str], wanted: Optional[DataClasses], path
     found = {name: ids for name, ids in members.items() if ids}
     if not found:
         raise InputError(
-            f"{path} has none of the categories of data.classes ({_some(wanted.sources)}); it has "
-            f"{_some(categories.values())}."
+            f"{path} has none of the categories of data.classes ({listed(wanted.sources)}); it has "
+            f"{listed(categories.values())}."
         )
     numbers = dict.fromkeys(categories, 0)
     for k, ids in enumerate(found.values(), start=1):
@@ -111,10 +109,5 @@ def _check(wanted: DataClasses, known: List[str], path: str) -> None:
     for sources in wanted.sources.values():
         for name in sources:
             if name not in known:
-                hint = did_you_mean(name, known) or f"it has {_some(known)}."
+                hint = did_you_mean(name, known) or f"it has {listed(known)}."
                 raise InputError(f"data.classes: {path} has no category {quoted(name)}; {hint}")
-
-
-def _some(names: Iterable[str]) -> str:
-    names = list(names)
-    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")

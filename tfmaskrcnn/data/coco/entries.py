@@ -19,7 +19,7 @@ from tfmaskrcnn.data.coco.file import INT64_MAX, field
 from tfmaskrcnn.data.coco.image_files import header_sizes
 from tfmaskrcnn.data.coco.keypoint_annotations import checked_keypoints
 from tfmaskrcnn.data.coco.segmentation import as_rle
-from tfmaskrcnn.errors import InputError, quoted, short_path
+from tfmaskrcnn.errors import InputError, listed, quoted, short_path
 
 # Called with "images", "annotations" or "categories", the entry's number in it, and what is wrong.
 # If it returns, the entry is left out; but an image whose file is missing stays, and so does an
@@ -245,7 +245,7 @@ def _object(entry: Dict, image: Dict, class_of: Dict[int, int], where: str, rule
     """Class, crowd, box, segmentation and keypoints of an annotation."""
     category_id = field(entry, "category_id", int, where)
     if category_id not in class_of:
-        known = ", ".join(map(str, list(class_of)[:10])) + (", ..." if len(class_of) > 10 else "")
+        known = listed(class_of)
         unknown = f"{where}: category_id {quoted(category_id)} is not in 'categories' ({known})."
         raise Fault("unknown-category", unknown)
     crowd = entry.get("iscrowd", 0)

@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from typing import Any, Callable, Dict, Hashable, Iterable, List, NamedTuple, Optional, Tuple
 
-from tfmaskrcnn.errors import InputError, quoted
+from tfmaskrcnn.errors import InputError, listed, quoted
 from tfmaskrcnn.support.suggestions import did_you_mean
 
 FOLDER, FILE = "folder", "file:"  # ways to group that are no key of the JSON
@@ -111,9 +111,8 @@ def _unknown(images: List[Dict[str, Any]], way: str) -> InputError:
     keys: Tuple[str, ...] = tuple(dict.fromkeys(key for image in images for key in image))
     meant = did_you_mean(way, keys)
     hint = f"; {meant}" if meant else "."
-    some = ", ".join(keys[:_SHOWN]) + (", ..." if len(keys) > _SHOWN else "")
     return InputError(
-        f"--group-by {quoted(way)[1:-1]}: no image has this key{hint} They have {some}; {FOLDER} "
-        f"takes the files' folders, '{FILE}PATTERN' a part of their names, such as "
-        f"'{FILE}^[^_]+_'."
+        f"--group-by {quoted(way)[1:-1]}: no image has this key{hint} They have "
+        f"{listed(keys, _SHOWN)}; {FOLDER} takes the files' folders, '{FILE}PATTERN' "
+        f"a part of their names, such as '{FILE}^[^_]+_'."
     )
