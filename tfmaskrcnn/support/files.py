@@ -10,7 +10,7 @@ import re
 import shutil
 import stat
 import zipfile
-from typing import Any, BinaryIO, Iterator, Mapping, Optional
+from typing import Any, BinaryIO, Iterator, Mapping, Optional, Union
 
 import numpy as np
 
@@ -87,6 +87,11 @@ def read_text(path: str, most: Optional[int] = None) -> str:
     Raises:
         InputError: it cannot be read, is no UTF-8 or too long.
     """
+    return utf8_text(read_content(path, most), path)
+
+
+def read_content(path: str, most: Optional[int] = None) -> bytes:
+    """The bytes of a text file, with the arguments and errors of `read_text`."""
     most = most_bytes() if most is None else most
     try:
         mode = os.stat(path).st_mode
@@ -100,6 +105,11 @@ def read_text(path: str, most: Optional[int] = None) -> str:
         if isinstance(error, InputError):
             raise
         raise InputError(f"Cannot read {quoted(path)}: {error}.") from None
+    return content
+
+
+def utf8_text(content: bytes, path: str) -> str:
+    """What `read_text` gives of a file that holds `content`."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise InputError(f"{path} is UTF-16 text; save it as UTF-8.")
     try:
@@ -131,16 +141,19 @@ def read_json(path: str) -> Any:
         InputError: it cannot be read or is no JSON.
     """
     try:
-        text = read_text(path)
-        if not text:
-            raise InputError(f"{path} is empty (0 bytes); wanted JSON.")
-        return json.loads(text)
-    except InputError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not valid JSON: {error}.") from None
+        return parsed_json(read_text(path), path)
     except MemoryError:
         raise InputError(f"{path} does not fit into the memory of this machine.") from None
+
+
+def parsed_json(text: Union[str, bytes], path: str) -> Any:
+    """What `read_json` gives of a file `path` that holds `text`."""
+    if not text:
+        raise InputError(f"{path} is empty (0 bytes); wanted JSON.")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not valid JSON: {error}.") from None
 
 
 def remove_leftovers(folder: str) -> None:

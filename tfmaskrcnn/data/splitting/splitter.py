@@ -164,5 +164,5 @@ def _parts(
 
 def _kept(raw: Dict[str, Any], entries: Entries) -> Dict[str, Any]:
     """The JSON without annotations that were left out."""
-    good = {id(found.entry) for objects in entries.objects.values() for found in objects}
-    return {**raw, "annotations": [entry for entry in raw["annotations"] if id(entry) in good]}
+    good = {found.position for objects in entries.objects.values() for found in objects}
+    return {**raw, "annotations": [raw["annotations"][n] for n in sorted(good)]}

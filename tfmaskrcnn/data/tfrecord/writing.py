@@ -108,7 +108,7 @@ def _checked(raw: Dict[str, Any], json_path: str, image_dir: str, skip_invalid: 
     stop_if_all_wrong(data, faults)
     faults.report()
     objects = {
-        image_id: [{**one.entry, "id": one.annotation_id} for one in checked]
+        image_id: [{**entries.entry(one), "id": one.annotation_id} for one in checked]
         for image_id, checked in entries.objects.items()
     }
     return data, objects, masks
