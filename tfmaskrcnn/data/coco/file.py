@@ -8,11 +8,10 @@ from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.support.files import read_json
 
 INT64_MAX = 2**63 - 1
+LISTS = ("images", "annotations", "categories")  # of an instance set
 
 
-def read_coco(
-    path: str, keys: Sequence[str] = ("images", "annotations", "categories")
-) -> Dict[str, Any]:
+def read_coco(path: str, keys: Sequence[str] = LISTS) -> Dict[str, Any]:
     """A COCO file as dictionaries, of which the lists `keys` are known to be there.
 
     Raises:
@@ -21,9 +20,7 @@ def read_coco(
     return with_lists(read_json(path), path, keys)
 
 
-def with_lists(
-    raw: Any, path: str, keys: Sequence[str] = ("images", "annotations", "categories")
-) -> Dict[str, Any]:
+def with_lists(raw: Any, path: str, keys: Sequence[str] = LISTS) -> Dict[str, Any]:
     """`raw`, the parsed JSON of a file, in which `read_coco` finds nothing to refuse."""
     whole = isinstance(raw, dict) and all(isinstance(raw.get(key), list) for key in keys)
     foreign = None if whole else foreign_format(raw, path)

@@ -4,11 +4,11 @@ memory."""
 import itertools
 import json
 from collections.abc import Sequence
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, Collection, Dict, List, Optional, Union
 
 import msgspec
 
-from tfmaskrcnn.data.coco.file import with_lists
+from tfmaskrcnn.data.coco.file import LISTS, with_lists
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support.files import parsed_json, read_content, utf8_text
 
@@ -33,7 +33,7 @@ class LazyEntries(Sequence):
         return parsed_json(bytes(self.raws[index]), self._path)
 
 
-def read_coco_lazily(path: str) -> Dict[str, Any]:
+def read_coco_lazily(path: str, keys: Collection[str] = LISTS) -> Dict[str, Any]:
     """`read_coco`, whose images and annotations are `LazyEntries`, wherever the file allows it.
 
     What no entry is asked for may break rules of JSON, such as those of escapes in texts.
@@ -44,7 +44,7 @@ def read_coco_lazily(path: str) -> Dict[str, Any]:
     try:
         content = read_content(path)
         raw = _lazily(content, path)
-        return raw or with_lists(parsed_json(utf8_text(content, path), path), path)
+        return raw or with_lists(parsed_json(utf8_text(content, path), path), path, keys)
     except MemoryError:
         raise InputError(f"{path} does not fit into the memory of this machine.") from None
 
