@@ -1,4 +1,4 @@
-"""`data/coco/lazy_entries.py` and `surely_good.py`: a file says the same by the fast road."""
+"""`data/coco/lazy_entries.py`, `data/coco/surely_good.py`: a file says the same by the fast road."""
 
 import json
 import random
