@@ -51,7 +51,7 @@ def main() -> None:
 def measured(program: str, *paths: str):
     """(seconds of CPU without imports, peak gigabytes) of a program in a process of its own."""
     command = [sys.executable, "-c", program + MEASURE, *paths]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)
     seconds, memory = map(float, done.stdout.split()[-2:])

@@ -1,4 +1,4 @@
-"""`data/coco/lazy_entries.py`, `data/coco/surely_good.py`: a file says the same by the fast road."""
+"""`data/coco/lazy_entries.py`, `data/coco/surely_good.py`: the fast road agrees."""
 
 import json
 import random
