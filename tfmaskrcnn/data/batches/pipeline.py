@@ -105,6 +105,9 @@ def made_ahead(
     """The same batches, some made ahead, always in the same order, with the names of images."""
     options = tf.data.Options()
     options.deterministic = True
+    # Its thread sleeps up to a minute between two looks and is not woken when the data end, for
+    # which iterators wait. Without it a map runs on all cores, 16 at most, from the beginning.
+    options.autotune.enabled = False
     policy = tf.data.experimental.AutoShardPolicy.DATA  # the source is no list of files
     options.experimental_distribute.auto_shard_policy = policy
     batches = telling(batches.prefetch(_PREFETCH * replicas).with_options(options))
