@@ -3,6 +3,7 @@
 import pytest
 
 import tfmaskrcnn as mr
+from helpers import stand_in
 from helpers.tiny import tiny_config
 
 
@@ -24,3 +25,15 @@ def exported_rle(tmp_path_factory):
     options = mr.ExportOptions(masks="rle", on_error="report")
     folder = str(tmp_path_factory.mktemp("exported") / "1")
     return mr.export_saved_model(mr.MaskRCNN(config.model), folder, options)
+
+
+@pytest.fixture(scope="session")
+def model(exported):
+    """It behind the stand-in server."""
+    return stand_in.Model(exported)
+
+
+@pytest.fixture(scope="session")
+def model_rle(exported_rle):
+    """It behind the stand-in server."""
+    return stand_in.Model(exported_rle)
