@@ -60,6 +60,7 @@ def test_an_answer_has_its_tensors_in_their_order():
         ({"datatype": "INT32", "shape": [1]}, b"\0" * 8),
         ({"datatype": "COMPLEX", "shape": [1]}, b"\0" * 8),
         ({"datatype": "INT32", "shape": ["a"]}, b"\0" * 4),
+        ({"datatype": "INT32", "shape": [float("inf")]}, b"\0" * 4),
         ({"datatype": "BYTES", "shape": [1]}, b"\x09\0\0\0ab"),
         ({"datatype": "BYTES", "shape": [1]}, b"\x09\0"),
         ({"datatype": "BYTES", "shape": [2]}, b"\x01\0\0\0a"),

@@ -1,5 +1,6 @@
 """A model repository for Triton, checked by Triton's own message, and its client."""
 
+import json
 import os
 
 import numpy as np
@@ -13,10 +14,10 @@ from helpers.tiny import tiny_config
 from helpers.triton_messages import model_config
 from tfmaskrcnn import InputError
 from tfmaskrcnn.inference.exported import saved_model_predictor
-from tfmaskrcnn.serving import client, triton
+from tfmaskrcnn.serving import client, triton, triton_client
 from tfmaskrcnn.serving.sending import png_of
 
-SLOW = 60.0
+SLOW = 240.0  # seconds: under load an answer may take long
 SIZE, FOUND, MASK = (64, 96), 3, 4  # of the network's input; detections, and sides of their masks
 
 
@@ -202,3 +203,52 @@ def test_the_command_writes_the_next_version(exported, tmp_path, capsys):
     assert sorted(os.listdir(os.path.join(folder, "2"))) == ["model.py", "model.savedmodel"]
     # This one fails the request of a bad image: nothing is merged.
     assert not config_of(folder).HasField("dynamic_batching")
+
+
+FORM = b'{"max_batch_size": 2, "input": [{"name": "image_bytes", "dims": ["1"]}]}'
+
+
+def asked_of(monkeypatch, *bodies):
+    """What the client says of a server that answers with these."""
+    answers = iter([(body, {}) for body in bodies])
+    monkeypatch.setattr(triton_client, "asked", lambda *_: next(answers))
+    with pytest.raises(client.ServingError) as error:
+        client.TritonClient("http://localhost:8000", "leaves").predict([b"x"])
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        *(
+            b"",
+            b"[]",
+            b"{}",
+            b'{"input": []}',
+            b'{"input": [{"name": "image_bytes"}]}',
+            b"[" * 99_999,
+        ),
+        b'{"input": [{"name": "image_bytes", "dims": [1e999]}]}',
+        b'{"input": [{"name": "image_bytes", "dims": [999999999]}]}',
+        b'{"input": [{"name": "image_bytes", "dims": [1]}], "max_batch_size": 999999999}',
+    ],
+)
+def test_a_configuration_that_is_none_is_a_sentence(config, monkeypatch):
+    assert "/config answers with no configuration of a model" in asked_of(monkeypatch, config)
+
+
+@pytest.mark.parametrize("shape, data", [([], [1]), ([1, 0], []), ([1], [7]), ([1], ["x"])])
+def test_numbers_of_detections_that_are_none_are_a_sentence(shape, data, monkeypatch):
+    values = {
+        "detection_boxes": [[[0, 0, 1, 1]]],
+        "detection_scores": [[0.5]],
+        "detection_classes": [[1]],
+        "image_size": [[4, 5]],
+    }
+    tensors = [
+        {"name": name, "datatype": "FP64", "shape": np.shape(value), "data": value}
+        for name, value in values.items()
+    ]
+    number = {"name": "num_detections", "datatype": "BYTES", "shape": shape, "data": data}
+    body = json.dumps({"outputs": [*tensors, number]}).encode()
+    assert "leaves" in asked_of(monkeypatch, FORM, body)

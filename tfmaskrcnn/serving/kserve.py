@@ -24,6 +24,8 @@ DTYPES = {
     },
     **{f"FP{n}": np.dtype(f"float{n}") for n in (16, 32, 64)},
 }
+# What reading a damaged answer raises.
+DAMAGE = (LookupError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
@@ -89,6 +91,6 @@ def outputs_of(body: bytes, headers: Mapping[str, str], url: str) -> Dict[str, n
                 place += size
             outputs[tensor["name"]] = outputs[tensor["name"]].reshape(shape)
         return outputs
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, struct.error):
+    except (*DAMAGE, struct.error):
         start = quoted(body[:100].decode(errors="replace").strip(), 120) if body else "nothing"
         raise ServingError(f"{url} answers with no outputs of Triton but {start}") from None

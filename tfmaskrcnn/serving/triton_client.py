@@ -16,6 +16,7 @@ from tfmaskrcnn.serving.sending import address_of
 
 # One number or text an image, which Triton gives as [B, 1] where it knows of batches.
 _SCALARS = ("num_detections", "image_errors")
+_MOST = 4096  # images that a server may want at once; a client fills up to that number
 # Of a model that is being loaded, or could not be.
 _LOADING = ("has no available versions", "is not ready")
 
@@ -58,7 +59,16 @@ class TritonClient(Client):
             most, inputs = int(config.get("max_batch_size", 0)), config["input"]
             first = int(inputs[0]["dims"][0])
             names = tuple(str(tensor["name"]) for tensor in inputs)
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+            if max(most, first) > _MOST and names == ("image_bytes",):
+                raise ValueError(most, first)
+        except (
+            LookupError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            ArithmeticError,
+            RecursionError,
+        ):
             raise ServingError(f"{url} answers with no configuration of a model") from None
         if most > 0:
             return _Form(most, False, True, names)
@@ -82,9 +92,9 @@ class TritonClient(Client):
         url = f"{self.url}/infer"
         outputs = kserve.outputs_of(*self._asked(url, body, headers, seconds), url)
         for key in _SCALARS:
-            if key in outputs and outputs[key].ndim == 2:
+            if key in outputs and outputs[key].shape[1:] == (1,):
                 outputs[key] = outputs[key][:, 0]
-        return {key: value[: len(images)] for key, value in outputs.items()}
+        return {key: value[: len(images)] for key, value in outputs.items() if value.ndim}
 
     def _asked(self, url, body, headers, seconds):
         """`asked`, with the meaning that Triton's errors have."""
