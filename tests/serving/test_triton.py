@@ -13,7 +13,7 @@ from helpers.some_signatures import exported_with
 from helpers.tiny import tiny_config
 from helpers.triton_messages import model_config
 from tfmaskrcnn import InputError
-from tfmaskrcnn.inference.exported import saved_model_predictor
+from tfmaskrcnn.inference.exported import served_instances
 from tfmaskrcnn.serving import client, triton, triton_client
 from tfmaskrcnn.serving.sending import png_of
 
@@ -46,10 +46,11 @@ def repository(request, exported_rle, model_rle, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """A SavedModel of a fixed size, with its preprocessing alone."""
+    """A SavedModel of a fixed size, with its preprocessing alone; and what TensorFlow loads."""
     config = tiny_config(f"input.fixed_size={list(SIZE)}")
     folder = tmp_path_factory.mktemp("prepared") / "1"
-    return exported_with(["preprocess"], mr.MaskRCNN(config.model), folder)
+    exported_with(["preprocess"], mr.MaskRCNN(config.model), folder)
+    return str(folder), tf.saved_model.load(str(folder))
 
 
 @pytest.fixture(scope="module", params=[1, 2])
@@ -88,7 +89,7 @@ def network(batch, tmp_path_factory):
     return path
 
 
-def test_the_configuration_is_triton_s_and_the_model_s(repository, exported_rle):
+def test_the_configuration_is_triton_s_and_the_model_s(repository):
     config = config_of(os.path.join(repository[0], "maskrcnn"))
     assert config.max_batch_size == 8 and not config.version_policy.ByteSize()
     (files,) = config.input
@@ -102,7 +103,7 @@ def test_the_configuration_is_triton_s_and_the_model_s(repository, exported_rle)
     assert config.HasField("dynamic_batching") == (config.platform == "tensorflow_savedmodel")
 
 
-def test_files_and_arrays_come_back_as_instances(repository, exported_rle):
+def test_files_and_arrays_come_back_as_instances(repository, model_rle):
     images = pictures((60, 90), (40, 60), (50, 50))
     with triton_stand_in.serving(repository[1]) as url:
         serving = client.TritonClient(url, "maskrcnn", deadline=SLOW, max_batch=2)
@@ -110,12 +111,13 @@ def test_files_and_arrays_come_back_as_instances(repository, exported_rle):
         found = serving.predict(images)
         assert repository[1].requests == 2
         (file,) = serving.predict([png_of(images[0])])
-    (expected,) = saved_model_predictor(exported_rle)(images[:1])
+    outputs = model_rle.predict("maskrcnn", "image_bytes", {"image_bytes": [png_of(images[0])]})
+    expected = served_instances(outputs, 0)
     assert [instances.size for instances in found] == [(60, 90), (40, 60), (50, 50)]
     for instances in (found[0], file):
         assert len(instances) > 0
-        np.testing.assert_allclose(instances.boxes, expected.boxes, atol=0.5)
-    assert found[0].rle() == file.rle()
+        np.testing.assert_allclose(instances.boxes, expected.boxes, atol=0.5)  # beside others
+    assert file.rle() == expected.rle()
 
 
 def test_one_bad_image_among_five_is_named(repository):
@@ -157,10 +159,10 @@ def test_the_command_line_asks_triton(repository, tmp_path, capsys):
 
 def test_an_ensemble_prepares_images_for_the_onnx_file(prepared, network, batch, tmp_path):
     pytest.importorskip("onnxruntime")
-    written = triton.write_ensemble(prepared, network, str(tmp_path), name="cells")
+    written = triton.write_ensemble(prepared[0], network, str(tmp_path), name="cells")
     names = ["cells_preprocess", "cells_network", "cells"]
     assert written == [str(tmp_path / name / "1") for name in names]
-    repository = triton_stand_in.Repository(str(tmp_path), tf.saved_model.load)
+    repository = triton_stand_in.Repository(str(tmp_path), lambda path: prepared[1])
     with triton_stand_in.serving(repository) as url:
         serving = client.TritonClient(url, "cells", deadline=SLOW)
         found = serving.predict(pictures((60, 90), (40, 60), (20, 30)))
@@ -173,8 +175,8 @@ def test_an_ensemble_prepares_images_for_the_onnx_file(prepared, network, batch,
     assert error.value.code in (400, "INVALID_ARGUMENT")
 
 
-def test_what_does_not_fit_together_is_refused(prepared, network, exported, tmp_path, monkeypatch):
-    where = str(tmp_path / "models")
+def test_what_does_not_fit_together_is_refused(prepared, network, exported, tmp_path):
+    where, prepared = str(tmp_path / "models"), prepared[0]
     with pytest.raises(InputError, match=r"any x any x 3.*takes 64 x 96 x 3; export both"):
         triton.write_ensemble(exported, network, where)
     other = tmp_path / "other.onnx"

@@ -61,14 +61,7 @@ class TritonClient(Client):
             names = tuple(str(tensor["name"]) for tensor in inputs)
             if max(most, first) > _MOST and names == ("image_bytes",):
                 raise ValueError(most, first)
-        except (
-            LookupError,
-            ValueError,
-            TypeError,
-            AttributeError,
-            ArithmeticError,
-            RecursionError,
-        ):
+        except kserve.DAMAGE:
             raise ServingError(f"{url} answers with no configuration of a model") from None
         if most > 0:
             return _Form(most, False, True, names)
