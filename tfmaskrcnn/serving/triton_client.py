@@ -12,11 +12,12 @@ from tfmaskrcnn.serving.answers import REFUSED, ServingError
 from tfmaskrcnn.serving.asking import Client
 from tfmaskrcnn.serving.posting import asked
 from tfmaskrcnn.serving.retrying import TryAgain, retried
-from tfmaskrcnn.serving.sending import address_of
+from tfmaskrcnn.serving.sending import address_of, png_of
 
 # One number or text an image, which Triton gives as [B, 1] where it knows of batches.
 _SCALARS = ("num_detections", "image_errors")
 _MOST = 4096  # images that a server may want at once; a client fills up to that number
+_FILLER = png_of(np.zeros((1, 1, 3), np.uint8))  # a good image, so that no sentence is about it
 # Of a model that is being loaded, or could not be.
 _LOADING = ("has no available versions", "is not ready")
 
@@ -74,7 +75,8 @@ class TritonClient(Client):
                 f"sent as {name}; ask the model that takes it, which "
                 "`python -m tfmaskrcnn.serving.triton` makes"
             )
-        filled = images + images[-1:] * (self._form.most - len(images) if self._form.exactly else 0)
+        missing = self._form.most - len(images) if self._form.exactly else 0
+        filled = images + [_FILLER if name == "image_bytes" else images[-1]] * missing
         if name == "image_bytes":
             array = np.empty(len(filled), object)
             array[:] = filled
