@@ -76,11 +76,11 @@ class Merged:
     """`run(key, inputs)` for the merged inputs of the requests that come at the same time.
 
     Requests are merged where `key` (the signature) is the same. `batches` lists the rows of each
-    batch that ran, with padding.
+    batch that ran, with padding; `asked` counts the requests that were taken.
     """
 
     def __init__(self, run: Callable, batching: Batching):
-        self._run, self._batching, self.batches = run, batching, []
+        self._run, self._batching, self.batches, self.asked = run, batching, [], 0
         self._lock, self._open, self._waiting = threading.Lock(), {}, 0
         self._threads = threading.Semaphore(batching.num_batch_threads)
 
@@ -93,6 +93,7 @@ class Merged:
             parts = self._split(key, task)
             for part in parts:
                 self._enqueue(key, part)
+            self.asked += 1
         for part in parts:
             part.done.wait()
         faults = [part.fault for part in parts if part.fault]
@@ -100,6 +101,12 @@ class Merged:
             raise faults[0]
         names = parts[0].outputs
         return {name: np.concatenate([part.outputs[name] for part in parts]) for name in names}
+
+    def flush(self) -> None:
+        """Let the batches that are open go, as when their time is over."""
+        with self._lock:
+            for batch in self._open.values():
+                batch.full.set()
 
     def _limit(self) -> int:
         """Rows of a batch."""

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -17,23 +18,30 @@ def doubled(key, inputs):
     return {"y": inputs["x"] * 2}
 
 
-def at_once(merged, *requests, key="s"):
-    """What each of the requests gets, which come one after the other before any is answered."""
-    answers = [None] * len(requests)
+def asking(merged, rows, answers, key="s"):
+    """A thread that puts what the server says into `answers`, once it has taken the request."""
 
-    def ask(i):
+    def ask():
         try:
-            answers[i] = merged(key, {"x": np.asarray(requests[i], np.uint8)})["y"].tolist()
+            answers.append(merged(key, {"x": np.asarray(rows, np.uint8)})["y"].tolist())
         except Fault as fault:
-            answers[i] = fault
+            answers.append(fault)
 
-    threads = [threading.Thread(target=ask, args=(i,)) for i in range(len(requests))]
+    before, thread = merged.asked, threading.Thread(target=ask, daemon=True)
+    thread.start()
+    while thread.is_alive() and merged.asked == before:
+        time.sleep(0.002)
+    return thread
+
+
+def at_once(merged, *requests):
+    """What each of the requests gets, which come one after the other before the time is over."""
+    answers = [[] for _ in requests]
+    threads = [asking(merged, *pair) for pair in zip(requests, answers)]
+    merged.flush()
     for thread in threads:
-        thread.start()
-        thread.join(0.05)  # it waits for others, so it does not end
-    for thread in threads:
-        thread.join(20)
-    return answers
+        thread.join(60)
+    return [answer[0] for answer in answers]
 
 
 def test_requests_are_merged_until_a_batch_is_full():
@@ -43,13 +51,17 @@ def test_requests_are_merged_until_a_batch_is_full():
 
 
 def test_a_batch_that_is_not_full_waits_for_its_time():
-    merged = Merged(doubled, Batching(max_batch_size=3, batch_timeout_micros=150_000))
+    merged = Merged(doubled, Batching(max_batch_size=3, batch_timeout_micros=30_000))
+    start = time.monotonic()
+    assert merged("s", {"x": np.uint8([1])})["y"].tolist() == [2]
+    assert time.monotonic() - start > 0.02
+    merged = Merged(doubled, Batching(max_batch_size=3, batch_timeout_micros=LONG))
     assert at_once(merged, [1], [2]) == [[2], [4]]
     assert merged.batches == [2]
 
 
 def test_a_request_that_does_not_fit_opens_the_next_batch():
-    merged = Merged(doubled, Batching(max_batch_size=3, batch_timeout_micros=200_000))
+    merged = Merged(doubled, Batching(max_batch_size=3, batch_timeout_micros=LONG))
     assert at_once(merged, [1, 2], [3, 4]) == [[2, 4], [6, 8]]
     assert merged.batches == [2, 2]
 
@@ -78,7 +90,7 @@ def test_rows_are_added_up_to_an_allowed_size_and_taken_away_again():
         seen.append(inputs["x"].tolist())
         return doubled(key, inputs)
 
-    batching = Batching(4, 150_000, allowed_batch_sizes=(1, 4))
+    batching = Batching(4, LONG, allowed_batch_sizes=(1, 4))
     assert at_once(Merged(run, batching), [1], [7, 8]) == [[2], [14, 16]]
     assert seen == [[1, 7, 8, 7]]  # the first row of the last request
 
@@ -99,38 +111,38 @@ def test_what_fails_a_batch_fails_all_its_requests_and_no_other():
             raise Fault("INVALID_ARGUMENT", "Image 1 of the batch is empty.")
         return doubled(key, inputs)
 
-    merged = Merged(run, Batching(2, 300_000))
+    merged = Merged(run, Batching(2, LONG))
     first, bad, other = at_once(merged, [1], [9], [3])
     assert first.text == bad.text == "Image 1 of the batch is empty."
     assert other == [6]
 
 
 def test_signatures_have_batches_of_their_own():
-    merged, answers = Merged(doubled, Batching(2, 100_000)), []
-    threads = [
-        threading.Thread(
-            target=lambda key=key: answers.append(at_once(merged, [1], key=key)), daemon=True
-        )
-        for key in "ab"
-    ]
+    merged, answers = Merged(doubled, Batching(2, LONG)), []
+    threads = [asking(merged, [1], answers, key) for key in "ab"]
+    merged.flush()
     for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    assert answers == [[[2]], [[2]]] and merged.batches == [1, 1]
+        thread.join(60)
+    assert answers == [[2], [2]] and merged.batches == [1, 1]
 
 
 def test_a_full_queue_is_unavailable():
-    go_on = threading.Event()
+    runs, go_on, answers = threading.Event(), threading.Event(), []
 
     def run(key, inputs):
-        go_on.wait(20)
+        runs.set()
+        go_on.wait(60)
         return doubled(key, inputs)
 
     merged = Merged(run, Batching(1, 0, max_enqueued_batches=1, num_batch_threads=1))
-    threading.Timer(0.5, go_on.set).start()
-    first, second, third = at_once(merged, [1], [2], [3])
-    assert (first, second) == ([2], [4]) and third.code == "UNAVAILABLE"
+    first = asking(merged, [1], answers)
+    runs.wait(60)  # it waits no longer
+    second = asking(merged, [2], answers)
+    with pytest.raises(Fault, match="queue to which this task was submitted is full") as error:
+        merged("s", {"x": np.uint8([3])})
+    go_on.set()
+    first.join(60), second.join(60)
+    assert error.value.code == "UNAVAILABLE" and sorted(answers) == [[2], [4]]
 
 
 def test_outputs_without_a_row_for_each_input_are_refused():
