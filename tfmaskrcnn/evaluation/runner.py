@@ -16,6 +16,8 @@ from tfmaskrcnn.evaluation.coco_result import CocoResult
 from tfmaskrcnn.evaluation.ground_truth import GroundTruthFile
 from tfmaskrcnn.evaluation.reporting.report import Report, check_iou
 from tfmaskrcnn.inference.exported import saved_model_predictor
+from tfmaskrcnn.inference.loading import load
+from tfmaskrcnn.inference.opening import is_saved_model
 from tfmaskrcnn.inference.tiling.tile_plan import TileOptions
 from tfmaskrcnn.inference.tiling.tiled_prediction import tiled_predictor
 from tfmaskrcnn.instances import Instances
@@ -53,8 +55,8 @@ def evaluate(source, json_path: str, image_dir: str, **options) -> CocoResult:
 
     Args:
         source: a function from a list of uint8 [H, W, C] images (RGB if C is 3) to a list of
-            `Instances`, an object with such a method `predict_images`, or the folder of an
-            exported SavedModel.
+            `Instances`, an object with such a method `predict_images`, or what `load` takes: a run
+            folder, a single-file model, the folder of a SavedModel, which needs no Keras.
         json_path: COCO instance JSON.
         image_dir: the folder that its file names start from.
         options: of `EvaluationOptions`.
@@ -126,6 +128,8 @@ def options_of(options: Dict[str, Any]) -> EvaluationOptions:
 
 def _evaluated(source, json_path: str, image_dir: str, options: EvaluationOptions):
     """The evaluator that has seen what `source` finds, and the records of its images."""
+    if isinstance(source, (str, os.PathLike)) and not is_saved_model(source):
+        source = load(source)
     cut = TileOptions(options.tile, options.overlap)
     predict = tiled_predictor(as_predictor(source), source, cut)
     choice = ClassChoice.of(options.classes, leave_out_unknown=True)

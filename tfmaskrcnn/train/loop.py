@@ -28,6 +28,7 @@ from tfmaskrcnn.model.mask_rcnn import MaskRCNN
 from tfmaskrcnn.model.weights import CLASS_LAYERS, load_weights
 from tfmaskrcnn.support.folder_lock import locked_folder
 from tfmaskrcnn.support.run_folder import Run, removed_if_empty
+from tfmaskrcnn.support.single_file import is_single_file
 from tfmaskrcnn.train.data_content import data_content
 from tfmaskrcnn.train.distribution import Workers, make_strategy
 from tfmaskrcnn.train.epoch_batches import Batches, check_same
@@ -271,7 +272,7 @@ def start_weights(model: MaskRCNN, config: Config) -> None:
         return
     source = run_of(source) if is_published(source) else source
     skip = ()
-    if os.path.isdir(source):
+    if os.path.isdir(source) or is_single_file(source):
         # A class is at home in its own data set: other names, other predictors.
         other = load_config(source).model.class_names
         skip = () if other == config.model.class_names else CLASS_LAYERS
