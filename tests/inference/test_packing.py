@@ -16,7 +16,7 @@ from tfmaskrcnn.inference.score_thresholds import ScoreThresholds, save_for_run
 from tfmaskrcnn.inference.trained_sizes import TrainedSizes
 from tfmaskrcnn.inference.trained_sizes import save_for_run as save_sizes
 from tfmaskrcnn.model.weights import named_weights, save_weights
-from tfmaskrcnn.train.loop import start_weights
+from tfmaskrcnn.train.first_weights import start_weights
 
 NAMES = ("class_names=[circle, square, triangle]", "category_ids=[1, 2, 3]")
 CHOSEN = ScoreThresholds((0.5, None, 0.25), 0.4, 0.5, "mask", 9, ("circle", "square", "triangle"))
