@@ -12,6 +12,7 @@ from tfmaskrcnn.config.yaml_files import load_config, parse_config, split_overri
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support.files import writable_folder
 from tfmaskrcnn.support.folder_lock import locked_folder
+from tfmaskrcnn.support.given import A_TEXT, takes
 from tfmaskrcnn.support.single_file import SUFFIX
 
 _LOG = logging.getLogger(__name__)
@@ -20,6 +21,7 @@ _RUN = "run-1"
 _LABELS = ("num_classes", "class_names", "category_ids")
 
 
+@takes(name=A_TEXT)
 def run_of(name: str) -> str:
     """The run folder of published weights; the file is fetched and imported at first use.
 

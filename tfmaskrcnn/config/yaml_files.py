@@ -13,6 +13,7 @@ from tfmaskrcnn.config.trust import names_code, with_unasked_code
 from tfmaskrcnn.config.yaml_reading import check_texts, read_value, read_values
 from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.support.files import replaced
+from tfmaskrcnn.support.given import A_PATH, TEXTS, takes
 from tfmaskrcnn.support.single_file import is_single_file, place_in
 
 _MAX_BASES = 20  # of one another
@@ -21,6 +22,7 @@ _MAX_PARTS = 20  # of a dotted key; the longest known one has 4
 _WHOLE = ("classes",)
 
 
+@takes(path=A_PATH, overrides=TEXTS)
 def load_config(
     path: Optional[str] = None, overrides: Sequence[str] = (), trust_code: bool = False
 ) -> Config:

@@ -9,11 +9,13 @@ from tfmaskrcnn.inference.score_thresholds import (
     exported_thresholds,
     run_thresholds,
 )
+from tfmaskrcnn.support.given import A_PATH, takes
 from tfmaskrcnn.support.run_folder import Run
 from tfmaskrcnn.support.single_file import about as about_file
 from tfmaskrcnn.support.single_file import is_single_file
 
 
+@takes(folder=A_PATH)
 def describe(folder: str) -> Dict[str, Any]:
     """What a run folder, single-file model or SavedModel holds, of JSON's types."""
     if is_saved_model(folder):

@@ -34,6 +34,7 @@ from tfmaskrcnn.inference.trained_sizes import (
     run_sizes,
 )
 from tfmaskrcnn.instances import Instances
+from tfmaskrcnn.support.given import A_PATH, TEXTS, takes
 from tfmaskrcnn.support.run_folder import Run
 from tfmaskrcnn.support.single_file import SUFFIX, about, exists, is_single_file
 
@@ -115,6 +116,7 @@ def check_model(
     return None
 
 
+@takes(folder=A_PATH, overrides=TEXTS)
 def open_source(folder: str, needs_data: bool = False, overrides: Sequence[str] = ()) -> Source:
     """The model in `folder`, by what lies there. A SavedModel is opened without Keras.
 

@@ -24,7 +24,7 @@ from tfmaskrcnn.inference.trained_sizes import NetworkInput, sizes_of
 from tfmaskrcnn.model.mask_rcnn import MaskRCNN
 from tfmaskrcnn.model.weights import load_weights
 from tfmaskrcnn.support.folder_lock import locked_folder
-from tfmaskrcnn.support.given import path_text
+from tfmaskrcnn.support.given import TEXTS, path_text, takes
 from tfmaskrcnn.support.run_folder import Run, removed_if_empty
 from tfmaskrcnn.support.shown_log import log_shown
 from tfmaskrcnn.train.data_content import data_content
@@ -52,6 +52,7 @@ from tfmaskrcnn.train.validation import ValidationLoss
 _LOG = logging.getLogger(__name__)
 
 
+@takes(overrides=TEXTS)
 def train(
     config: Union[str, Config],
     folder: str,
