@@ -95,9 +95,11 @@ def _arrays(model) -> Dict[str, np.ndarray]:
 def _parts(model, thresholds: Optional[ScoreThresholds], digest: str) -> _Parts:
     known: FromRun = getattr(model, "from_run", None) or FromRun()
     whole = known.config or Config()
-    config = override(
-        whole.model_copy(update={"model": model.config}), [f"{key}=null" for key in _OF_THE_PLACE]
-    )
+    left_out = list(_OF_THE_PLACE)
+    if os.path.sep in (model.config.backbone.weights or ""):  # a file, and not a name
+        left_out.append("model.backbone.weights")
+    config = whole.model_copy(update={"model": model.config})
+    config = override(config, [f"{key}=null" for key in left_out])
     if thresholds is not None:
         if len(thresholds.scores) != model.config.num_classes:
             raise InputError(
