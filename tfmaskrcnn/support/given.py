@@ -34,10 +34,16 @@ def _are_texts(value: Any) -> bool:
     return several and all(isinstance(text, str) for text in value)
 
 
+def _are_paths(value: Any) -> bool:
+    several = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+    return several and all(map(_is_path, value))
+
+
 A_PATH = Kind(lambda value: _is_path(value) and os.fspath(value) != "", "a path")
 A_FOLDER = Kind(_is_path, "the path of a folder")  # "" is the current one
 A_TEXT = Kind(lambda value: isinstance(value, str), "a text")
 TEXTS = Kind(_are_texts, "a list of texts")
+PATHS = Kind(_are_paths, "a list of paths")
 A_COUNT = Kind(lambda value: _is_whole(value) and value > 0, "a whole number above 0")
 
 
