@@ -9,11 +9,15 @@ from tfmaskrcnn.inference.score_thresholds import (
     exported_thresholds,
     run_thresholds,
 )
+from tfmaskrcnn.support.given import A_PATH, takes
 from tfmaskrcnn.support.run_folder import Run
+from tfmaskrcnn.support.single_file import about as about_file
+from tfmaskrcnn.support.single_file import is_single_file
 
 
+@takes(folder=A_PATH)
 def describe(folder: str) -> Dict[str, Any]:
-    """What a run folder or SavedModel holds, of JSON's types."""
+    """What a run folder, single-file model or SavedModel holds, of JSON's types."""
     if is_saved_model(folder):
         about = {"kind": "SavedModel"}
         model, export = exported_config(folder), exported_json(folder, "export.json")
@@ -31,8 +35,13 @@ def describe(folder: str) -> Dict[str, Any]:
 
     weights = read_weights(Run(folder).weights)
     count = sum(array.size for array in weights.values())
+    kind = {"kind": "run"}
+    if is_single_file(folder):
+        told = about_file(folder)
+        kind = {"kind": "single-file model", "format": told["format"]}
+        kind["saved_by"] = told.get("versions")
     return {
-        "kind": "run",
+        **kind,
         "weights": {"arrays": len(weights), "parameters": count},
         **_thresholds(run_thresholds(folder, config.model.num_classes)),
         "config": config.model_dump(mode="json"),

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmaskrcnn import compat
+from tfmaskrcnn.config.given_config import as_config
 from tfmaskrcnn.config.heads import mask_channels
 from tfmaskrcnn.config.model import ModelConfig
 from tfmaskrcnn.config.run import Config
@@ -65,7 +66,7 @@ class MaskRCNN(TrainableModel):
         super().__init__(**kwargs)
         # Else Keras 3 compiles the step with XLA on a GPU, where CropAndResize has no kernel.
         self.supports_jit = False
-        config = _validated(config)
+        config = as_config(config)
         whole = isinstance(config, Config)
         self.config = config.model if whole else config
         mixed = whole and config.train.precision != "float32"
@@ -283,11 +284,3 @@ def _mask_head(config: ModelConfig) -> MaskHead:
 def _keypoint_head(config: ModelConfig) -> KeypointHead:
     c = config.keypoint_head
     return KeypointHead(c.num_keypoints, c.channels, c.num_convs, name="keypoint_head")
-
-
-def _validated(config) -> Union[ModelConfig, Config]:
-    if isinstance(config, dict):
-        config = (Config if "model" in config else ModelConfig).model_validate(config)
-    if not isinstance(config, (ModelConfig, Config)):
-        raise InputError(f"MaskRCNN takes a ModelConfig, found {type(config).__name__}.")
-    return config

@@ -16,6 +16,7 @@ from typing import Callable, List, Optional, Sequence
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.inference.exported import load_saved_model
 from tfmaskrcnn.support.files import writable_folder
+from tfmaskrcnn.support.given import A_PATH, takes
 from tfmaskrcnn.support.quiet import hide_remarks
 from tfmaskrcnn.support.run_folder import removed_if_empty
 
@@ -24,6 +25,7 @@ WARMUP = os.path.join("assets.extra", "tf_serving_warmup_requests")
 _MAX_WARMUP = 1000  # requests that TF Serving accepts
 
 
+@takes(exported=A_PATH, folder=A_PATH)
 def publish(exported: str, folder: str, warmup: Sequence[str] = ()) -> str:
     """Copy the SavedModel `exported` to the next version below `folder`.
 

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Iterator, Mapping, Optional, Union
 import numpy as np
 
 from tfmaskrcnn.errors import InputError, quoted, short_path
+from tfmaskrcnn.support.single_file import open_member, place_in
 
 _LOG = logging.getLogger(__name__)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -71,7 +72,13 @@ def save_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> None:
     "Exception ignored" on the terminal.
     """
     size = sum(array.nbytes for array in arrays.values())
-    with replaced(path, size=size) as file, zipfile.ZipFile(file, "w") as archive:
+    with replaced(path, size=size) as file:
+        write_arrays(file, arrays)
+
+
+def write_arrays(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write the content of an `.npz` file; the same arrays give the same bytes."""
+    with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as part:
                 np.lib.format.write_array(part, np.asanyarray(array), allow_pickle=False)
@@ -81,7 +88,7 @@ def read_text(path: str, most: Optional[int] = None) -> str:
     """The text of a UTF-8 file, without the byte-order mark that some tools on Windows write.
 
     Args:
-        path: of the file; or of a pipe.
+        path: of the file; or of a pipe, or into a single-file model.
         most: bytes that it may have; None takes as many as fit into memory.
 
     Raises:
@@ -94,11 +101,7 @@ def read_content(path: str, most: Optional[int] = None) -> bytes:
     """The bytes of a text file, with the arguments and errors of `read_text`."""
     most = most_bytes() if most is None else most
     try:
-        mode = os.stat(path).st_mode
-        if not stat.S_ISREG(mode) and not stat.S_ISFIFO(mode) and not stat.S_ISDIR(mode):
-            raise InputError(f"{path} is no regular file.")
-        with open(path, "rb") as file:
-            content = _piped(file, path, most) if stat.S_ISFIFO(mode) else _whole(file, path, most)
+        content = _bytes(path, most)
     except OSError as error:
         raise InputError(f"Cannot read {short_path(os.fspath(path))}: {error.strerror}.") from None
     except ValueError as error:  # such as a NUL in a name, or `InputError`
@@ -121,10 +124,15 @@ def utf8_text(content: bytes, path: str) -> str:
 def open_regular(path: str) -> BinaryIO:
     """The file `path`, open for reading bytes; a pipe would wait, and a device may never end.
 
+    A path may lead into a single-file model.
+
     Raises:
         InputError: it is no regular file.
         OSError: it cannot be opened.
     """
+    place = place_in(path)
+    if place is not None:
+        return open_member(place)
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # `open` tells of a folder
         raise InputError(f"{short_path(os.fspath(path))} is no regular file.")
@@ -215,8 +223,21 @@ def writable_file(path: str) -> str:
     return path
 
 
+def _bytes(path: str, most: int) -> bytes:
+    place = place_in(path)
+    if place is not None:
+        with open_member(place) as file:
+            return _whole(file, path, most)
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISFIFO(mode) and not stat.S_ISDIR(mode):
+        raise InputError(f"{path} is no regular file.")
+    with open(path, "rb") as file:
+        return _piped(file, path, most) if stat.S_ISFIFO(mode) else _whole(file, path, most)
+
+
 def _whole(file: BinaryIO, path: str, most: int) -> bytes:
-    size = os.fstat(file.fileno()).st_size
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
     if size > most:
         raise _too_long(path, size, most)
     return file.read()

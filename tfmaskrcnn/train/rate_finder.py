@@ -16,7 +16,8 @@ from tfmaskrcnn.data.labels import with_classes_of
 from tfmaskrcnn.errors import InputError, NotFinite
 from tfmaskrcnn.support.files import replaced, writable_folder
 from tfmaskrcnn.support.progress_bar import Progress
-from tfmaskrcnn.train.loop import compiled_model, start_weights
+from tfmaskrcnn.train.first_weights import start_weights
+from tfmaskrcnn.train.loop import compiled_model
 from tfmaskrcnn.train.splits import training_data
 
 # The ramp begins at this share of `train.learning_rate` and ends at that multiple of it.

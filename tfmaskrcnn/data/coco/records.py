@@ -19,6 +19,7 @@ from tfmaskrcnn.data.coco.keypoint_annotations import KeypointNames, keypoint_na
 from tfmaskrcnn.data.coco.lazy_entries import read_coco_lazily
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support.collecting import no_collecting
+from tfmaskrcnn.support.given import A_FOLDER, A_PATH, takes
 
 _LOG = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class CocoData(NamedTuple):
     keypoints: Optional[KeypointNames] = None  # None if not read
 
 
+@takes(json_path=A_PATH, image_dir=A_FOLDER)
 def load_coco(
     json_path: str,
     image_dir: str,

@@ -28,6 +28,7 @@ from tfmaskrcnn.data.tfrecord.reading import ANNOTATION_KEY
 from tfmaskrcnn.data.tfrecord.shard_index import FRAME_BYTES, INDEX_SUFFIX, VERSION
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support.files import save_arrays, writable_folder
+from tfmaskrcnn.support.given import A_COUNT, A_FOLDER, A_PATH, takes
 from tfmaskrcnn.support.progress_bar import Progress
 
 _Images = List[Tuple[Record, List[Dict[str, Any]]]]  # each with its annotations
@@ -45,6 +46,7 @@ class Written(NamedTuple):
     size: int  # bytes
 
 
+@takes(json_path=A_PATH, image_dir=A_FOLDER, out=A_PATH, shards=A_COUNT)
 def write_tfrecord(
     json_path: str,
     image_dir: str,
