@@ -34,6 +34,7 @@ from tfmaskrcnn.train.epoch_batches import Batches, check_same
 from tfmaskrcnn.train.optimizers import make_optimizer
 from tfmaskrcnn.train.progress import Speed, progress_display
 from tfmaskrcnn.train.recorder import RunRecorder, draw_first_batch
+from tfmaskrcnn.train.run_memory import with_parts
 from tfmaskrcnn.train.run_start import (
     finished_without_states,
     note,
@@ -99,6 +100,7 @@ def _train(config: Config, run: Run, resume: bool, verbose: int, epochs, workers
     data = workers.agree(lambda: training_data(config))
     config = with_classes_of(data, config)
     check_same(workers, config, data)
+    config = with_parts(config, run, data.records, workers)
     share = workers.share(config.train.batch_size, config.train.accumulate)
     workers.agree(lambda: check_fits(data, config, training=True))
     evaluation = workers.agree(lambda: _evaluation(config, workers))
