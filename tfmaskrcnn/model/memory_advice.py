@@ -1,14 +1,91 @@
 """What makes a run fit into a memory, by the estimate: settings, each with what it then takes."""
 
-from typing import Iterator, List, Optional, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.model.layers.resnet import RESNETS
-from tfmaskrcnn.model.memory_estimate import Size, padded, training_bytes
+from tfmaskrcnn.model.memory_estimate import (
+    largest_input,
+    padded,
+    prediction_bytes,
+    training_bytes,
+)
+from tfmaskrcnn.model.network_sizes import Size
 
-# Of the input's sides, those that are tried, largest first.
+# Shares of the input's sides that are tried, largest first.
 _SMALLER = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
 _STEP = 32  # pixels, of sides that are suggested
+
+
+class Step(NamedTuple):
+    """A step of training on one of several devices."""
+
+    config: Config
+    size: Size  # of the padded batch
+    replicas: int = 1  # devices that share a batch
+    gpu: bool = False
+
+    @property
+    def images(self) -> int:
+        """Of a batch, that one device sees."""
+        return -(-self.config.train.batch_size // self.replicas)
+
+    def taken(self) -> int:
+        """Bytes."""
+        return training_bytes(self.config, self.images, self.size, self.gpu)
+
+    def with_train(self, **changes) -> "Step":
+        """The same step with other values in `train`."""
+        return self._replace(config=with_train(self.config, **changes))
+
+    def fitting_parts(self, room: float) -> Optional[int]:
+        """The least `train.accumulate` with which it takes at most `room` bytes, if there is one.
+
+        Every device's images have to divide into the parts.
+        """
+        for parts in range(1, self.images + 1):
+            whole = parts == 1 or self.config.train.batch_size % (self.replicas * parts) == 0
+            if whole and self.with_train(accumulate=parts).taken() <= room:
+                return parts
+        return None
+
+    def ways_to_fit(self, room: float) -> List[str]:
+        """Settings of which each by itself makes it take at most `room` bytes."""
+        tried = [*self._tried(room), *self._smaller(room)]
+        return [f"{setting} ({as_gigabytes(n)})" for setting, n in tried if n <= room]
+
+    def _tried(self, room: float) -> Iterator[Tuple[str, int]]:
+        parts = None if trains_norms(self.config) else self.fitting_parts(room)
+        if parts:
+            yield f"train.accumulate={parts}", self.with_train(accumulate=parts).taken()
+        for images in range(self.images - 1, 0, -1):
+            batch = images * self.replicas
+            fewer = self.with_train(batch_size=batch, accumulate=1).taken()
+            if fewer <= room:
+                yield f"train.batch_size={batch}", fewer
+                break
+        backbone = self.config.model.backbone
+        if backbone.name in RESNETS and backbone.norm not in ("bn", "sync_bn"):
+            again = backbone.model_copy(update={"recompute": True})
+            model = self.config.model.model_copy(update={"backbone": again})
+            config = self.config.model_copy(update={"model": model})
+            yield "model.backbone.recompute=true", self._replace(config=config).taken()
+
+    def _smaller(self, room: float) -> Iterator[Tuple[str, int]]:
+        """The largest input that fits."""
+        c, crop = self.config.model.input, self.config.data.augment.crop
+        for share in _SMALLER:
+            size = padded([share * side for side in self.size], _STEP)
+            taken = self._replace(size=size).taken()
+            if taken <= room:
+                sides = c.fixed_size or crop or (c.min_side, c.max_side)
+                first, second = (max(int(share * side) // _STEP, 1) * _STEP for side in sides)
+                name = "model.input.fixed_size" if c.fixed_size else "data.augment.crop"
+                setting = f"{name}=[{first},{second}]"
+                if not (c.fixed_size or crop):
+                    setting = f"model.input.min_side={first} model.input.max_side={second}"
+                yield setting, taken
+                return
 
 
 def as_gigabytes(count: float) -> str:
@@ -16,84 +93,26 @@ def as_gigabytes(count: float) -> str:
     return f"{count / 1e9:.1f} GB"
 
 
+def memory_about(config: Config) -> Dict[str, str]:
+    """What training and prediction take at most, in words, with images of any shape."""
+    c = config.train
+    size, seen = largest_input(config, c.batch_size), largest_input(config, 1, training=False)
+    trained = as_gigabytes(training_bytes(config, c.batch_size, size))
+    predicted = as_gigabytes(prediction_bytes(config, 1, seen))
+    images = -(-c.batch_size // (c.accumulate or 1))
+    return {
+        "training": f"{trained} on one device, {images} images of {size[0]} x {size[1]} at a time",
+        "prediction": f"{predicted}, one image of {seen[0]} x {seen[1]} at a time",
+    }
+
+
 def trains_norms(config: Config) -> bool:
     """Whether statistics of a batch are used, so that parts of it are not the same as the whole."""
     m = config.model
-    heads = [head.norm for head in (m.box_head, m.mask_head)]
-    return bool({"bn", "sync_bn"} & {m.backbone.norm, m.fpn.norm, *heads})
-
-
-def fitting_parts(config: Config, replicas: int, size: Size, room: float) -> Optional[int]:
-    """The least `train.accumulate` with which a step takes no more than `room` bytes a device.
-
-    None if there is none. Every device's images have to divide into the parts.
-    """
-    batch = config.train.batch_size
-    images = -(-batch // replicas)
-    for parts in range(1, images + 1):
-        whole = parts == 1 or batch % (replicas * parts) == 0
-        if whole and training_bytes(with_train(config, accumulate=parts), images, size) <= room:
-            return parts
-    return None
-
-
-def ways_to_fit(config: Config, replicas: int, size: Size, room: float) -> List[str]:
-    """Settings of which each by itself makes a step take no more than `room` bytes a device."""
-    return [
-        f"{setting} ({as_gigabytes(taken)})"
-        for setting, taken in _tried(config, replicas, size, room)
-        if taken <= room
-    ]
-
-
-def _tried(config: Config, replicas: int, size: Size, room: float) -> Iterator[Tuple[str, int]]:
-    images = -(-config.train.batch_size // replicas)
-    parts = fitting_parts(config, replicas, size, room)
-    if parts and not trains_norms(config):
-        changed = with_train(config, accumulate=parts)
-        yield f"train.accumulate={parts}", training_bytes(changed, images, size)
-    fewer = next((n for n in range(images - 1, 0, -1) if _alone(config, n, size) <= room), 0)
-    if fewer:
-        yield f"train.batch_size={fewer * replicas}", _alone(config, fewer, size)
-    backbone = config.model.backbone
-    if backbone.name in RESNETS and backbone.norm not in ("bn", "sync_bn"):
-        changed = _with_model(config, backbone=backbone.model_copy(update={"recompute": True}))
-        yield "model.backbone.recompute=true", training_bytes(changed, images, size)
-    yield from _smaller(config, images, size, room)
-
-
-def _alone(config: Config, images: int, size: Size) -> int:
-    return training_bytes(with_train(config, accumulate=1), images, size)
-
-
-def _smaller(config: Config, images: int, size: Size, room: float) -> Iterator[Tuple[str, int]]:
-    """The largest input that fits."""
-    c = config.model.input
-    for share in _SMALLER:
-        taken = training_bytes(config, images, padded([share * side for side in size], _STEP))
-        if taken > room:
-            continue
-        crop = config.data.augment.crop
-        if crop:
-            sides = _rounded(share, crop)
-            yield f"data.augment.crop=[{sides[0]},{sides[1]}]", taken
-        elif c.fixed_size:
-            sides = _rounded(share, c.fixed_size)
-            yield f"model.input.fixed_size=[{sides[0]},{sides[1]}]", taken
-        else:
-            short, long = _rounded(share, (c.min_side, c.max_side))
-            yield f"model.input.min_side={short} model.input.max_side={long}", taken
-        return
-
-
-def _rounded(share: float, sides) -> List[int]:
-    return [max(int(share * side) // _STEP, 1) * _STEP for side in sides]
+    parts = (m.backbone, m.fpn, m.box_head, m.mask_head)
+    return any(part.norm in ("bn", "sync_bn") for part in parts)
 
 
 def with_train(config: Config, **changes) -> Config:
     """`config` with other values in `train`."""
     return config.model_copy(update={"train": config.train.model_copy(update=changes)})
-
-
-def _with_model(config: Config, **changes) -> Config:
-    return config.model_copy(update={"model": config.model.model_copy(update=changes)})

@@ -29,6 +29,9 @@ _GRADIENTS = 3.0
 _MAPS = 1.25
 # Tables of every anchor with every object that exist at a time: sides, intersection, union, IoU.
 _TABLES = 4.0
+# Of the maps in float32, what they take where layers compute in 16 bits: RoI features, the atlas
+# and the last layers stay as they are.
+_HALVES = 0.6
 _BATCHES = 4  # of images: the one in use, those made ahead, that being made
 
 
@@ -48,8 +51,9 @@ def training_bytes(
     images = -(-batch_size // (c.accumulate or 1))
     n = network_sizes(config.model, size)
     weights = n.weights * (2 if c.ema else 1) + n.trained * (_SLOTS[c.optimizer] + _GRADIENTS)
+    maps = _MAPS * n.maps * (1.0 if c.precision == "float32" else _HALVES)
     tables = _TABLES * n.anchors * config.data.max_instances
-    step = _FLOAT * (weights + images * (_MAPS * n.maps + tables))
+    step = _FLOAT * (weights + images * (maps + tables))
     batches = _FLOAT * n.image * batch_size * (1 if gpu else _BATCHES)
     return round(step + batches + (0 if gpu else _PROCESS))
 

@@ -47,13 +47,13 @@ def machine_memory(root: str = "/") -> Optional[MachineMemory]:
 
 
 def _machine(root: str) -> Optional[MachineMemory]:
-    found = _numbers(os.path.join(root, "proc/meminfo"))
-    try:
-        total = found["MemTotal:"] if found else os.sysconf("SC_PHYS_PAGES") // 1024
-        if not found:
-            total *= os.sysconf("SC_PAGE_SIZE")
-    except (KeyError, ValueError, OSError, AttributeError):  # AttributeError: Windows
-        return None
+    found = _numbers(os.path.join(root, "proc/meminfo"))  # kibibytes
+    total = found.get("MemTotal:")
+    if total is None:
+        try:
+            total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1024
+        except (ValueError, OSError, AttributeError):  # AttributeError: Windows
+            return None
     return MachineMemory(1024 * total, 1024 * found.get("MemAvailable:", total), "the machine")
 
 

@@ -9,14 +9,8 @@ import tensorflow as tf
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.config.yaml_files import load_config
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.model.memory_advice import (
-    as_gigabytes,
-    fitting_parts,
-    trains_norms,
-    ways_to_fit,
-    with_train,
-)
-from tfmaskrcnn.model.memory_estimate import Size, largest_input, training_bytes
+from tfmaskrcnn.model.memory_advice import Step, as_gigabytes, trains_norms
+from tfmaskrcnn.model.memory_estimate import largest_input
 from tfmaskrcnn.support.machine_memory import MachineMemory, machine_memory
 from tfmaskrcnn.support.run_folder import Run
 from tfmaskrcnn.train.distribution import Workers
@@ -42,17 +36,24 @@ def with_parts(config: Config, run: Optional[Run], records: Sequence, workers: W
     images = -(-config.train.batch_size // workers.replicas)
     size = largest_input(config, images, image_sizes=[(r.height, r.width) for r in records])
     device = device_memory(workers.local_replicas)
+    step = Step(config, size, workers.replicas, bool(_gpus()))
     if config.train.accumulate is None:
-        parts = 0
+        parts = before = 0
         if workers.chief:
             before = _parts_before(run) if run else 0
-            parts = before or _chosen(config, workers.replicas, size, device)
+            parts = before or _chosen(step, device)
         parts = int(workers.sum(np.array([parts]))[0])
-        config = with_train(config, accumulate=parts)
+        if workers.chief and parts > 1 and not before:
+            _LOG.info(
+                "train.accumulate=%d is chosen: %d images at once would take some %s. They go "
+                "through the network in %d parts, and the update is that of all of them.",
+                *(parts, images, as_gigabytes(step.taken()), parts),
+            )
+        step = step.with_train(accumulate=parts)
     if workers.chief:
-        for level, line in _lines(config, workers.replicas, size, device):
+        for level, line in _lines(step, device):
             _LOG.log(level, "%s", line)
-    return config
+    return step.config
 
 
 def device_memory(replicas: int = 1) -> Optional[MachineMemory]:
@@ -60,13 +61,17 @@ def device_memory(replicas: int = 1) -> Optional[MachineMemory]:
 
     None where the system does not tell.
     """
-    if tf.config.list_logical_devices("GPU"):
+    if _gpus():
         limits = _gpu_limits()
         return MachineMemory(min(limits), min(limits), "the GPU") if limits else None
     host = machine_memory()
     if host is None:
         return None
     return MachineMemory(host.total // replicas, host.free // replicas, host.where)
+
+
+def _gpus():
+    return tf.config.list_logical_devices("GPU")
 
 
 def _gpu_limits() -> Sequence[int]:
@@ -92,35 +97,31 @@ def _parts_before(run: Run) -> int:
         return 0
 
 
-def _chosen(config: Config, replicas: int, size: Size, device: Optional[MachineMemory]) -> int:
+def _chosen(step: Step, device: Optional[MachineMemory]) -> int:
     """Parts of a batch that let it fit; as many as can be if none does; 1 where they would matter.
 
     Which is where batch normalisation is trained: its statistics are those of a part.
     """
-    if device is None or trains_norms(config):
+    if device is None or trains_norms(step.config):
         return 1
-    images, single = config.train.batch_size // replicas, config.train.batch_size % replicas == 0
-    return fitting_parts(config, replicas, size, _SHARE * device.total) or (images if single else 1)
+    even = step.config.train.batch_size % step.replicas == 0
+    return step.fitting_parts(_SHARE * device.total) or (step.images if even else 1)
 
 
-def _lines(
-    config: Config, replicas: int, size: Size, device: Optional[MachineMemory]
-) -> Iterator[Tuple[int, str]]:
+def _lines(step: Step, device: Optional[MachineMemory]) -> Iterator[Tuple[int, str]]:
     """Level and text of what is said."""
-    batch, parts = config.train.batch_size, config.train.accumulate
-    images = -(-batch // replicas)
-    taken = training_bytes(config, images, size)
-    about = f"up to {-(-images // parts)} images of {size[0]} x {size[1]} at a time"
-    if device is None:
-        yield logging.INFO, f"Memory: a step takes some {as_gigabytes(taken)} ({about})."
+    taken, images = step.taken(), -(-step.images // step.config.train.accumulate)
+    about = f"up to {images} images of {step.size[0]} x {step.size[1]} at a time"
+    known = "" if device is None else f"; {_has(device)}"
+    yield logging.INFO, f"Memory: a step takes some {as_gigabytes(taken)} ({about}){known}."
+    if device is None or taken <= device.free:
         return
-    has = f"{device.where} has {as_gigabytes(device.total)}, {as_gigabytes(device.free)} are free"
-    yield logging.INFO, f"Memory: a step takes some {as_gigabytes(taken)} ({about}); {has}."
-    if taken <= device.free:
-        return
-    ways = ways_to_fit(config, replicas, size, _SHARE * device.free)
-    how = f"set {', or '.join(ways)}" if ways else "take a smaller backbone or another machine"
-    yield (
-        logging.WARNING,
-        f"That is more than {as_gigabytes(device.free)} and may end the run: {how}.",
-    )
+    ways = step.ways_to_fit(_SHARE * device.free)
+    how = f"set {', or '.join(ways)}" if ways else "take a smaller network, or a machine with more"
+    free = as_gigabytes(device.free)
+    yield logging.WARNING, f"That is more than the {free} that are free and may end the run: {how}."
+
+
+def _has(device: MachineMemory) -> str:
+    free, total = as_gigabytes(device.free), as_gigabytes(device.total)
+    return f"{device.where} has {total}, of which {free} are free"
