@@ -72,6 +72,6 @@ def test_it_is_told_in_words(config):
     about = memory_about(with_train(config, accumulate=4))
     number = r"\d+\.\d GB"
     assert re.fullmatch(
-        rf"{number} on one device, 4 images of 1344 x 1344 at a time", about["training"]
+        rf"{number} on one device, 4 images of 1344 x 1344 at a time", about["training_memory"]
     )
-    assert re.fullmatch(rf"{number}, one image of 1344 x 800 at a time", about["prediction"])
+    assert re.fullmatch(rf"{number}, 1 image of 800 x 1344 at a time", about["prediction_memory"])

@@ -99,5 +99,7 @@ def test_rois_cost_the_same_on_images_of_any_size():
     small, large = network_sizes(config, (320, 320)), network_sizes(config, (640, 640))
     heads = 512 * (49 * 256 + 2 * 1024 + 81 + 320)  # the box head
     heads += 128 * (14**2 * 256 * 5 + 28**2 * (256 + 2 * 80))  # the mask head
-    assert (4 * small.maps - large.maps) / 3 == pytest.approx(heads, rel=0.01)
+    assert small.heads == large.heads == pytest.approx(heads, rel=0.01)
+    assert large.pyramid == pytest.approx(4 * small.pyramid, rel=0.05)  # the atlas has margins
+    assert large.samples == 1000 * 14**2 * 256
     assert large.anchors == pytest.approx(3 * (160**2 + 80**2 + 40**2 + 20**2 + 10**2), rel=0.01)

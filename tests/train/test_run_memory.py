@@ -53,7 +53,7 @@ def test_a_batch_goes_through_in_parts_where_it_would_not_fit(machine, tmp_path,
     assert parts in (2, 4)
     line, memory = said(caplog, logging.INFO)
     assert line.startswith(f"train.accumulate={parts} is chosen: 16 images at once would take")
-    assert f"up to {16 // parts} images of 800 x 1088 at a time" in memory
+    assert f"{16 // parts} images of up to 800 x 1088 at a time" in memory
     assert "the machine has 24.0 GB, of which 24.0 GB are free" in memory
     assert not said(caplog, logging.WARNING)
 

@@ -37,7 +37,7 @@ def describe(folder: str) -> Dict[str, Any]:
         "kind": "run",
         "weights": {"arrays": len(weights), "parameters": count},
         **_thresholds(run_thresholds(folder, config.model.num_classes)),
-        "memory": memory_about(config),
+        **memory_about(config),
         "config": config.model_dump(mode="json"),
     }
 
@@ -46,8 +46,8 @@ def describe_config(config: Config) -> Dict[str, Any]:
     """What a run of this configuration would be, of JSON's types."""
     from tfmaskrcnn.model.memory_advice import memory_about
 
-    memory, settings = memory_about(config), config.model_dump(mode="json")
-    return {"kind": "configuration", "memory": memory, "config": settings}
+    settings = config.model_dump(mode="json")
+    return {"kind": "configuration", **memory_about(config), "config": settings}
 
 
 def _thresholds(found: Optional[ScoreThresholds]) -> Dict[str, Any]:

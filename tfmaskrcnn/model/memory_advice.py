@@ -101,9 +101,19 @@ def memory_about(config: Config) -> Dict[str, str]:
     predicted = as_gigabytes(prediction_bytes(config, 1, seen))
     images = -(-c.batch_size // (c.accumulate or 1))
     return {
-        "training": f"{trained} on one device, {images} images of {size[0]} x {size[1]} at a time",
-        "prediction": f"{predicted}, one image of {seen[0]} x {seen[1]} at a time",
+        "training_memory": f"{trained} on one device, {counted(images)} of {shown(size)} at a time",
+        "prediction_memory": f"{predicted}, 1 image of {shown(seen)} at a time",
     }
+
+
+def counted(images: int) -> str:
+    """A number of images in words."""
+    return f"{images} image{'s' * (images != 1)}"
+
+
+def shown(size: Size) -> str:
+    """A size in words."""
+    return f"{size[0]} x {size[1]}"
 
 
 def trains_norms(config: Config) -> bool:

@@ -23,15 +23,22 @@ _FLOAT = 4  # bytes
 _PROCESS = 0.95e9
 # What optimizers keep of each weight, in copies of it.
 _SLOTS = {"sgd": 1, "sgdw": 1, "novograd": 1, "adamw": 2, "lamb": 2}
-# Copies of each weight for a moment: its gradient, that of the folded kernel, its change.
-_GRADIENTS = 3.0
-# Of the maps' bytes: gradients on the way back, copies that operations make.
-_MAPS = 1.25
-# Tables of every anchor with every object that exist at a time: sides, intersection, union, IoU.
-_TABLES = 4.0
+# Copies of each weight for a moment: folded and packed for the kernels, its gradient, its change.
+_GRADIENTS = 5.0
+# Memory is fullest when the gradient has come to the heads: theirs are there then, and all maps.
+_MAPS = 1.05
+_HEADS = 1.8
+# Tables of every anchor with every object that exist at that time.
+_TABLES = 1.3
 # Of the maps in float32, what they take where layers compute in 16 bits: RoI features, the atlas
 # and the last layers stay as they are.
 _HALVES = 0.6
+# Of prediction: the process; copies of each weight; and what is there when the box head's RoIs are
+# read, of the pyramid's maps and of the samples.
+_PREDICTING_PROCESS = 0.68e9
+_FOLDED = 1.5
+_SEEN = 0.4
+_SAMPLED = 0.9
 _BATCHES = 4  # of images: the one in use, those made ahead, that being made
 
 
@@ -51,7 +58,8 @@ def training_bytes(
     images = -(-batch_size // (c.accumulate or 1))
     n = network_sizes(config.model, size)
     weights = n.weights * (2 if c.ema else 1) + n.trained * (_SLOTS[c.optimizer] + _GRADIENTS)
-    maps = _MAPS * n.maps * (1.0 if c.precision == "float32" else _HALVES)
+    maps = _MAPS * (n.backbone + n.pyramid) + _HEADS * n.heads
+    maps *= 1.0 if c.precision == "float32" else _HALVES
     tables = _TABLES * n.anchors * config.data.max_instances
     step = _FLOAT * (weights + images * (maps + tables))
     batches = _FLOAT * n.image * batch_size * (1 if gpu else _BATCHES)
@@ -64,8 +72,9 @@ def prediction_bytes(
     """Peak memory of prediction of `batch_size` images at a time, bytes; else as training's."""
     size = size or largest_input(config, batch_size, training=False)
     n = network_sizes(config.model, size)
-    step = _FLOAT * (2 * n.weights + batch_size * n.maps)
-    return round(step + (0 if gpu else _PROCESS))
+    seen = _SEEN * n.pyramid + _SAMPLED * n.samples
+    step = _FLOAT * (_FOLDED * n.weights + batch_size * seen)
+    return round(step + (0 if gpu else _PREDICTING_PROCESS))
 
 
 def largest_input(
@@ -92,8 +101,8 @@ def largest_input(
     sizes = np.asarray(image_sizes, np.float64).reshape(-1, 2)
     short = max((c.min_side, *augment.min_sides)) if training else c.min_side
     if not len(sizes):
-        tall = (c.max_side, c.max_side) if c.enlarge_only else (c.max_side, short)
-        sizes = np.array([tall, tall[::-1]], np.float64)
+        wide = (c.max_side if c.enlarge_only else short, c.max_side)
+        sizes = np.array([wide, wide[::-1]], np.float64)
     scale = short / sizes.min(axis=1)
     scale = np.minimum(
         np.maximum(scale, 1.0) if c.enlarge_only else scale, c.max_side / sizes.max(axis=1)

@@ -11,6 +11,7 @@ Size = Tuple[int, int]  # height and width of the padded input, pixels
 
 _ALL_LEVELS = 4 / 3  # cells of p2 to p6 for one of p2: 1 + 1/4 + 1/16 + ...
 _P2_STRIDE = 4
+_SAMPLES = 2  # a bin and axis; adaptive sampling takes some more, in turns
 
 
 class NetworkSizes(NamedTuple):
@@ -18,7 +19,10 @@ class NetworkSizes(NamedTuple):
 
     weights: float
     trained: float  # of the weights
-    maps: float  # that wait for their gradient
+    backbone: float  # its maps that wait for their gradient
+    pyramid: float  # such maps of FPN and RPN, and the atlas
+    heads: float  # such maps of the heads on all RoIs
+    samples: float  # that RoIAlign reads for the box head in prediction
     anchors: float
     image: float
 
@@ -28,10 +32,15 @@ def network_sizes(model: ModelConfig, size: Size) -> NetworkSizes:
     pixels = size[0] * size[1]
     cells = pixels / _P2_STRIDE**2
     backbone, widths = backbone_sizes(model.backbone, model.input.channels, pixels)
-    parts = backbone, _pyramid(model, widths, cells), _heads(model)
-    weights, trained, maps = (sum(each) for each in zip(*parts))
+    pyramid, heads = _pyramid(model, widths, cells), _heads(model)
+    weights = backbone.weights + pyramid.weights + heads.weights
+    trained = backbone.trained + pyramid.trained + heads.trained
+    box, channels = model.box_head, model.fpn.channels
+    samples = model.rpn.post_nms_top_k * (_SAMPLES * box.roi_side) ** 2 * channels
     anchors = cells * _ALL_LEVELS * _cell_anchors(model)
-    return NetworkSizes(weights, trained, maps, anchors, pixels * model.input.channels)
+    image = pixels * model.input.channels
+    maps = backbone.kept, pyramid.kept, heads.kept
+    return NetworkSizes(weights, trained, *maps, samples, anchors, image)
 
 
 def _cell_anchors(model: ModelConfig) -> int:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.config.yaml_files import load_config
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.model.memory_advice import Step, as_gigabytes, trains_norms
+from tfmaskrcnn.model.memory_advice import Step, as_gigabytes, counted, shown, trains_norms
 from tfmaskrcnn.model.memory_estimate import largest_input
 from tfmaskrcnn.support.machine_memory import MachineMemory, machine_memory
 from tfmaskrcnn.support.run_folder import Run
@@ -111,7 +111,7 @@ def _chosen(step: Step, device: Optional[MachineMemory]) -> int:
 def _lines(step: Step, device: Optional[MachineMemory]) -> Iterator[Tuple[int, str]]:
     """Level and text of what is said."""
     taken, images = step.taken(), -(-step.images // step.config.train.accumulate)
-    about = f"up to {images} images of {step.size[0]} x {step.size[1]} at a time"
+    about = f"{counted(images)} of up to {shown(step.size)} at a time"
     known = "" if device is None else f"; {_has(device)}"
     yield logging.INFO, f"Memory: a step takes some {as_gigabytes(taken)} ({about}){known}."
     if device is None or taken <= device.free:
