@@ -63,6 +63,22 @@ CELLS = (
 )
 
 
+# GB that were measured, on stack A and on stack B.
+MEASURED = {
+    "finetune-384-b4": (2.14, None),
+    "finetune-512x640-b1": (1.57, 1.88),
+    "finetune-512x640-b4": (3.27, None),
+    "finetune-512x640-b4-20-objects": (3.12, None),
+    "finetune-512x640-b8": (5.37, None),
+    "r50-800x1216-b1": (3.71, None),
+    "r50-800x1216-b2": (5.29, None),
+    "r50-512x640-b2": (3.97, None),
+    "predict-finetune-512x640-b1": (0.80, None),
+    "predict-finetune-512x640-b4": (1.20, None),
+    "predict-r50-800x1216-b1": (1.27, None),
+}
+
+
 def main() -> None:
     """Print the table, or measure one cell."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])

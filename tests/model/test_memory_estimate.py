@@ -97,7 +97,7 @@ def test_it_grows_with_the_batch_and_the_input():
 def test_a_tiny_network_takes_little_more_than_tensorflow():
     config = tiny_config()
     assert 0.8e9 < training_bytes(config, 2) < 1.2e9
-    assert training_bytes(config, 2, gpu=True) < 0.2e9
+    assert training_bytes(config, 2, gpu=True) < 0.5e9
 
 
 def test_it_is_near_what_was_measured():
@@ -105,5 +105,9 @@ def test_it_is_near_what_was_measured():
     spec = importlib.util.spec_from_file_location("memory_table", path)
     table = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(table)
-    off = {cell.name: table.off(cell) for cell in table.CELLS if cell.measured}
-    assert len(off) > 10 and max(map(abs, off.values())) < 0.2, off
+    off = {}
+    for cell in table.CELLS:
+        for stack, measured in zip("AB", table.MEASURED.get(cell.name, ())):
+            if measured is not None:
+                off[cell.name, stack] = table.estimated(cell) / 1e9 / measured - 1
+    assert len(off) > 10 and max(map(abs, off.values())) < 0.15, off
