@@ -106,6 +106,16 @@ def test_a_run_that_goes_on_keeps_its_parts(machine, tmp_path):
     assert chosen(config, tmp_path) == 1
 
 
+def test_a_run_that_goes_on_is_not_told_to_change_settings(machine, tmp_path, caplog):
+    run = Run(str(tmp_path))
+    os.makedirs(run.states)
+    open(os.path.join(run.states, "0000000001.npz"), "w").close()
+    machine(24, free=2)
+    assert chosen(load_config(R50, ["train.accumulate=4"]), tmp_path) == 4
+    (line,) = said(caplog, logging.WARNING)
+    assert line.endswith("end other programs, or go on where there is more.")
+
+
 def test_runs_of_before_go_on_in_one_part(machine, tmp_path):
     # Their settings say 1, or, of the oldest, nothing.
     config = load_config(R50)

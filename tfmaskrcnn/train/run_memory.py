@@ -51,7 +51,7 @@ def with_parts(config: Config, run: Optional[Run], records: Sequence, workers: W
             )
         step = step.with_train(accumulate=parts)
     if workers.chief:
-        for level, line in _lines(step, device):
+        for level, line in _lines(step, device, begun=bool(run and states_in(run.states))):
             _LOG.log(level, "%s", line)
     return step.config
 
@@ -108,16 +108,18 @@ def _chosen(step: Step, device: Optional[MachineMemory]) -> int:
     return step.fitting_parts(_SHARE * device.total) or (step.images if even else 1)
 
 
-def _lines(step: Step, device: Optional[MachineMemory]) -> Iterator[Tuple[int, str]]:
-    """Level and text of what is said."""
+def _lines(step: Step, device: Optional[MachineMemory], begun: bool) -> Iterator[Tuple[int, str]]:
+    """Level and text of what is said; a run that has `begun` cannot change its settings."""
     taken, images = step.taken(), -(-step.images // step.config.train.accumulate)
     about = f"{counted(images)} of up to {shown(step.size)} at a time"
     known = "" if device is None else f"; {_has(device)}"
     yield logging.INFO, f"Memory: a step takes some {as_gigabytes(taken)} ({about}){known}."
     if device is None or taken <= device.free:
         return
-    ways = step.ways_to_fit(_SHARE * device.free)
+    ways = [] if begun else step.ways_to_fit(_SHARE * device.free)
     how = f"set {', or '.join(ways)}" if ways else "take a smaller network, or a machine with more"
+    if begun:
+        how = "end other programs, or go on where there is more"
     free = as_gigabytes(device.free)
     yield logging.WARNING, f"That is more than the {free} that are free and may end the run: {how}."
 
