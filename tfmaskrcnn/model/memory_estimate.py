@@ -20,7 +20,7 @@ from tfmaskrcnn.model.network_sizes import Size, network_sizes
 
 _FLOAT = 4  # bytes
 # Bytes of Python, TensorFlow and this package with the graphs that they make.
-_PROCESS = 0.95e9
+_PROCESS = 1.05e9
 # What optimizers keep of each weight, in copies of it.
 _SLOTS = {"sgd": 1, "sgdw": 1, "novograd": 1, "adamw": 2, "lamb": 2}
 # Copies of each weight for a moment: folded and packed for the kernels, its gradient, its change.
