@@ -75,3 +75,5 @@ def test_it_is_told_in_words(config):
         rf"{number} on one device, 4 images of 1344 x 1344 at a time", about["training_memory"]
     )
     assert re.fullmatch(rf"{number}, 1 image of 800 x 1344 at a time", about["prediction_memory"])
+    unknown = load_config(None, ["backbone={name: keras.Nothing, norm: frozen_bn}"])
+    assert memory_about(unknown) == {}

@@ -3,6 +3,7 @@
 from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from tfmaskrcnn.config.run import Config
+from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.model.layers.resnet import RESNETS
 from tfmaskrcnn.model.memory_estimate import (
     largest_input,
@@ -94,12 +95,18 @@ def as_gigabytes(count: float) -> str:
 
 
 def memory_about(config: Config) -> Dict[str, str]:
-    """What training and prediction take at most, in words, with images of any shape."""
-    c = config.train
-    size, seen = largest_input(config, c.batch_size), largest_input(config, 1, training=False)
-    trained = as_gigabytes(training_bytes(config, c.batch_size, size))
-    predicted = as_gigabytes(prediction_bytes(config, 1, seen))
-    images = -(-c.batch_size // (c.accumulate or 1))
+    """What training and prediction take at most, in words, with images of any shape.
+
+    Nothing of a backbone that cannot be made from the configuration.
+    """
+    batch = config.train.batch_size
+    size, seen = largest_input(config, batch), largest_input(config, 1, training=False)
+    try:
+        trained = as_gigabytes(training_bytes(config, batch, size))
+        predicted = as_gigabytes(prediction_bytes(config, 1, seen))
+    except InputError:
+        return {}
+    images = -(-batch // (config.train.accumulate or 1))
     return {
         "training_memory": f"{trained} on one device, {counted(images)} of {shown(size)} at a time",
         "prediction_memory": f"{predicted}, 1 image of {shown(seen)} at a time",
