@@ -2,6 +2,7 @@
 
 from typing import Any, Dict, Optional
 
+from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.inference.exported import exported_config, exported_json, load_saved_model
 from tfmaskrcnn.inference.opening import is_saved_model, run_config
 from tfmaskrcnn.inference.score_thresholds import (
@@ -31,6 +32,7 @@ def describe(folder: str) -> Dict[str, Any]:
         about.update(_thresholds(exported_thresholds(folder, model.get("num_classes"))))
         return {**about, "signatures": _signatures(folder), "model": model}
     config = run_config(folder)
+    from tfmaskrcnn.model.memory_advice import memory_about
     from tfmaskrcnn.model.weights import read_weights
 
     weights = read_weights(Run(folder).weights)
@@ -44,8 +46,17 @@ def describe(folder: str) -> Dict[str, Any]:
         **kind,
         "weights": {"arrays": len(weights), "parameters": count},
         **_thresholds(run_thresholds(folder, config.model.num_classes)),
+        **memory_about(config),
         "config": config.model_dump(mode="json"),
     }
+
+
+def describe_config(config: Config) -> Dict[str, Any]:
+    """What a run of this configuration would be, of JSON's types."""
+    from tfmaskrcnn.model.memory_advice import memory_about
+
+    settings = config.model_dump(mode="json")
+    return {"kind": "configuration", **memory_about(config), "config": settings}
 
 
 def _thresholds(found: Optional[ScoreThresholds]) -> Dict[str, Any]:

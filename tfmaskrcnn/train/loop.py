@@ -35,6 +35,7 @@ from tfmaskrcnn.train.optimizers import make_optimizer
 from tfmaskrcnn.train.progress import Speed, progress_display
 from tfmaskrcnn.train.recorder import RunRecorder, draw_first_batch
 from tfmaskrcnn.train.run_end import tell_what_is_left, told_how_to_go_on
+from tfmaskrcnn.train.run_memory import with_parts
 from tfmaskrcnn.train.run_start import (
     config_of,
     finished_without_states,
@@ -115,6 +116,7 @@ def _train(config: Config, run: Run, resume: bool, epochs, workers) -> MaskRCNN:
     data = workers.agree(lambda: training_data(config))
     config = with_classes_of(data, config)
     check_same(workers, config, data)
+    config = with_parts(config, run, data.records, workers)
     share = workers.share(config.train.batch_size, config.train.accumulate)
     workers.agree(lambda: check_fits(data, config, training=True))
     evaluation = workers.agree(lambda: _evaluation(config, workers))
