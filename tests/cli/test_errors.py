@@ -287,7 +287,7 @@ def test_a_disk_that_is_full_when_a_state_is_saved(given, train, monkeypatch):
     def full(*_):
         raise DiskFull("Cannot write 0000000002.npz: the disk is full, 9.0 MB are free.")
 
-    monkeypatch.setattr("tfmaskrcnn.train.train", full)
+    monkeypatch.setattr("tfmaskrcnn.train.loop._train", full)
     error = train(out=given / "run", options=["--resume"])
     assert re.search("is full, .*The states in .*run/states are whole: make room .*--resume", error)
 
