@@ -20,6 +20,7 @@ from tfmaskrcnn.data.coco.records import CocoData
 from tfmaskrcnn.data.labels import with_classes_of
 from tfmaskrcnn.errors import InputError, explained
 from tfmaskrcnn.evaluation import CocoCallback
+from tfmaskrcnn.inference.opening import FromRun
 from tfmaskrcnn.inference.trained_sizes import NetworkInput, sizes_of
 from tfmaskrcnn.model.mask_rcnn import MaskRCNN
 from tfmaskrcnn.model.weights import load_weights
@@ -130,6 +131,7 @@ def _train(config: Config, run: Run, resume: bool, epochs, workers) -> MaskRCNN:
     with workers.scope():
         model = compiled_model(config, max(steps, 1))
     model.trained_sizes = sizes_of(data.records, NetworkInput.of(config.model.input.model_dump()))
+    model.from_run = FromRun(config, trained=True)
     keeper = StateKeeper(run.states, config, steps, workers, content)
     progress = keeper.restore(model) if resume else None
     if progress is None:
