@@ -40,10 +40,10 @@ from tfmaskrcnn.train.run_memory import with_parts
 from tfmaskrcnn.train.run_start import (
     config_of,
     finished_without_states,
-    long_warmup,
     note,
     note_finished,
     say_lengthened,
+    say_long_warmup,
     without_validation,
 )
 from tfmaskrcnn.train.saving import StateKeeper
@@ -124,9 +124,8 @@ def _train(config: Config, run: Run, resume: bool, epochs, workers) -> MaskRCNN:
     content = workers.agree(lambda: data_content(data, config))
     workers.agree(lambda: _look(data, config, evaluation) if workers.chief else None)
     steps = steps_per_epoch(data, config)
-    for caution in (without_validation(config), long_warmup(config.train, steps)):
-        if caution and workers.chief:
-            _LOG.warning("%s", caution)
+    if evaluation is None and workers.chief:
+        _LOG.warning("%s", without_validation(config))
     keras.utils.set_random_seed(config.train.seed)
     with workers.scope():
         model = compiled_model(config, max(steps, 1))
@@ -135,6 +134,8 @@ def _train(config: Config, run: Run, resume: bool, epochs, workers) -> MaskRCNN:
     keeper = StateKeeper(run.states, config, steps, workers, content)
     progress = keeper.restore(model) if resume else None
     if progress is None:
+        if workers.chief:
+            say_long_warmup(config.train, steps)
         workers.agree(lambda: check_start(config) if workers.count > 1 else None)
         workers.agree(lambda: start_weights(model, config))
         note(run, config, model.trained_sizes)
