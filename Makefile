@@ -13,7 +13,7 @@ VENV ?= .venv-$(STACK)
 BIN := $(VENV)/bin
 # Beam on stack A alone: it needs an older NumPy and protobuf than what stack B is for.
 ONLY_a := ,addons,serving,beam
-EXTRAS := efficientnet,onnx,formats,video,dev$(ONLY_$(STACK))
+EXTRAS := efficientnet,onnx,formats,video,docs,dev$(ONLY_$(STACK))
 READY := $(VENV)/.ready
 TESTS ?=
 # Test files at a time; a worker takes some 3 GB.
@@ -26,12 +26,13 @@ PYTHON_C ?= python3.10
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help env demo test trt-env test-trt lint format clean
+.PHONY: help env demo docs test trt-env test-trt lint format clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make env         make the environment $(VENV) and say how it goes"
 	@echo "make demo        the main job on real images: train, evaluate, export, predict (some 6 minutes)"
+	@echo "make docs        the documentation as a site, with pages of the API: site/index.html"
 	@echo "make test        all tests; TESTS=\"tests/ops -k nms\" for some, WORKERS=1 for less memory"
 	@echo "make lint        ruff, as in CI; make format mends what it can"
 	@echo "make test-trt    TF-TRT's real segmenter, without a GPU (1.9 GB to download; make trt-env)"
@@ -43,6 +44,10 @@ env: $(READY)
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py
+
+# A warning fails it: a link to what is not there, a name that does not exist.
+docs: $(READY)
+	$(BIN)/python docs/site/build.py
 
 test: $(READY)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
@@ -65,7 +70,7 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv-a .venv-b .venv-trt runs build *.egg-info
+	rm -rf .venv-a .venv-b .venv-trt runs build site *.egg-info
 
 # A Python that does not start, or too old or new a one, is told in one sentence.
 define check_python

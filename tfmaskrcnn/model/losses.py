@@ -16,12 +16,7 @@ from tfmaskrcnn.ops.heatmaps import keypoint_targets
 from tfmaskrcnn.ops.masks import mask_targets
 from tfmaskrcnn.ops.matching import match_boxes
 from tfmaskrcnn.ops.sampling import sample_rows
-from tfmaskrcnn.ops.structures import (
-    PYRAMID_LEVELS,
-    GroundTruth,
-    Proposals,
-    RpnOutput,
-)
+from tfmaskrcnn.ops.structures import GroundTruth, Proposals, RpnOutput
 from tfmaskrcnn.ops.tensors import own_channel
 
 BOX_LOSS_NAMES = ("rpn_cls_loss", "rpn_box_loss", "cls_loss", "box_loss")
@@ -54,9 +49,7 @@ def rpn_losses(
 
     Both are divided by the number of anchors to sample, as in Detectron2.
     """
-    anchors = tf.concat([rpn.anchors[level] for level in PYRAMID_LEVELS], axis=0)  # [N, 4]
-    logits = tf.concat([rpn.logits[level] for level in PYRAMID_LEVELS], axis=1)  # [B, N]
-    deltas = tf.concat([rpn.deltas[level] for level in PYRAMID_LEVELS], axis=1)  # [B, N, 4]
+    logits, deltas, anchors = rpn.all_levels()  # [B, N], [B, N, 4], [N, 4]
     match = match_boxes(
         anchors[tf.newaxis], truth, config.positive_iou, config.negative_iou, keep_best=True
     )

@@ -13,7 +13,7 @@
 Boxes are (y1, x1, y2, x2) float32 pixels of the padded input, continuous, without a legacy +1.
 """
 
-from typing import Dict, NamedTuple, Optional
+from typing import Dict, NamedTuple, Optional, Tuple
 
 import tensorflow as tf
 
@@ -43,6 +43,11 @@ class RpnOutput(NamedTuple):
     logits: Dict[str, tf.Tensor]  # [B, n] float32
     deltas: Dict[str, tf.Tensor]  # [B, n, 4] float32 (dy, dx, dh, dw)
     anchors: Dict[str, tf.Tensor]  # [n, 4] float32 yxyx pixels
+
+    def all_levels(self) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Logits [B, N], deltas [B, N, 4] and anchors [N, 4], level after level."""
+        parts = ((self.logits, 1), (self.deltas, 1), (self.anchors, 0))
+        return tuple(tf.concat([p[level] for level in PYRAMID_LEVELS], axis) for p, axis in parts)
 
 
 class Proposals(NamedTuple):

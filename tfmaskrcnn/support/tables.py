@@ -24,7 +24,8 @@ def as_text(renderable, width: int = 80) -> str:
     """What `rich` would print, as plain text."""
     from rich.console import Console
 
-    console = Console(file=io.StringIO(), width=width, color_system=None)
+    # In a notebook rich would display it instead, and the text would be empty.
+    console = Console(file=io.StringIO(), width=width, color_system=None, force_jupyter=False)
     console.print(renderable)
     lines = console.file.getvalue().splitlines()
     return "\n".join(line.rstrip() for line in lines).strip("\n")

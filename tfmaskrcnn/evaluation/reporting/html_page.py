@@ -11,7 +11,6 @@ from tfmaskrcnn.evaluation.analysis.suspects import (
     Suspect,
     certain_mistakes,
     label_errors,
-    worst_images,
 )
 from tfmaskrcnn.evaluation.reporting import evidence, findings, plots, views, words
 from tfmaskrcnn.evaluation.reporting.report import Report
@@ -70,7 +69,7 @@ def write_page(report: Report, path: str, progress: Optional[Progress] = None) -
 
 def page(report: Report, progress: Optional[Progress] = None) -> str:
     """The page as text; everything from the data is escaped."""
-    worst = worst_images(report.examined, report.verdicts, WORST)
+    worst = report.worst_images(WORST)
     mistakes = certain_mistakes(report.examined, report.verdicts, CROPS)
     doubts = label_errors(report.examined, report.verdicts, CROPS)
     changes = views.changes(report, CHANGES)

@@ -28,6 +28,7 @@ from tfmaskrcnn.evaluation.analysis.operating_points import (
     reliability,
 )
 from tfmaskrcnn.evaluation.analysis.panoptic import PanopticQuality, panoptic_quality
+from tfmaskrcnn.evaluation.analysis.suspects import worst_images
 from tfmaskrcnn.evaluation.analysis.verdicts import ImageVerdicts, judge_matches
 from tfmaskrcnn.evaluation.class_choice import ClassChoice
 from tfmaskrcnn.evaluation.coco_result import CocoResult
@@ -149,6 +150,10 @@ class Report:
     def counting(self) -> Counting:
         """How well objects are counted."""
         return counting(self.examined, self.thresholds)
+
+    def worst_images(self, count: int) -> List[int]:
+        """At most `count` images with errors, the worst first, as indices of `examined.images`."""
+        return worst_images(self.examined, self.verdicts, count)
 
     def score_thresholds(
         self, class_names: Sequence[str] = (), choice: Optional[ClassChoice] = None
