@@ -83,3 +83,16 @@ def test_what_is_not_there_fails_the_build(site, tmp_path, capsys):
     told = capsys.readouterr().err
     for wrong in ("there is no mr.data.nothing", "nothing.md", "nowhere", "nothing.png"):
         assert wrong in told
+
+
+def test_a_short_name_is_linked_where_one_thing_is_meant(site):
+    def entry(kind, aliased=False):
+        return types.SimpleNamespace(objtype=kind, aliased=aliased)
+
+    kinds = {"p.data.check": "function", "p.A": "class", "p.A.names": "property", "p.B": "class"}
+    entries = {path: entry(kind) for path, kind in kinds.items()}
+    entries.update({"p.b.B": entry("class", aliased=True), "p.other.check": entry("function")})
+    found = site.links._by_end(entries)
+    assert found["A"] == found["p.A"] == "p.A" and found["B"] == "p.B"
+    assert found["A.names"] == "p.A.names" and "names" not in found  # a field may be called so
+    assert found["check"] is None and found["data.check"] == "p.data.check"

@@ -13,6 +13,7 @@ extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "myst_nb", "links", "
 html_theme = "furo"
 html_title = f"tfmaskrcnn {release}"
 html_show_sphinx = False
+html_show_copyright = False
 html_copy_source = False
 exclude_patterns = ["examples/nuclei/images"]
 

@@ -18,12 +18,15 @@ def setup(app):
     """Sphinx's entry."""
     app.connect("autodoc-process-docstring", _escape, priority=400)  # before napoleon
     app.connect("autodoc-process-docstring", _add_fields, priority=600)
+    app.connect("autodoc-process-signature", _without_fields)
     app.connect("autodoc-skip-member", _skip)
     return {"parallel_read_safe": True}
 
 
 def _escape(app, what, name, value, options, lines: List[str]) -> None:
     lines[:] = escaped("\n".join(lines)).split("\n")
+    if what == "property":  # else napoleon takes what stands before a colon for its type
+        lines.insert(0, "")
 
 
 def escaped(text: str) -> str:
@@ -42,6 +45,11 @@ def _add_fields(app, what, name, value, options, lines: List[str]) -> None:
     if source:
         code = textwrap.indent(source, "   ").splitlines()
         lines += ["", ".. code-block:: python", "", *code, ""]
+
+
+def _without_fields(app, what, name, value, options, signature, returns):
+    """Fields that are shown below need not be arguments above, with all defaults in full."""
+    return ("", None) if what == "class" and fields_source(value) else None
 
 
 def _skip(app, what, name, value, skip, options):

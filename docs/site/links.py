@@ -59,10 +59,14 @@ def exists(path: str) -> bool:
 
 
 def _by_end(entries) -> Dict[str, Optional[str]]:
-    """The last one or two parts of described names -> the name, where only one ends so."""
+    """The last one or two parts of described names -> the name, where only one ends so.
+
+    Of a class's members always two: a field or an argument may be called like them.
+    """
     found: Dict[str, Optional[str]] = {}
-    for path in entries:
-        parts = path.split(".")
-        for end in (".".join(parts[-1:]), ".".join(parts[-2:])):
+    for path, entry in entries.items():
+        parts, alone = path.split("."), entry.objtype in ("class", "exception", "function")
+        ends = [".".join(parts[-2:])] + parts[-1:] * alone
+        for end in [] if entry.aliased else ends:
             found[end] = None if end in found and found[end] != path else path
     return found
