@@ -12,6 +12,9 @@ from helpers.paths import ROOT
 from tfmaskrcnn.config.model import InputConfig
 from tfmaskrcnn.ops.structures import GroundTruth
 
+# MyST's own calls of what Sphinx is going to remove.
+pytestmark = pytest.mark.filterwarnings("ignore:'myst_parser")
+
 
 @pytest.fixture(scope="module")
 def site():
