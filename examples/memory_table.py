@@ -78,6 +78,7 @@ MEASURED = {
     "predict-finetune-512x640-b1": (0.80, None),
     "predict-finetune-512x640-b4": (1.20, None),
     "predict-r50-800x1216-b1": (1.27, 1.36),
+    "predict-r50-800x1216-b4": (2.97, None),
 }
 
 
