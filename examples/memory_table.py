@@ -72,11 +72,13 @@ MEASURED = {
     "finetune-512x640-b8": (5.37, None),
     "r50-800x1216-b1": (3.71, None),
     "r50-800x1216-b2": (5.29, None),
-    "r50-512x640-b2": (3.97, None),
+    "r50-512x640-b2": (3.97, 4.04),
     "r50-512x640-b2-adamw-ema": (4.42, None),
+    "r50-512x640-b2-accumulate2": (3.40, None),
     "predict-finetune-512x640-b1": (0.80, None),
     "predict-finetune-512x640-b4": (1.20, None),
     "predict-r50-800x1216-b1": (1.27, 1.36),
+    "predict-r50-800x1216-b4": (2.97, None),
 }
 
 

@@ -35,10 +35,10 @@ _TABLES = 1.3
 _HALVES = 0.6
 # Of prediction: the process; copies of each weight; and what is there when the box head's RoIs are
 # read, of the pyramid's maps and of the samples.
-_PREDICTING_PROCESS = 0.63e9
-_FOLDED = 1.2
-_SEEN = 0.3
-_SAMPLED = 1.6
+_PREDICTING_PROCESS = 0.64e9
+_FOLDED = 1.0
+_SEEN = 0.93
+_SAMPLED = 1.2
 _BATCHES = 4  # of images: the one in use, those made ahead, that being made
 
 
