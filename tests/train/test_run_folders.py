@@ -150,6 +150,21 @@ def test_a_changed_annotation_file_is_noticed(moved, what, killed):
     assert sorted(os.listdir("run/states")) == before
 
 
+def test_balanced_weights_are_numbers_in_the_run_which_goes_on_by_either(moved, caplog):
+    balanced = config_for("box_head={loss: focal, class_weights: balanced}")
+    with caplog.at_level("INFO"):
+        train(balanced, "rare")
+    assert "box_head.class_weights=balanced: the loss of objects is weighed by" in caplog.text
+    found = mr.load_config("rare").model.box_head
+    assert (found.loss, set(found.class_weights)) == ("focal", {"circle", "square", "triangle"})
+    assert len(set(found.class_weights.values())) > 1
+    for config in (balanced, mr.load_config("rare")):
+        model = train(config, "rare", resume=True)  # all is trained: the state is read, no more
+        assert model.config.box_head == found
+    with pytest.raises(mr.InputError, match="model.box_head.class_weights.circle was .* is None"):
+        train(config_for("box_head.loss=focal"), "rare", resume=True)
+
+
 def test_masks_that_changed_in_shards_are_noticed(moved):
     digests = []
     for name, change in (("a", lambda raw: raw), ("b", lambda raw: raw), ("c", CHANGES["a mask"])):

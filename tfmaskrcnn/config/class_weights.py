@@ -29,7 +29,9 @@ def checked_weights(value: Any) -> ClassWeights:
         number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
         if not number or not 0 < weight <= MOST:  # nor NaN
             why = "; data.classes leaves a class out of training" if weight == 0 else ""
-            raise ValueError(f"{quoted(name)} wants a number above 0, {quoted(weight)} is none{why}")
+            raise ValueError(
+                f"{quoted(name)} wants a number above 0, {quoted(weight)} is none{why}"
+            )
     return dict(value)
 
 
