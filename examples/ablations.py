@@ -203,6 +203,7 @@ def _report(options) -> int:
 
 
 def write(path: str, text: str) -> None:
+    """Write a file, which appears whole."""
     from tfmaskrcnn.support.files import replaced
 
     with replaced(path, "w") as file:
@@ -256,6 +257,7 @@ def _comparison_table(rows) -> List[str]:
 
 
 def mean_and_spread(values: List[float], sign: str = "") -> str:
+    """Mean ± standard deviation, as a cell of a table; `sign` "+" shows that of gains."""
     spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
     return f"{statistics.mean(values):{sign}.1f}{spread}"
 

@@ -36,7 +36,7 @@ def test_groups_of_images_become_one_set_of_all_classes(rare, tmp_path):
 def test_finished_runs_are_tabulated_with_what_the_rarest_class_gains(
     rare, tmp_path, capsys, monkeypatch
 ):
-    plain = dict(circle=0.6, square=0.2, mask_AP=0.3, box_AP=0.3)
+    plain = {"circle": 0.6, "square": 0.2, "mask_AP": 0.3, "box_AP": 0.3}
     for seed in range(2):
         finished(tmp_path, "none", seed, star=0.1, **plain)
         finished(tmp_path, "repeat", seed, star=0.2 + 0.01 * seed, **plain)

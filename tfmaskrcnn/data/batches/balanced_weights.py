@@ -1,4 +1,4 @@
-"""`box_head.class_weights: balanced` as numbers, from how many objects training shows of each class.
+"""`box_head.class_weights: balanced` as numbers: from how often training shows each class.
 
 Cui et al. 2019 (arXiv 1901.05555) weigh a class of n objects by the inverse of their effective
 number (1 - b^n) / (1 - b): by 1 / n while n is small, and never by less than 1 - b, because one
