@@ -45,7 +45,7 @@ def check_weighed(weights: ClassWeights, names: Sequence[str]) -> None:
         return
     for name in weights:
         if name not in names:
-            hint = did_you_mean(name, names) or f"the classes are {listed(names)}"
+            hint = did_you_mean(name, names) or f"the classes are {listed(names)}."
             raise ValueError(f"box_head.class_weights: there is no class {quoted(name)}; {hint}")
 
 
@@ -76,5 +76,5 @@ def weights_by_class(weights: ClassWeights, names: Sequence[str]) -> Optional[Tu
     try:
         check_weighed(weights, names)
     except ValueError as error:
-        raise InputError(f"{error}.") from None
+        raise InputError(str(error)) from None
     return (1.0, *(float(weights.get(name, 1.0)) for name in names))

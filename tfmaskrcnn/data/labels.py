@@ -36,7 +36,7 @@ def with_classes_of(data: Union[CocoData, str], config: Config) -> Config:
     try:
         check_weighed(config.model.box_head.class_weights, config.model.class_names)
     except ValueError as error:
-        raise InputError(f"{error}.") from None
+        raise InputError(str(error)) from None
     return with_balanced_weights(data, config)
 
 
