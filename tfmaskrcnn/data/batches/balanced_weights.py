@@ -1,8 +1,8 @@
 """`box_head.class_weights: balanced` as numbers: from how often training shows each class.
 
-Cui et al. 2019 (arXiv 1901.05555) weigh a class of n objects by the inverse of their effective
-number (1 - b^n) / (1 - b): by 1 / n while n is small, and never by less than 1 - b, because one
-object more of a common class tells hardly anything new. Inverse frequencies have no such end.
+A class of n objects weighs in proportion to 1 / sqrt(n), the root by which LVIS's repeat factors
+(Gupta et al. 2019) show images again. Inverse effective numbers (Cui et al. 2019), which are
+inverse frequencies as long as objects are few, did more harm in `examples/rare_classes.py`.
 """
 
 import logging
@@ -17,24 +17,20 @@ from tfmaskrcnn.data.coco.records import CocoData, Record
 from tfmaskrcnn.errors import listed
 
 _LOG = logging.getLogger(__name__)
-# b: beyond some thousand objects all classes weigh alike, and none a thousand times another.
-_BETA = 0.999
 
 
 def balanced_weights(counts: np.ndarray) -> np.ndarray:
     """[K] float64 factors of the loss of classes with `counts` [K] objects.
 
-    The mean over all objects is 1, so that objects weigh as much against background as before: the
-    paper's scale, a sum of K, would let a set of one common and some rare classes weigh less. A
-    class without objects has 1. All are rounded to 4 digits, which is the same on every machine.
+    The mean over all objects is 1, so that objects weigh as much against background as before.
+    Scaled to a sum of K, the common classes would weigh less than background. A class without
+    objects has 1. All are rounded to 4 digits, which is the same on every machine.
     """
     counts = np.asarray(counts, np.float64)
-    there = counts > 0
-    if not there.any():
+    if not counts.any():
         return np.ones(len(counts))
-    effective = (1 - _BETA**counts) / (1 - _BETA)
-    weights = np.divide(1.0, effective, out=np.zeros(len(counts)), where=there)
-    weights *= counts.sum() / (counts * weights).sum()
+    root = np.sqrt(counts)
+    weights = np.divide(counts.sum() / root.sum(), root, out=np.zeros(len(root)), where=root > 0)
     return np.array([float(f"{w:.4g}") if w else 1.0 for w in weights])
 
 
