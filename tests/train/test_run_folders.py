@@ -154,7 +154,8 @@ def test_a_changed_annotation_file_is_noticed(moved, what, killed):
 
 @on_stack_a
 def test_balanced_weights_are_numbers_in_the_run_which_goes_on_by_either(moved, caplog):
-    balanced = config_for("box_head={loss: focal, class_weights: balanced}")
+    focal = "train.accumulate=1", "box_head.loss=focal"
+    balanced = config_for(*focal, "box_head.class_weights=balanced")
     with caplog.at_level("INFO"):
         train(balanced, "rare")
     assert "box_head.class_weights=balanced: the loss of objects is weighed by" in caplog.text
@@ -166,7 +167,7 @@ def test_balanced_weights_are_numbers_in_the_run_which_goes_on_by_either(moved, 
     state = states_in(Run("rare").states)[-1]
     for config in (own, mr.data.with_classes_of(data, balanced)):
         read_state(state, config)
-    other = mr.data.with_classes_of(data, config_for("box_head.loss=focal"))
+    other = mr.data.with_classes_of(data, config_for(*focal))
     with pytest.raises(mr.InputError, match="model.box_head.class_weights.circle was .* is None"):
         read_state(state, other)
 
