@@ -91,7 +91,7 @@ def main() -> int:
         start = time.time()
         result = runner.run(options, name, seed)
         spent.append(time.time() - start)
-        _write(_result_path(options, name, seed), json.dumps(result, indent=2))
+        write(_result_path(options, name, seed), json.dumps(result, indent=2))
         shown = " ".join(f"{m} {result[m]:.3f}" for m in ("mask_AP", "box_AP") if m in result)
         rest = (left - 1) * statistics.mean(spent) / 60
         times = f"{spent[-1]:.0f} s, {rest:.0f} min left"
@@ -145,19 +145,19 @@ class Runner:
         budget = (f"train.seed={seed}", f"train.epochs={options.epochs}")
         config = load_config(None, [*BASE, *budget, *VARIANTS[name]])
         batches = from_coco(*_data(options, "train"), config, training=True)
-        self._start(name, config, len(batches))
+        model = self.start(name, config, len(batches))
         began = time.time()
-        fitted = self._model.fit(batches, epochs=options.epochs, shuffle=False, verbose=0)
+        fitted = model.fit(batches, epochs=options.epochs, shuffle=False, verbose=0)
         result = {"variant": name, "seed": seed, "training_seconds": time.time() - began}
         val, batch_size = _data(options, "val"), config.evaluation.batch_size
-        found = evaluate(self._model, *val, batch_size=batch_size)
+        found = evaluate(model, *val, batch_size=batch_size)
         for kind, numbers in (("mask", found.masks), ("box", found.boxes)):
             if numbers["AP"] >= 0:
                 result.update({f"{kind}_{key}": numbers[key] for key in ("AP", "AP50", "AP75")})
         result["losses"] = {key: float(values[-1]) for key, values in fitted.history.items()}
         return result
 
-    def _start(self, name: str, config, steps: int) -> None:
+    def start(self, name: str, config, steps: int):
         """A compiled model with the seed's weights and an optimizer that has seen nothing."""
         import keras
 
@@ -175,11 +175,12 @@ class Runner:
             variables = compat.optimizer_variables(self._model.optimizer)
             for variable, value in zip(variables, self._optimizer_start):
                 variable.assign(value)
-            return
+            return self._model
         model.compile(make_optimizer(config.train, steps))
         self._name, self._model = name, model
         variables = compat.optimizer_variables(model.optimizer)
         self._optimizer_start = [np.array(variable) for variable in variables]
+        return model
 
 
 def _report(options) -> int:
@@ -195,13 +196,14 @@ def _report(options) -> int:
     rows = [row for row in rows if row["seeds"]]
     text = "\n".join([*_variant_table(runs), "", *_comparison_table(rows)]) + "\n"
     print("\n" + text, end="")
-    _write(os.path.join(options.out, "ablations.md"), text)
+    write(os.path.join(options.out, "ablations.md"), text)
     found = {"epochs": options.epochs, "runs": runs, "comparisons": rows}
-    _write(os.path.join(options.out, "ablations.json"), json.dumps(found, indent=2))
+    write(os.path.join(options.out, "ablations.json"), json.dumps(found, indent=2))
     return 0
 
 
-def _write(path: str, text: str) -> None:
+def write(path: str, text: str) -> None:
+    """Write a file, which appears whole."""
     from tfmaskrcnn.support.files import replaced
 
     with replaced(path, "w") as file:
@@ -216,7 +218,7 @@ def _variant_table(runs) -> List[str]:
         cells = []
         for metric in METRICS:
             values = [100 * run[metric] for run in seeds.values() if metric in run]
-            cells.append(_mean_and_spread(values) if values else "")
+            cells.append(mean_and_spread(values) if values else "")
         lines.append(f"| {name} | {len(seeds)} | {' | '.join(cells)} |")
     return lines
 
@@ -249,12 +251,13 @@ def _comparison_table(rows) -> List[str]:
         for metric, expected in zip(row["metrics"], paper):
             gains = row["gains"][metric]
             cells = (row["where"], row["names"], metric.replace("_", " "))
-            cells += (_mean_and_spread(gains, "+"), expected, row["verdicts"][metric])
+            cells += (mean_and_spread(gains, "+"), expected, row["verdicts"][metric])
             lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
-def _mean_and_spread(values: List[float], sign: str = "") -> str:
+def mean_and_spread(values: List[float], sign: str = "") -> str:
+    """Mean ± standard deviation, as a cell of a table; `sign` "+" shows that of gains."""
     spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
     return f"{statistics.mean(values):{sign}.1f}{spread}"
 
@@ -292,7 +295,7 @@ def _timing(options) -> int:
     text += f"{options.rounds} alternate runs: Mask R-CNN {mask:.3f} s, Faster R-CNN {faster:.3f} s"
     print(f"{text}, ratio {mask / faster:.2f} (pasting masks into the image not included)")
     found = {"size": size, "seconds": seconds, "ratio": mask / faster}
-    _write(os.path.join(options.out, "timing.json"), json.dumps(found, indent=2))
+    write(os.path.join(options.out, "timing.json"), json.dumps(found, indent=2))
     return 0
 
 

@@ -11,6 +11,7 @@ from helpers.paths import GOLDEN
 from tfmaskrcnn.compat import KERAS3
 from tfmaskrcnn.inference.description import describe
 from tfmaskrcnn.inference.opening import open_source
+from tfmaskrcnn.train.state import training_digest
 
 THIS_STACK = "b" if KERAS3 else "a"
 
@@ -44,6 +45,15 @@ def test_a_run_finds_what_it_found(stack, tmp_path, monkeypatch):
     found = mr.load("run").predict_images([image])[0]
     assert found.class_names == ("circle", "square", "triangle")
     assert_equal(found, expected)
+
+
+@pytest.mark.parametrize("stack", ["a", "b"])
+def test_a_state_knows_its_run_whatever_settings_came_later(stack, tmp_path, monkeypatch):
+    unpacked(f"run_{stack}", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with np.load(next(tmp_path.glob("run/states/*.npz"))) as state:
+        about = json.loads(str(state["about"]))
+    assert about["training"] == training_digest(mr.load_config("run"))
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from tfmaskrcnn.checkpoints import fetching, named_runs
 from tfmaskrcnn.checkpoints.named_runs import model_folder, run_of, with_network_of_weights
 from tfmaskrcnn.checkpoints.published import BACKBONES, DETECTORS
 from tfmaskrcnn.cli.main import main
-from tfmaskrcnn.config.yaml_files import load_config
+from tfmaskrcnn.config.yaml_files import load_config, override
 from tfmaskrcnn.inference.opening import check_model
 from tfmaskrcnn.model.weights import CLASS_LAYERS, named_weights
 from tfmaskrcnn.train.first_weights import start_weights
@@ -171,6 +171,9 @@ def test_training_takes_their_network_and_keeps_its_own_settings(run):
     assert found.model.backbone.name == "resnet18" and found.model.fpn.channels == 16
     assert found.model.input.min_side == 96 and found.model.input.resize == "torch"
     assert found.train == config.train and found.data == config.data
+    config = override(config, ["box_head={loss: focal, class_weights: balanced}"])
+    head = with_network_of_weights(config, "finetune", overrides).model.box_head
+    assert (head.loss, head.class_weights, head.hidden) == ("focal", "balanced", 32)
     # Of the classes nothing is said: they are the data set's.
     assert not {"num_classes", "class_names"} & found.model.model_fields_set
     assert with_network_of_weights(config, run, overrides) is config

@@ -226,6 +226,20 @@ def test_what_saves_memory_leaves_the_networks_update_as_it_is(data, one, overri
 
 
 @on_stack_a
+def test_a_weighed_focal_loss_trains_the_same_in_parts(data, one):
+    start, _, plain = one
+    names = "model.class_names=[circle, square, triangle]"
+    rare = names, "box_head={loss: focal, class_weights: {square: 9, triangle: 0.2}}"
+    expected, whole = updated(data, start, *rare)
+    found, logs = updated(data, start, *rare, "train.accumulate=2")
+    assert_close(found, expected, 1e-6)
+    assert logs == pytest.approx(whole, rel=1e-5)
+    assert abs(whole["cls_loss"] - plain["cls_loss"]) > 0.01
+    for name in ("rpn_cls_loss", "box_loss", "mask_loss"):
+        assert whole[name] == pytest.approx(plain[name], rel=1e-6)
+
+
+@on_stack_a
 @pytest.mark.slow
 def test_backbone_pyramid_and_heads_compile_with_xla(data, one):
     start, expected, losses = one

@@ -86,7 +86,7 @@ def test_a_loss_by_position_is_refused_and_keras_defaults_are_not(model, line):
     [
         ((None, 4), {}, r"fit\(batch_size=4\): the data set is in batches already.*epochs=..."),
         ((np.zeros(2),), {}, r"fit\(y=...\) has no effect here: the truth is part of a batch"),
-        ((), {"class_weight": {1: 2.0}}, "data.repeat_threshold .* rare classes more often"),
+        ((), {"class_weight": {1: 2.0}}, "class_weights in .* data.repeat_threshold shows"),
         ((), {"sample_weight": np.ones(2)}, "images have no weights"),
         ((), {"validation_data": (PICTURE, PICTURE)}, r"fit\(validation_data=...\): .*from_coco"),
     ],

@@ -146,6 +146,55 @@ def test_class_loss_is_softmax_cross_entropy_summed_over_valid_rows():
     assert float(term.count) == 2.0
 
 
+def test_class_weights_multiply_the_loss_of_their_class_and_are_not_divided_by():
+    logits = tf.constant([[[0.0, 0.0, 0.0], [math.log(2), 0.0, math.log(5)], [9.0, 9.0, 9.0]]])
+    classes, valid = tf.constant([[0, 2, 1]]), tf.constant([[True, True, False]])
+    term = class_loss(logits, classes, valid, class_weights=(1.0, 7.0, 3.0))
+    np.testing.assert_allclose(term.total, math.log(3) + 3 * math.log(8 / 5), rtol=1e-6)
+    assert float(term.count) == 2.0  # RoIs, whatever they weigh
+    focal = class_loss(logits, classes, valid, 2.0, (1.0, 7.0, 3.0))
+    expected = (2 / 3) ** 2 * math.log(3) + 3 * (3 / 8) ** 2 * math.log(8 / 5)
+    np.testing.assert_allclose(focal.total, expected, rtol=1e-6)
+
+
+def test_by_default_the_class_loss_is_the_cross_entropy_to_the_bit():
+    truth, proposals = random_scene(0)
+    logits, deltas, _ = random_predictions(0)
+    rois = sample_rois(proposals, truth, seeds(1, 2), BOX)
+    each = tf.nn.sparse_softmax_cross_entropy_with_logits(rois.classes, logits)
+    expected = tf.reduce_sum(tf.where(rois.valid, each, 0.0))
+    ones = (1.0,) * (CLASSES + 1)
+    none = BOX.model_copy(update={"loss": "focal", "focal_gamma": 0.0})
+    for config, weights in ((BOX, None), (BOX, ones), (none, None)):
+        term = box_losses(logits, deltas, rois, truth, config, weights)["cls_loss"]
+        np.testing.assert_array_equal(term.total, expected)
+
+
+def test_weighed_focal_losses_of_half_batches_add_up_to_the_whole():
+    truth, proposals = random_scene(1)
+    logits, deltas, _ = random_predictions(1)
+    rois = sample_rois(proposals, truth, seeds(1, 2), BOX)
+    config = BOX.model_copy(update={"loss": "focal"})
+
+    def terms(*rows):
+        parts = (tf.gather(x, rows) for x in (logits, deltas))
+        own = RoiSample(*(tf.gather(x, rows) for x in rois))
+        objects = GroundTruth(*(x if x is None else tf.gather(x, rows) for x in truth))
+        return box_losses(*parts, own, objects, config, (1.0, 0.3, 2.0, 9.0))
+
+    whole, first, second = terms(0, 1), terms(0), terms(1)
+    for name, term in whole.items():
+        for found, *parts in zip(term, first[name], second[name]):
+            np.testing.assert_allclose(found, sum(parts), rtol=1e-6)
+    assert float(whole["box_loss"].count) == float(whole["cls_loss"].count)
+
+
+def test_without_rois_a_weighed_focal_loss_is_0():
+    empty = tf.zeros([2, 0], tf.int32)
+    term = class_loss(tf.zeros([2, 0, 3]), empty, tf.cast(empty, tf.bool), 2.0, (1.0, 2.0, 3.0))
+    assert float(term.total) == float(term.count) == 0.0
+
+
 @pytest.mark.parametrize(
     "beta, expected",
     [

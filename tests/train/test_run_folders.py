@@ -9,6 +9,7 @@ import pytest
 
 import tfmaskrcnn as mr
 from helpers.cases import case
+from helpers.one_stack import on_stack_a
 from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.data import load_coco, load_tfrecord, write_tfrecord
@@ -17,6 +18,7 @@ from tfmaskrcnn.train import loop, train
 from tfmaskrcnn.train.data_content import data_content
 from tfmaskrcnn.train.run_start import finished_without_states
 from tfmaskrcnn.train.saving import states_in
+from tfmaskrcnn.train.state import read_state
 
 SETTINGS = ("train.epochs=1", "train.schedule.kind=constant", "train.tensorboard=false")
 
@@ -148,6 +150,26 @@ def test_a_changed_annotation_file_is_noticed(moved, what, killed):
     with pytest.raises(mr.InputError, match="the training data changed since the run began"):
         train(config_for("train.epochs=2"), "run", resume=True)
     assert sorted(os.listdir("run/states")) == before
+
+
+@on_stack_a
+def test_balanced_weights_are_numbers_in_the_run_which_goes_on_by_either(moved, caplog):
+    focal = "train.accumulate=1", "box_head.loss=focal"
+    balanced = config_for(*focal, "box_head.class_weights=balanced")
+    with caplog.at_level("INFO"):
+        train(balanced, "rare")
+    assert "box_head.class_weights=balanced: the loss of objects is weighed by" in caplog.text
+    own = mr.load_config("rare")
+    found = own.model.box_head
+    assert (found.loss, set(found.class_weights)) == ("focal", {"circle", "square", "triangle"})
+    assert len(set(found.class_weights.values())) > 1
+    data = load_coco("train.json", "images")
+    state = states_in(Run("rare").states)[-1]
+    for config in (own, mr.data.with_classes_of(data, balanced)):
+        read_state(state, config)
+    other = mr.data.with_classes_of(data, config_for(*focal))
+    with pytest.raises(mr.InputError, match="model.box_head.class_weights.circle was .* is None"):
+        read_state(state, other)
 
 
 def test_masks_that_changed_in_shards_are_noticed(moved):

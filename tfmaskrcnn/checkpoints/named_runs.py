@@ -19,6 +19,8 @@ _LOG = logging.getLogger(__name__)
 # Below the weights' folder. It counts up when the importers make something else of a file.
 _RUN = "run-1"
 _LABELS = ("num_classes", "class_names", "category_ids")
+# Of the box head: how it is trained, which fits any weights.
+_LOSS = ("loss", "focal_gamma", "class_weights")
 
 
 @takes(name=A_TEXT)
@@ -95,6 +97,7 @@ def with_network_of_weights(config: Config, path: str, overrides: Sequence[str])
     network = {key: v for key, v in theirs.model_dump().items() if key not in _LABELS}
     if theirs.roi.sampling_ratio == 0:  # Detectron2's, which has no gradient
         network["roi"]["sampling_ratio"] = 2
+    network["box_head"].update((key, getattr(config.model.box_head, key)) for key in _LOSS)
     chosen = config.model.model_fields_set & set(_LABELS)
     network.update((key, getattr(config.model, key)) for key in chosen)
     own = [text for text in overrides if split_override(text)[0][0] == "model"]

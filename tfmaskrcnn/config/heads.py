@@ -15,6 +15,7 @@ from tfmaskrcnn.config.base import (
     Section,
     Share,
 )
+from tfmaskrcnn.config.class_weights import ClassWeights, checked_weights
 
 
 class BoxHeadConfig(Section):
@@ -33,6 +34,13 @@ class BoxHeadConfig(Section):
     delta_weights: FourFactors = (10.0, 10.0, 5.0, 5.0)  # dy, dx, dh, dw
     clamp_deltas: bool = True  # as in rpn
     smooth_l1_beta: NotNegative = 0.0
+    # focal: objects and background that are told with confidence count less, by (1 - p)^focal_gamma
+    # (Lin et al. 2017); for rare classes, as are ...
+    loss: Literal["softmax", "focal"] = "softmax"
+    focal_gamma: float = Field(2.0, ge=0, le=100)
+    # ... factors of the loss of classes by name: {star: 3.0}; or balanced, which the training data
+    # turn into such numbers. Background, and classes that are not named, have 1.
+    class_weights: ClassWeights = {}
     score_threshold: Share = 0.05
     nms_iou: Share = 0.5
     # Boxes with a side up to this are left out before NMS, pixels; None keeps even empty ones.
@@ -43,6 +51,17 @@ class BoxHeadConfig(Section):
     detection_rule: Literal["per_class", "argmax"] = "per_class"
     whole_pixels: bool = False  # round boxes in the image as given (Matterport)
     max_detections: Objects = 100
+
+    @pydantic.field_validator("class_weights", mode="before")
+    @classmethod
+    def _weights_by_name(cls, value):
+        return checked_weights(value)
+
+    @pydantic.model_validator(mode="after")
+    def _gamma_is_used(self):
+        if self.loss == "softmax" and self.focal_gamma != 2.0:
+            raise ValueError("focal_gamma has no effect where loss is softmax; set loss to focal")
+        return self
 
 
 class MaskHeadConfig(Section):

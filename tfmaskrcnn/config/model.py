@@ -25,6 +25,7 @@ from tfmaskrcnn.config.base import (
     Side,
 )
 from tfmaskrcnn.config.bounds import check_tensors
+from tfmaskrcnn.config.class_weights import check_weighed
 from tfmaskrcnn.config.heads import BoxHeadConfig, MaskHeadConfig
 from tfmaskrcnn.config.keypoints import KeypointHeadConfig
 from tfmaskrcnn.errors import quoted
@@ -267,6 +268,7 @@ class ModelConfig(Section):
             found = len(getattr(self, key))
             if found not in (0, self.num_classes):
                 raise ValueError(f"{key} has {found} entries, num_classes is {self.num_classes}")
+        check_weighed(self.box_head.class_weights, self.class_names)
         return self
 
     @pydantic.model_validator(mode="after")

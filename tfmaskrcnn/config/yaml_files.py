@@ -19,7 +19,7 @@ from tfmaskrcnn.support.single_file import is_single_file, place_in
 _MAX_BASES = 20  # of one another
 _MAX_PARTS = 20  # of a dotted key; the longest known one has 4
 # Whose keys are names of the user's: a later value takes the place of all of the former one.
-_WHOLE = ("classes",)
+_WHOLE = ("data.classes", "model.box_head.class_weights")
 
 
 @takes(path=A_PATH, overrides=TEXTS)
@@ -122,11 +122,12 @@ def _read_with_bases(
     return _merged(below, raw), source if names_code(raw) else below_source
 
 
-def _merged(low: Dict[str, Any], high: Dict[str, Any]) -> Dict[str, Any]:
+def _merged(low: Dict[str, Any], high: Dict[str, Any], prefix: str = "") -> Dict[str, Any]:
     out = dict(low)
     for key, value in high.items():
-        both = isinstance(value, dict) and isinstance(out.get(key), dict) and key not in _WHOLE
-        out[key] = _merged(out[key], value) if both else value
+        both = isinstance(value, dict) and isinstance(out.get(key), dict)
+        both = both and f"{prefix}{key}" not in _WHOLE
+        out[key] = _merged(out[key], value, f"{prefix}{key}.") if both else value
     return out
 
 
@@ -145,8 +146,9 @@ def split_override(text: str) -> Tuple[List[str], Any]:
         raise InputError(f"There is no key {quoted(key)}.")
     if parts[0] not in Config.model_fields and parts[0] in ModelConfig.model_fields:
         parts.insert(0, "model")
-    if parts[:2] == ["data", "classes"] and len(parts) > 2:
-        raise InputError(f"{quoted(text)}: give data.classes as a whole, 'data.classes={{...}}'.")
+    for whole in _WHOLE:
+        if ".".join(parts).startswith(f"{whole}."):
+            raise InputError(f"{quoted(text)}: give {whole} as a whole, '{whole}={{...}}'.")
     try:
         return parts, read_value(value)
     except InputError as error:

@@ -1,14 +1,17 @@
-"""What a configuration leaves to the data set: classes and keypoints, with their names."""
+"""What a configuration leaves to the data set: classes and keypoints, and how classes weigh."""
 
 import os
 from typing import Union
 
+from tfmaskrcnn.config.class_weights import check_weighed
 from tfmaskrcnn.config.keypoints import KeypointHeadConfig
 from tfmaskrcnn.config.person_keypoints import OTHER_SIGMA, mirror_pairs
 from tfmaskrcnn.config.run import Config
+from tfmaskrcnn.data.batches.balanced_weights import with_balanced_weights
 from tfmaskrcnn.data.coco.configured import names_of_coco
 from tfmaskrcnn.data.coco.records import CocoData
 from tfmaskrcnn.data.tfrecord.reading import load_tfrecord
+from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support.given import A_PATH, one_of, takes
 
 
@@ -16,17 +19,28 @@ from tfmaskrcnn.support.given import A_PATH, one_of, takes
 def with_classes_of(data: Union[CocoData, str], config: Config) -> Config:
     """`config` with the data set's classes and keypoints, where it says nothing of them.
 
+    Of a set that was read, "balanced" class weights become numbers too.
+
     Args:
         data: a set that was read; or COCO annotations, or shards ("train-*.tfrecord"), of which
             nothing but the names is looked at here. `data.classes` chooses among them.
         config: the whole configuration.
 
     Raises:
-        InputError: the file cannot be read, or lacks a category of `data.classes`.
+        InputError: the file cannot be read, or lacks a category of `data.classes` or a class of
+            `box_head.class_weights`.
     """
     if not isinstance(data, CocoData):
         data = _names_of(os.fspath(data), config)
-    config = _with_keypoints_of(data, config)
+    config = _with_labels_of(data, _with_keypoints_of(data, config))
+    try:
+        check_weighed(config.model.box_head.class_weights, config.model.class_names)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    return with_balanced_weights(data, config)
+
+
+def _with_labels_of(data: CocoData, config: Config) -> Config:
     model = config.model
     if model.class_names or ("num_classes" in model.model_fields_set and not _fits(data, model)):
         return config  # the data pipeline checks that they agree

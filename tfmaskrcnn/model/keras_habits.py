@@ -26,7 +26,8 @@ _NOT_FITTED = {
     "y": f"the truth is part of a batch: {_BATCHES}",
     "sample_weight": "images have no weights; name one more often in the data to weigh it more",
     "class_weight": (
-        "data.repeat_threshold in the configuration shows images of rare classes more often"
+        "model.box_head.class_weights in the configuration weighs the loss of classes by name or "
+        "balances it, and data.repeat_threshold shows images of rare classes more often"
     ),
 }
 

@@ -4,7 +4,7 @@ Every function returns a sum and the count it is to be divided by, so that many 
 both before they divide and agree with one.
 """
 
-from typing import Dict, NamedTuple
+from typing import Dict, NamedTuple, Optional, Sequence
 
 import tensorflow as tf
 
@@ -12,6 +12,7 @@ from tfmaskrcnn.config.heads import BoxHeadConfig, MaskHeadConfig
 from tfmaskrcnn.config.keypoints import KeypointHeadConfig
 from tfmaskrcnn.config.model import RpnConfig
 from tfmaskrcnn.ops.boxes import encode_boxes
+from tfmaskrcnn.ops.focal import softmax_focal_loss
 from tfmaskrcnn.ops.heatmaps import keypoint_targets
 from tfmaskrcnn.ops.masks import mask_targets
 from tfmaskrcnn.ops.matching import match_boxes
@@ -98,13 +99,15 @@ def box_losses(
     rois: RoiSample,
     truth: GroundTruth,
     config: BoxHeadConfig,
+    class_weights: Optional[Sequence[float]] = None,
 ) -> Dict[str, LossTerm]:
     """L_cls and L_box of the box head's logits [B, R, K + 1] and deltas [B, R, K or 1, 4].
 
     L_box is divided by all sampled RoIs, so that each object weighs alike however many RoIs are
-    positive (Detectron2).
+    positive (Detectron2). `class_weights` are those of `config.class_weights.weights_by_class`.
     """
-    classification = class_loss(logits, rois.classes, rois.valid)
+    gamma = config.focal_gamma if config.loss == "focal" else 0.0
+    classification = class_loss(logits, rois.classes, rois.valid, gamma, class_weights)
     own = tf.clip_by_value(rois.classes - 1, 0, deltas.shape[2] - 1)  # 0 if class-agnostic
     deltas = tf.gather(deltas, own, batch_dims=2)  # [B, R, 4]
     boxes = tf.gather(truth.boxes, rois.gt_index, batch_dims=1)
@@ -167,15 +170,29 @@ def objectness_loss(logits: tf.Tensor, positive: tf.Tensor, valid: tf.Tensor) ->
     return tf.reduce_sum(tf.where(valid, each, 0.0))
 
 
-def class_loss(logits: tf.Tensor, classes: tf.Tensor, valid: tf.Tensor) -> LossTerm:
-    """Softmax cross-entropy a sampled RoI.
+def class_loss(
+    logits: tf.Tensor,
+    classes: tf.Tensor,
+    valid: tf.Tensor,
+    gamma: float = 0.0,
+    class_weights: Optional[Sequence[float]] = None,
+) -> LossTerm:
+    """Softmax cross-entropy a sampled RoI, or focal loss.
+
+    It is divided by the number of RoIs, whatever they weigh, as MMDetection's box heads do: so an
+    object weighs the same whichever others are in its batch. Divided by the sum of the weights
+    (PyTorch's `cross_entropy`), a rare one would make all others of its batch count less.
 
     Args:
         logits: [B, R, K + 1] float32, 0 is background.
         classes: [B, R] int32, 0..K.
         valid: [B, R] bool.
+        gamma: of `softmax_focal_loss`; 0 is the cross-entropy.
+        class_weights: K + 1 factors; None for 1.
     """
-    each = tf.nn.sparse_softmax_cross_entropy_with_logits(classes, logits)
+    each = softmax_focal_loss(logits, classes, gamma)
+    if class_weights is not None:
+        each *= tf.gather(tf.constant(class_weights, tf.float32), classes)
     return LossTerm(tf.reduce_sum(tf.where(valid, each, 0.0)), number_of(valid))
 
 

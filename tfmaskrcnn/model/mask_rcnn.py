@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmaskrcnn import compat
+from tfmaskrcnn.config.class_weights import weights_by_class
 from tfmaskrcnn.config.given_config import as_config
 from tfmaskrcnn.config.heads import mask_channels
 from tfmaskrcnn.config.model import ModelConfig
@@ -191,9 +192,10 @@ class MaskRCNN(TrainableModel):
     # Training.
 
     def compile(self, optimizer="sgd", *args, **kwargs):
-        """As `TrainableModel.compile`; adaptive RoIAlign has no gradient and is refused."""
+        """As `TrainableModel.compile`; what cannot be trained is refused at once."""
         if self.config.roi.sampling_ratio == 0:
             raise InputError("roi.sampling_ratio 0 is for inference; set it to 2 to train.")
+        weights_by_class(self.config.box_head.class_weights, self.config.class_names)  # may raise
         super().compile(optimizer, *args, **kwargs)
 
     def loss_terms(self, batch: Dict[str, tf.Tensor], training: bool) -> Dict[str, LossTerm]:
@@ -211,7 +213,8 @@ class MaskRCNN(TrainableModel):
         features = self.roi_features(atlas, rois.boxes, box_config.roi_side)
         box_head = self.part("box_head", self.box_head)
         logits, deltas = box_head(features, training=training, valid=rois.valid)
-        terms.update(losses.box_losses(logits, deltas, rois, inner_truth, box_config))
+        weights = weights_by_class(box_config.class_weights, self.config.class_names)
+        terms.update(losses.box_losses(logits, deltas, rois, inner_truth, box_config, weights))
         inner = losses.positives_only(rois, box_config)
         # Where a box ends must not move the mask within it.
         rois = inner._replace(boxes=outer_boxes(inner.boxes, self.config))

@@ -1,5 +1,6 @@
 """The state of a run in one file, so that a killed run goes on as if nothing had happened."""
 
+import functools
 import hashlib
 import json
 from typing import Any, Dict, Optional, Tuple
@@ -14,6 +15,16 @@ from tfmaskrcnn.model.weights import load_weights, named_weights, read_weights
 from tfmaskrcnn.support.files import save_arrays
 from tfmaskrcnn.train.run_settings import check_settings, saved_settings, settings_beside
 from tfmaskrcnn.train.stored_progress import checked_progress
+
+# Keys that older states know nothing of, with the value that they had without saying so.
+_LATER = {
+    "train.early_stop_on": "ap",
+    "data.classes": None,
+    "model.input.exif": "ignore",
+    "model.box_head.loss": "softmax",
+    "model.box_head.focal_gamma": 2.0,
+    "model.box_head.class_weights": {},
+}
 
 
 class DamagedState(InputError):
@@ -163,10 +174,9 @@ def training_digest(config: Config) -> str:
     """A fingerprint of all that decides the weights of a run."""
     free = {"save_every", "keep_states", "tensorboard", "strategy", "validation_loss"}
     parts = config.model_dump(mode="json", exclude={"evaluation": True, "train": free})
-    if config.train.early_stop_on == "ap":  # older states know nothing else
-        del parts["train"]["early_stop_on"]
-    if config.data.classes is None:
-        del parts["data"]["classes"]
-    if config.model.input.exif == "ignore":
-        del parts["model"]["input"]["exif"]
+    for path, former in _LATER.items():
+        *sections, key = path.split(".")
+        section = functools.reduce(dict.__getitem__, sections, parts)
+        if section[key] == former:
+            del section[key]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
