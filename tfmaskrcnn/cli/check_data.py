@@ -60,6 +60,8 @@ def _check(options) -> int:
     from tfmaskrcnn.data.checking import check, write_page, write_repaired
     from tfmaskrcnn.data.checking.check_tables import printable
 
+    if config.train.auto:
+        config = _with_choices(config, options)
     others = options.other, options.other_images
     with progress_bar("checking") as progress:
         result = check(options.json, options.images, config, *others, options.limit, progress)
@@ -80,6 +82,19 @@ def _check(options) -> int:
     if options.html:
         print(f"page        {write_page(result, options.html, repairs if options.fix else [])}")
     return 1 if result.num_errors else 0
+
+
+def _with_choices(config, options):
+    """What `train` would choose for the set; `config` if the set is too wrong for that."""
+    from tfmaskrcnn.errors import InputError
+    from tfmaskrcnn.train import auto_config
+
+    paths = {"train_json": options.json, "train_images": options.images, "train_tfrecord": None}
+    try:
+        data = config.data.model_copy(update=paths)
+        return auto_config(config.model_copy(update={"data": data}))
+    except InputError:
+        return config  # the check says what is wrong
 
 
 def _terminal_width() -> Optional[int]:

@@ -32,8 +32,10 @@ def _find_rate(options) -> None:
     folder = writable_folder(options.out)
     config = with_network_of_weights(config, options.config, options.set)
 
+    from tfmaskrcnn.train.auto.auto_config import settled
     from tfmaskrcnn.train.rate_finder import find_rate, suggestion, write_curve
 
+    config = settled(config)
     with progress_bar("finding a rate") as progress:
         curve = find_rate(config, options.steps, progress)
     picture = write_curve(curve, folder, config.train.learning_rate)

@@ -75,8 +75,10 @@ def _dataset(config, split: str):
     from tfmaskrcnn.config.yaml_files import override
     from tfmaskrcnn.data import from_records
     from tfmaskrcnn.data.labels import with_classes_of
+    from tfmaskrcnn.train.auto.auto_config import settled
     from tfmaskrcnn.train.splits import training_data, validation_data
 
+    config = settled(config)
     data = training_data(config) if split == "train" else validation_data(config)
     single = ["train.batch_size=1", "evaluation.batch_size=1"]
     config = override(with_classes_of(data, config), single)

@@ -99,6 +99,8 @@ class ScheduleConfig(Section):
 class TrainConfig(Section):
     """The training run."""
 
+    # Choose from the data what nobody has set of input, anchors, limits, batch, epochs and rate.
+    auto: bool = False
     batch_size: Batch = 16  # images an update, over all devices and workers together
     # mirrored: all GPUs of one machine; multi_worker: the processes that TF_CONFIG lists.
     strategy: Literal["none", "mirrored", "multi_worker"] = "none"
@@ -173,6 +175,8 @@ class Config(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     # The file of a run that names data.augment.function, unless it was asked for; see `trust`.
     _unasked_code: Optional[str] = pydantic.PrivateAttr(None)
+    # What `train.auto` has chosen and why, in lines; see `train.auto`.
+    _choices: Tuple[str, ...] = pydantic.PrivateAttr(())
 
     @pydantic.model_validator(mode="after")
     def _augmentation_fits_the_model(self):

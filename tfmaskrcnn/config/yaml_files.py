@@ -66,7 +66,26 @@ def parse_config(
 def override(config: Config, overrides: Sequence[str]) -> Config:
     """`config` with `"key=value"` changes, checked again as a whole."""
     source = None if _ask_for_code(overrides) else config._unasked_code
-    return with_unasked_code(parse_config(config.model_dump(), overrides), source)
+    raw = config.model_dump(exclude_unset=True)  # what was not set stays so, see `is_set`
+    return with_unasked_code(parse_config(raw, overrides), source)
+
+
+def is_set(config: Config, key: str) -> bool:
+    """Whether a file or an override says something of the dotted key, be it the default."""
+    section: Any = config
+    for part in _parts(key):
+        if part not in section.model_fields_set:
+            return False
+        section = getattr(section, part)
+    return True
+
+
+def value_of(config: Config, key: str) -> Any:
+    """The value of the dotted key, of the model's with or without `model.`."""
+    value: Any = config
+    for part in _parts(key):
+        value = getattr(value, part)
+    return value
 
 
 def save_config(config: Config, path: str) -> None:
@@ -141,11 +160,9 @@ def split_override(text: str) -> Tuple[List[str], Any]:
     if not equals or not key.strip():
         shown = quoted(text)
         raise InputError(f"{shown} is no setting; write key=value, such as train.batch_size=4.")
-    parts = key.strip().split(".")
+    parts = _parts(key.strip())
     if len(parts) > _MAX_PARTS:
         raise InputError(f"There is no key {quoted(key)}.")
-    if parts[0] not in Config.model_fields and parts[0] in ModelConfig.model_fields:
-        parts.insert(0, "model")
     for whole in _WHOLE:
         if ".".join(parts).startswith(f"{whole}."):
             raise InputError(f"{quoted(text)}: give {whole} as a whole, '{whole}={{...}}'.")
@@ -153,6 +170,14 @@ def split_override(text: str) -> Tuple[List[str], Any]:
         return parts, read_value(value)
     except InputError as error:
         raise InputError(f"{quoted(text)}: {error}") from None
+
+
+def _parts(key: str) -> List[str]:
+    """Of a dotted key, which of a model's section may leave out `model.`."""
+    parts = key.split(".")
+    if parts[0] not in Config.model_fields and parts[0] in ModelConfig.model_fields:
+        parts.insert(0, "model")
+    return parts
 
 
 def _nested(parts: List[str], value: Any) -> Dict[str, Any]:

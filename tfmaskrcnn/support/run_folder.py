@@ -19,6 +19,11 @@ class Run(NamedTuple):
         return os.path.join(self.folder, "config.json")
 
     @property
+    def choices(self) -> str:
+        """What `train.auto` chose from the data, a line a setting with its reason."""
+        return os.path.join(self.folder, "choices.txt")
+
+    @property
     def origin(self) -> str:
         """Where the run was trained, and whether it is finished; see `Origin`."""
         return os.path.join(self.folder, "origin.json")

@@ -28,6 +28,7 @@ from tfmaskrcnn.support.folder_lock import locked_folder
 from tfmaskrcnn.support.given import TEXTS, path_text, takes
 from tfmaskrcnn.support.run_folder import Run, removed_if_empty
 from tfmaskrcnn.support.shown_log import log_shown
+from tfmaskrcnn.train.auto.auto_config import chosen, taken_up
 from tfmaskrcnn.train.data_content import data_content
 from tfmaskrcnn.train.distribution import Workers, make_strategy
 from tfmaskrcnn.train.epoch_batches import Batches, check_same
@@ -47,7 +48,7 @@ from tfmaskrcnn.train.run_start import (
     without_validation,
 )
 from tfmaskrcnn.train.saving import StateKeeper
-from tfmaskrcnn.train.splits import given, training_data
+from tfmaskrcnn.train.splits import given, training_data, whole_training_data
 from tfmaskrcnn.train.tensorboard import BoardWriter
 from tfmaskrcnn.train.validation import ValidationLoss
 
@@ -110,11 +111,14 @@ def train(
 
 
 def _train(config: Config, run: Run, resume: bool, epochs, workers) -> MaskRCNN:
+    config = taken_up(config, run, resume, workers)
     done = workers.agree(lambda: finished_without_states(run, config, resume))
     if workers.sum(np.array([done]))[0]:  # of the chief, who has the run's folder
         return _finished(run, config, workers)
     workers.agree(lambda: _check_before(config, run))
-    data = workers.agree(lambda: training_data(config))
+    whole = workers.agree(lambda: whole_training_data(config))
+    config = workers.agree(lambda: chosen(config, whole, workers))
+    data = workers.agree(lambda: training_data(config, whole))
     config = with_classes_of(data, config)
     check_same(workers, config, data)
     config = with_parts(config, run, data.records, workers)

@@ -16,6 +16,7 @@ from tfmaskrcnn.data.labels import with_classes_of
 from tfmaskrcnn.errors import InputError, NotFinite
 from tfmaskrcnn.support.files import replaced, writable_folder
 from tfmaskrcnn.support.progress_bar import Progress
+from tfmaskrcnn.train.auto.auto_config import settled
 from tfmaskrcnn.train.distribution import Workers
 from tfmaskrcnn.train.first_weights import start_weights
 from tfmaskrcnn.train.loop import compiled_model
@@ -53,6 +54,7 @@ def find_rate(config: Config, steps: int = 100, progress: Optional[Progress] = N
     Raises:
         InputError: data or configuration are wrong.
     """
+    config = settled(config)
     data = training_data(config)
     config = with_classes_of(data, config)
     config = with_parts(config, None, data.records, Workers())

@@ -14,7 +14,7 @@ _DEEPEST = 6  # sections within each other; a file may claim more
 _FREE = (
     "evaluation",
     *(f"train.{key}" for key in ("save_every", "keep_states", "tensorboard", "strategy")),
-    *(f"train.{key}" for key in ("validation_loss", "epochs")),
+    *(f"train.{key}" for key in ("validation_loss", "epochs", "auto")),
 )
 _PLACES = tuple(
     f"data.{key}"

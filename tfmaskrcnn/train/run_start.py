@@ -12,6 +12,7 @@ from tfmaskrcnn.config.run_paths import with_paths_found
 from tfmaskrcnn.config.yaml_files import load_config, override, save_config
 from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.inference.trained_sizes import TrainedSizes, save_for_run
+from tfmaskrcnn.support.files import replaced
 from tfmaskrcnn.support.run_folder import Origin, Run, read_origin, write_origin
 from tfmaskrcnn.train.saving import states_in
 
@@ -69,6 +70,9 @@ def finished_without_states(run: Run, config: Config, resume: bool) -> bool:
 def note(run: Run, config: Config, sizes: Optional[TrainedSizes] = None) -> None:
     """Write the configuration, from where its relative paths start, and how large things are."""
     save_config(config, run.config)
+    if config._choices:
+        with replaced(run.choices, "w") as file:
+            file.write("\n".join(config._choices) + "\n")
     save_for_run(sizes, run.folder)
     write_origin(run.folder, Origin(os.getcwd()))
 

@@ -10,14 +10,21 @@ from tfmaskrcnn.data.coco.records import CocoData, limited
 from tfmaskrcnn.errors import InputError
 
 
-def training_data(config: Config) -> CocoData:
-    """The train split that `config` names; the log tells what its settings make of it."""
-    data = limited(_whole_training_data(config), config.data.limit)
+def training_data(config: Config, whole: Optional[CocoData] = None) -> CocoData:
+    """The train split that `config` names; the log tells what its settings make of it.
+
+    Args:
+        config: the whole configuration.
+        whole: what `whole_training_data` gives, if that was called.
+    """
+    whole = whole_training_data(config) if whole is None else whole
+    data = limited(whole, config.data.limit)
     announce(data, config, training=True)
     return data
 
 
-def _whole_training_data(config: Config) -> CocoData:
+def whole_training_data(config: Config) -> CocoData:
+    """The same whatever `data.limit` is."""
     if config.data.train_tfrecord:
         if config.data.train_json:
             raise InputError("Both data.train_json and data.train_tfrecord are set; wanted one.")
