@@ -117,7 +117,7 @@ def _train(config: Config, run: Run, resume: bool, epochs, workers) -> MaskRCNN:
         return _finished(run, config, workers)
     workers.agree(lambda: _check_before(config, run))
     whole = workers.agree(lambda: whole_training_data(config))
-    config = workers.agree(lambda: chosen(config, whole, workers))
+    config = chosen(config, whole, workers)
     data = workers.agree(lambda: training_data(config, whole))
     config = with_classes_of(data, config)
     check_same(workers, config, data)

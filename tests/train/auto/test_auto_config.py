@@ -14,7 +14,9 @@ from tfmaskrcnn.config.yaml_files import override
 from tfmaskrcnn.support.run_folder import Run
 from tfmaskrcnn.train import auto_config, loop, train
 from tfmaskrcnn.train.auto import auto_config as module
+from tfmaskrcnn.train.auto.auto_config import chosen
 from tfmaskrcnn.train.auto.facts import looks_of
+from tfmaskrcnn.train.distribution import Workers
 from tfmaskrcnn.train.run_start import note
 
 CHOSEN = ("anchors", "input", "model.num_classes", "data.max_instances", "train=")
@@ -103,6 +105,22 @@ def test_a_run_that_goes_on_chooses_nothing_anew(home, tmp_path, compiled, monke
     assert config.data.max_instances == 77 and config.train.epochs == 2
     assert config.train.seed == 0  # no rule's: `check_settings` compares it
     assert config.model.anchors == changed.model.anchors
+
+
+def test_workers_train_what_the_first_one_chose(home, monkeypatch):
+    told = []
+
+    class Worker(Workers):
+        def broadcast(self, content, source=0):
+            told.append(content)
+            return told[0]
+
+    config, data = mr.load_config("auto", [*TINY, *paths(home)]), mr.data.load_coco(*home)
+    first = chosen(config, data, Worker())
+    other = Worker()
+    other.index = 1
+    monkeypatch.setattr(module, "choices", None)
+    assert chosen(config, data, other).model_dump() == first.model_dump()
 
 
 def test_commands_that_take_a_configuration_choose_as_well(home, tmp_path, caplog):

@@ -18,7 +18,9 @@ from tfmaskrcnn.train.splits import whole_training_data
 _LOG = logging.getLogger(__name__)
 
 
-def auto_config(config: Config, data: Optional[CocoData] = None, replicas: int = 1) -> Config:
+def auto_config(
+    config: Config, data: Optional[CocoData] = None, machine: Optional[Machine] = None
+) -> Config:
     """`config` with anchors, input size, epochs, rate, batch and limits chosen from its data.
 
     What a file or a `--set` has set stays. The log gets a line a setting, with the reason. A second
@@ -28,7 +30,7 @@ def auto_config(config: Config, data: Optional[CocoData] = None, replicas: int =
         config: the whole configuration, such as `load_config("auto", ["data.train_json=..."])`; of
             one read from a run's folder everything is set.
         data: its train split, if that was read.
-        replicas: devices that share a batch.
+        machine: what it is to be trained on; None is this one with a device.
 
     Raises:
         InputError: the data are not set or wrong.
@@ -36,7 +38,7 @@ def auto_config(config: Config, data: Optional[CocoData] = None, replicas: int =
     if not any(open_keys(config)):
         return config
     data = whole_training_data(config) if data is None else data
-    made = choices(facts_of(data, config.model.input), config, Machine.here(replicas))
+    made = choices(facts_of(data, config.model.input), config, machine or Machine.here())
     lines = _lines(data, made)
     for line in lines:
         _LOG.info("%s", line)
@@ -55,9 +57,8 @@ def chosen(config: Config, data: CocoData, workers: Workers) -> Config:
     """`settled` with the train split at hand; all workers take what the first one chooses."""
     if not config.train.auto:
         return config
-    made = config
-    if workers.chief:
-        made = auto_config(config, data, workers.replicas)
+    machine = Machine.here(workers.replicas, workers.local_replicas)
+    made = workers.agree(lambda: auto_config(config, data, machine) if workers.chief else config)
     return _agreed(config, made, workers)
 
 

@@ -5,12 +5,13 @@ from typing import List
 
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.data.checking.setting_proposals import Proposal
-from tfmaskrcnn.model.memory_estimate import training_bytes
+from tfmaskrcnn.model.memory_advice import trains_norms
+from tfmaskrcnn.model.memory_estimate import largest_input, training_bytes
 from tfmaskrcnn.train.auto.facts import Facts, Machine
 
 _BATCH = 4  # images on a device
 _FEW_IMAGES, _SMALL_BATCH = 100, 2
-_OF_MEMORY = 0.7  # of what is free: the estimate is one, and other processes go on
+_OF_MEMORY = 0.8  # of a device's: the estimate may be so far off, see `train.run_memory`
 _UPDATES, _LEAST_EPOCHS, _MOST_EPOCHS = 2000, 12, 100
 # Optimizer -> learning rate of a batch of so many images, and the power of the batch that it goes
 # by: SGD's in proportion (Goyal et al. 2017, 2.1), Adam's by the root (Malladi et al. 2022).
@@ -26,11 +27,11 @@ def batch_size(facts: Facts, config: Config, machine: Machine) -> List[Proposal]
     each = _SMALL_BATCH if small else _BATCH
     reason = f"{images} images are few: more updates an epoch" if small else "usual for fine-tuning"
     fitting = each
-    while fitting > 1 and not _fits(config, fitting, machine):
+    while fitting > 1 and not _fits(facts, config, fitting, machine):
         fitting //= 2
     if fitting < each:
         reason = f"{each} would not fit into the memory"
-    step = machine.replicas * train.accumulate
+    step = machine.replicas * (train.accumulate or 1)
     size = max(fitting * machine.replicas // step, 1) * step
     if size > images > 0:
         size, reason = max(images // step, 1) * step, f"there are {images} images"
@@ -76,7 +77,8 @@ def _steps(facts: Facts, config: Config) -> int:
     return max(len(facts.counts) // config.train.batch_size, 1)
 
 
-def _fits(config: Config, batch: int, machine: Machine) -> bool:
-    if machine.memory is None:
-        return True
-    return training_bytes(config, batch) <= _OF_MEMORY * machine.memory
+def _fits(facts: Facts, config: Config, batch: int, machine: Machine) -> bool:
+    if machine.memory is None or not trains_norms(config):
+        return True  # whatever the batch, `train.run_memory` goes through it in parts
+    size = largest_input(config, batch, image_sizes=facts.shapes.astype(int).tolist())
+    return training_bytes(config, batch, size) <= _OF_MEMORY * machine.memory

@@ -10,7 +10,7 @@ from tfmaskrcnn.data.checking.coverage import Objects, objects_of
 from tfmaskrcnn.data.coco.image_files import read_image
 from tfmaskrcnn.data.coco.records import CocoData, Record
 from tfmaskrcnn.ops.images import STRETCH_HIGH, STRETCH_LOW
-from tfmaskrcnn.support.machine_memory import machine_memory
+from tfmaskrcnn.train.run_memory import device_memory
 
 _LOOKED_AT = 32  # images whose pixels are read
 _MOST_PIXELS = 1 << 24  # of such an image: half a second, and 50 MB
@@ -39,14 +39,14 @@ class Machine(NamedTuple):
 
     gpu: bool
     replicas: int = 1  # devices that share a batch
-    memory: Optional[int] = None  # bytes that are free, None where the system does not tell
+    memory: Optional[int] = None  # bytes of a device, None where the system does not tell
 
     @classmethod
-    def here(cls, replicas: int = 1) -> "Machine":
-        """This machine."""
-        gpu = bool(tf.config.list_physical_devices("GPU"))
-        memory = None if gpu else machine_memory()  # a GPU's own memory is not asked for
-        return cls(gpu, replicas, memory.free if memory else None)
+    def here(cls, replicas: int = 1, local_replicas: int = 1) -> "Machine":
+        """This machine, which has so many of the devices."""
+        memory = device_memory(local_replicas)
+        gpu = bool(tf.config.list_logical_devices("GPU"))
+        return cls(gpu, replicas, memory.total if memory else None)
 
 
 def facts_of(data: CocoData, input: InputConfig) -> Facts:
