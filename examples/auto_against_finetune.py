@@ -60,9 +60,8 @@ def main() -> int:
             break
         result = _run(options, *task)
         shown = " ".join(f"{m} {result[m]:.3f}" for m in METRICS if m in result)
-        print(
-            f"{' '.join(map(str, task))}: {shown}  {result['cpu_minutes']:.1f} CPU min", flush=True
-        )
+        minutes = f"{result['cpu_minutes']:.1f} CPU minutes"
+        print(f"{' '.join(map(str, task))}: {shown}  {minutes}", flush=True)
     text = "\n".join(table(_results(options))) + "\n"
     print(text, end="")
     _write(os.path.join(options.out, "table.md"), text)
@@ -166,9 +165,8 @@ def table(results: List[Dict]) -> List[str]:
     heads = ["set", "epochs", "", "seeds", *(m.replace("_", " ") for m in METRICS), "CPU minutes"]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for name in dict.fromkeys(r["set"] for r in results):
-        by_config = {
-            c: [r for r in results if (r["set"], r["config"]) == (name, c)] for c in CONFIGS
-        }
+        of_set = [r for r in results if r["set"] == name]
+        by_config = {c: [r for r in of_set if r["config"] == c] for c in CONFIGS}
         for config, runs in by_config.items():
             if not runs:
                 continue
