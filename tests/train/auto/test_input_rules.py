@@ -5,6 +5,7 @@ import pytest
 
 from helpers.some_facts import CPU, auto, facts_of_squares, no_facts, values
 from tfmaskrcnn.config.yaml_files import override
+from tfmaskrcnn.data.checking.coverage import Objects
 from tfmaskrcnn.train.auto.facts import Looks, Machine
 from tfmaskrcnn.train.auto.input_rules import contrast, crop, crop_side, input_sides
 
@@ -44,13 +45,30 @@ def test_images_are_enlarged_twice_at_most():
 
 def test_gigantic_images_of_small_objects_are_to_be_cut_into_tiles():
     found = input_sides(facts_of_squares(30, image=(20_000, 20_000)), auto(), CPU)
-    assert values(found) == {"input.min_side": 1344 - 1344 % 64, "input.max_side": 1344}
-    assert "cut them into tiles" in found[0].reason
+    assert values(found)["input.min_side"] == 1344 and values(found)["input.max_side"] == 1344
+    assert "cut larger ones into tiles" in found[1].reason
+
+
+def test_large_images_of_equally_small_objects_are_not_shrunk():
+    # As a microscope's: 80 pictures of 256 x 256 and 20 of 1024 x 1024 with nuclei of 16 pixels.
+    parts = facts_of_squares(16, (256, 256), 80), facts_of_squares(16, (1024, 1024), 20)
+    objects = Objects(*(np.concatenate(arrays) for arrays in zip(*(p.objects for p in parts))))
+    shapes = np.concatenate([part.shapes for part in parts])
+    facts = facts_of_squares(16)._replace(objects=objects, shapes=shapes)
+    assert values(input_sides(facts, auto(), CPU)) == {
+        "input.min_side": 512,  # 16 pixels become 32, but 8 in a fifth of the images
+        "input.max_side": 1024,
+        "input.enlarge_only": True,
+    }
+    alike = input_sides(facts_of_squares(16, (256, 256)), auto(), CPU)
+    assert values(alike)["input.enlarge_only"] is False
 
 
 def test_the_side_that_is_set_decides_the_other():
-    config = auto("input.min_side=512", "input.max_side=2048")
-    assert sides(facts_of_squares(5), config)[0] > 512  # what the rule says; it will not count
+    # What the rule says of a side that is set is said and does not count.
+    assert sides(facts_of_squares(100), auto("input.min_side=1000")) == (512, 1344)
+    assert sides(facts_of_squares(5), auto("input.max_side=900")) == (896, 1216)
+    assert sides(facts_of_squares(100), auto("input.min_side=64", "input.max_side=320"))[1] == 96
 
 
 def test_a_fixed_size_and_a_set_without_objects_are_left_alone():

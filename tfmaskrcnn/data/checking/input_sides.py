@@ -12,7 +12,8 @@ from tfmaskrcnn.data.checking.coverage import Objects, resized
 # of the finest level.
 WANTED_SCALE = 20.0
 _MOST_ENLARGED = 2.0  # more invents no detail
-_MAX_SIDE, _MIN_SIDE, _SIDE_STEP = 1344, 512, 64
+MAX_SIDE = 1344
+_MIN_SIDE, _SIDE_STEP = 512, 64
 
 
 class Tried(NamedTuple):
@@ -31,15 +32,19 @@ def tried_sides(shapes: np.ndarray, objects: Objects, input: InputConfig) -> Lis
         objects: of them, at least one.
         input: the rest of how they are resized.
     """
-    short, aspect = short_side(shapes), aspect_of(shapes)
+    short = short_side(shapes)
     lowest = min(_MIN_SIDE, round_up(short, _SIDE_STEP))
-    highest = max(lowest, min(_MAX_SIDE, _MOST_ENLARGED * short))
-    found = []
-    for side in range(int(lowest), int(highest) + 1, _SIDE_STEP):
-        long_side = max(side, min(_MAX_SIDE, round_up(side * aspect, input.pad_multiple)))
-        tried = input.model_copy(update={"min_side": side, "max_side": long_side})
-        found.append(Tried(tenth(objects, tried), side, long_side))
-    return found
+    highest = max(lowest, min(MAX_SIDE, _MOST_ENLARGED * short))
+    sides = range(int(lowest), int(highest) + 1, _SIDE_STEP)
+    return [tried_side(side, shapes, objects, input) for side in sides]
+
+
+def tried_side(side: int, shapes: np.ndarray, objects: Objects, input: InputConfig) -> Tried:
+    """The size of the short side `side`; the rest is as of `tried_sides`."""
+    long_side = round_up(side * aspect_of(shapes), input.pad_multiple)
+    long_side = max(side, min(MAX_SIDE, long_side))
+    tried = input.model_copy(update={"min_side": side, "max_side": long_side})
+    return Tried(tenth(objects, tried), side, long_side)
 
 
 def tenth(objects: Objects, input: InputConfig) -> float:

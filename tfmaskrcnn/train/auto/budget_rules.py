@@ -43,8 +43,8 @@ def epochs(facts: Facts, config: Config, machine: Machine) -> List[Proposal]:
     train, steps = config.train, _steps(facts, config)
     wanted = math.ceil(_UPDATES / steps)
     count = min(max(wanted, _LEAST_EPOCHS), _MOST_EPOCHS)
-    reason = f"{count * steps:,} updates; some {_UPDATES:,}, within {_LEAST_EPOCHS} to "
-    reason += f"{_MOST_EPOCHS} epochs, train the heads"
+    reason = f"{count * steps:,} updates; some {_UPDATES:,} are wanted, in {_LEAST_EPOCHS} to "
+    reason += f"{_MOST_EPOCHS} epochs"
     return [Proposal("train.epochs", count, train.epochs, reason)]
 
 

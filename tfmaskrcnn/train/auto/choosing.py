@@ -10,7 +10,7 @@ from tfmaskrcnn.train.auto.facts import Facts, Machine
 
 # Keys that a rule chooses -> the rule. Later rules read what earlier ones, or a person, have set.
 RULES = (
-    (("input.min_side", "input.max_side"), input_rules.input_sides),
+    (("input.min_side", "input.max_side", "input.enlarge_only"), input_rules.input_sides),
     (("input.stretch_contrast", "input.invert_bright"), input_rules.contrast),
     (("data.augment.crop",), input_rules.crop),
     (("anchors.sizes",), object_rules.anchor_sizes),
@@ -53,7 +53,6 @@ def choices(facts: Facts, config: Config, machine: Machine) -> List[Choice]:
     found: List[Choice] = []
     for _, rule in RULES:
         made = [Choice(p, is_set(config, p.key)) for p in rule(facts, config, machine)]
-        # Of a rule on two keys, the second was not set by the first.
         config = override(config, settings_of(made))
         found += made
     return found

@@ -6,8 +6,17 @@ import numpy as np
 
 from tfmaskrcnn.config.model import InputConfig
 from tfmaskrcnn.config.run import Config
+from tfmaskrcnn.config.yaml_files import is_set
 from tfmaskrcnn.data.checking.coverage import Objects, resized
-from tfmaskrcnn.data.checking.input_sides import WANTED_SCALE, Tried, round_up, tried_sides
+from tfmaskrcnn.data.checking.input_sides import (
+    MAX_SIDE,
+    WANTED_SCALE,
+    Tried,
+    round_up,
+    tenth,
+    tried_side,
+    tried_sides,
+)
 from tfmaskrcnn.data.checking.setting_proposals import Proposal
 from tfmaskrcnn.train.auto.facts import Facts, Machine
 
@@ -15,17 +24,20 @@ from tfmaskrcnn.train.auto.facts import Facts, Machine
 _PIXELS_CPU, _PIXELS_GPU = 600_000, 1_200_000
 _SMALLEST_CROP, _LARGEST_CROP, _CROP_STEP = 256, 768, 64
 _CROP_OVER_OBJECT = 4.0  # so that most objects of a window are whole
+_LARGER, _SOME, _GAIN = 1.25, 0.02, 1.2  # than `min_side`; of the images; of what objects lose
 _FAINT = 128  # levels of 256 that a faint image uses at most
 _SHARE = 0.25  # of the images, from which on they are no exception
 _DARK, _BRIGHT = 64, 160  # medians, of which a set of both has two kinds of background
 
 
 def input_sides(facts: Facts, config: Config, machine: Machine) -> List[Proposal]:
-    """`input.min_side` and `max_side`: the least at which small objects are large enough."""
+    """`input.min_side`, `max_side`, `enlarge_only`: so large that small objects are found."""
     input = config.model.input
     if input.static_size or not len(facts.objects.boxes):
         return []
     tried = tried_sides(facts.shapes, facts.objects, input)
+    if is_set(config, "input.max_side"):
+        tried = [t for t in tried if t.min_side <= input.max_side] or tried[:1]
     possible = [t for t in tried if _affordable(t, facts.objects, input, machine)] or tried[:1]
     chosen = next((t for t in possible if t.scale >= WANTED_SCALE), possible[-1])
     reason = f"a tenth of the objects is then smaller than {chosen.scale:.0f} pixels"
@@ -35,12 +47,40 @@ def input_sides(facts: Facts, config: Config, machine: Machine) -> List[Proposal
         reason += f"; {WANTED_SCALE:.0f} would be better, but takes too long or too much memory"
     else:
         reason += f"; {WANTED_SCALE:.0f} would be better, but the images have no more detail"
-    longer = "with the images' shape that covers nearly all of them"
-    if chosen.max_side < facts.shapes.max() and chosen.scale < WANTED_SCALE / 2:
-        reason += ": cut them into tiles before training"
+    if is_set(config, "input.min_side"):  # the long side goes by the short one that counts
+        used = tried_side(input.min_side, facts.shapes, facts.objects, input)
+    else:
+        used = chosen
     return [
         Proposal("input.min_side", chosen.min_side, input.min_side, reason),
-        Proposal("input.max_side", chosen.max_side, input.max_side, longer),
+        *_long_side(used, facts, input),
+    ]
+
+
+def _long_side(used: Tried, facts: Facts, input: InputConfig) -> List[Proposal]:
+    """`max_side` and `enlarge_only`: images may keep a size at which a resize loses their objects.
+
+    They show more of a scene at the same magnification, as microscopes and aeroplanes do. Training
+    sees crops of them.
+    """
+    longest = max(used.max_side, min(MAX_SIDE, round_up(facts.shapes.max(), input.pad_multiple)))
+    sides = {"min_side": used.min_side, "max_side": longest, "enlarge_only": True}
+    kept = input.model_copy(update=sides)
+    large = float(np.mean(facts.shapes.min(axis=1) > _LARGER * used.min_side))
+    then = tenth(facts.objects, kept)
+    gained = large >= _SOME and then >= _GAIN * used.scale
+    keep = used.scale < WANTED_SCALE and gained and crop_side(facts.objects, kept) is not None
+    reason, longer = "the resize loses no objects of large images", "95 % of the images fit"
+    if keep:
+        reason = f"{large:.0%} of the images would be shrunk; as they are, a tenth of the objects "
+        reason += f"is smaller than {then:.0f} pixels instead of {used.scale:.0f}"
+        longer = "images that keep their size"
+    value = longest if keep else used.max_side
+    if facts.shapes.max() > value and max(then if keep else 0, used.scale) < WANTED_SCALE / 2:
+        longer += "; cut larger ones into tiles before training, small objects are lost in them"
+    return [
+        Proposal("input.max_side", value, input.max_side, longer),
+        Proposal("input.enlarge_only", keep, input.enlarge_only, reason),
     ]
 
 
