@@ -8,6 +8,7 @@ from typing import Iterable, List, Optional
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.config.yaml_files import is_set, load_config, override, value_of
 from tfmaskrcnn.data.coco.records import CocoData
+from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support.run_folder import Run
 from tfmaskrcnn.train.auto.choosing import Choice, choices, open_keys, settings_of
 from tfmaskrcnn.train.auto.facts import Machine, facts_of
@@ -77,7 +78,10 @@ def _as_before(config: Config, run: Run) -> Config:
     keys = list(open_keys(config))
     if not (keys and began and os.path.isfile(run.config)):
         return config
-    before = load_config(run.config)
+    try:
+        before = load_config(run.config)
+    except InputError:  # damaged; the states say whether what is chosen anew is the same
+        return config
     _LOG.info("%s: goes on with what was chosen from the data at its start.", run.folder)
     return override(config, _as_in(before, keys))
 
