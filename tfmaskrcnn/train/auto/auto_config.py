@@ -9,7 +9,9 @@ from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.config.yaml_files import is_set, load_config, override, value_of
 from tfmaskrcnn.data.coco.records import CocoData
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.support.given import takes
 from tfmaskrcnn.support.run_folder import Run
+from tfmaskrcnn.support.shown_log import log_shown
 from tfmaskrcnn.train.auto.choosing import Choice, choices, open_keys, settings_of
 from tfmaskrcnn.train.auto.facts import Machine, facts_of
 from tfmaskrcnn.train.distribution import Workers
@@ -19,6 +21,7 @@ from tfmaskrcnn.train.splits import whole_training_data
 _LOG = logging.getLogger(__name__)
 
 
+@takes(config=Config)
 def auto_config(
     config: Config, data: Optional[CocoData] = None, machine: Optional[Machine] = None
 ) -> Config:
@@ -41,8 +44,9 @@ def auto_config(
     data = whole_training_data(config) if data is None else data
     made = choices(facts_of(data, config.model.input), config, machine or Machine.here())
     lines = _lines(data, made)
-    for line in lines:
-        _LOG.info("%s", line)
+    with log_shown():
+        for line in lines:
+            _LOG.info("%s", line)
     config = override(config, settings_of(made))
     config = override(config, _as_in(config, open_keys(config)))  # what no rule had to say of
     config._choices = tuple(lines)
