@@ -115,6 +115,15 @@ def build_optimizer(optimizer, variables) -> None:
     inner._create_all_weights(variables)  # it has no public name
 
 
+def take_trainable_flags(model) -> None:
+    """Let training go by the `trainable` flags of layers as they are now, as Keras 3 does.
+
+    Keras 2 goes by those there were at `compile`, and has no public name for them.
+    """
+    if not KERAS3 and model._compiled_trainable_state:
+        model._compiled_trainable_state.update(model._get_trainable_state())
+
+
 def loss_scaling(optimizer):
     """`optimizer` inside a `LossScaleOptimizer` of a dynamic scale."""
     module = keras.optimizers if KERAS3 else keras.mixed_precision

@@ -103,6 +103,7 @@ class MaskRCNN(TrainableModel):
                 head.build((None, None, c.roi_side, c.roi_side, channels))
         self.built = True
         compat.name_weights(named_weights(self))
+        self.remember_trained()
 
     # The network, in the order of the paper.
 
@@ -248,16 +249,21 @@ class MaskRCNN(TrainableModel):
         return self._predictor(images, score_threshold, batch_size)
 
     def get_config(self):
-        """The constructor's arguments and the layers' precision, for Keras's own saving."""
-        precision = {"precision": self.backbone.compute_dtype}
-        return {"config": self.config.model_dump(mode="json"), "name": self.name, **precision}
+        """The constructor's arguments, precision and what is trained, for Keras's own saving."""
+        config = {"config": self.config.model_dump(mode="json"), "name": self.name}
+        config["precision"] = self.fpn.compute_dtype
+        part = self.trained_part
+        return config if part == "all" else {**config, "trained_part": part}
 
     @classmethod
     def from_config(cls, config):
         """A model from `get_config`'s result, with random weights."""
         config = dict(config)
+        part = config.pop("trained_part", "all")
         with compat.precision(config.pop("precision", "float32")):
-            return cls(**config)
+            model = cls(**config)
+        model.set_trainable(part)
+        return model
 
 
 def _box_head(config: ModelConfig) -> BoxHead:

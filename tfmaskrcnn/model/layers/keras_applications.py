@@ -53,15 +53,21 @@ class KerasApplication(keras.layers.Layer):
     def build(self, input_shape):
         """Build the network for [B, H, W, C] images and freeze its first stages."""
         self.network = self.make_network(input_shape[-1])
-        frozen = {0: 0, 1: self._taps["c1"] + 1}
-        frozen.update({n: self._taps[f"c{n}"] + 1 for n in (2, 3, 4, 5)})
-        for layer in self.network.layers[: frozen[self.freeze_at]]:
-            layer.trainable = False
+        for layers in self.stages[: self.freeze_at]:
+            for layer in layers:
+                layer.trainable = False
         if self.norm == "frozen_bn":
             for layer in _flat(self.network):
                 if isinstance(layer, keras.layers.BatchNormalization):
                     layer.trainable = False
         self.built = True
+
+    @property
+    def stages(self) -> List[List[keras.layers.Layer]]:
+        """The layers up to stride 2, and from there up to c2 to c5, in the model's order."""
+        layers = self.network.layers
+        ends = [0, *(self._taps[key] + 1 for key in ("c1", "c2", "c3", "c4")), len(layers)]
+        return [layers[start:end] for start, end in zip(ends, ends[1:])]
 
     def make_network(self, channels: int = 3, weights: Optional[str] = None) -> keras.Model:
         """The model of `keras.applications` up to c5.
