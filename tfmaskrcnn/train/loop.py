@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfmaskrcnn.checkpoints.backbone_weights import load_backbone
 from tfmaskrcnn.checkpoints.named_runs import is_published, run_of
+from tfmaskrcnn.config.phases import Phases
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.config.run_paths import check_paths, with_paths_found
 from tfmaskrcnn.config.yaml_files import load_config
@@ -32,6 +33,7 @@ from tfmaskrcnn.train.data_content import data_content
 from tfmaskrcnn.train.distribution import Workers, make_strategy
 from tfmaskrcnn.train.epoch_batches import Batches, check_same
 from tfmaskrcnn.train.optimizers import make_optimizer
+from tfmaskrcnn.train.phases import begin_phase, phase_ends
 from tfmaskrcnn.train.progress import Speed, progress_display
 from tfmaskrcnn.train.recorder import RunRecorder, draw_first_batch
 from tfmaskrcnn.train.run_start import (
@@ -137,7 +139,8 @@ def _train(config: Config, run: Run, resume: bool, verbose: int, epochs, workers
         *(last, config.train.epochs),
     )
     with keeper.listening(), shown:
-        _run_epochs(model, Batches(data, config, workers, share), callbacks, keeper, last)
+        batches = Batches(data, config, workers, share)
+        _run_epochs(model, batches, callbacks, keeper, config.train.phases, last)
     if last == config.train.epochs:
         note_finished(run, config)
     return _averaged(model)
@@ -189,16 +192,23 @@ def compiled_model(config: Config, steps: int) -> MaskRCNN:
     return model
 
 
-def _run_epochs(model, batches: Batches, callbacks, keeper: StateKeeper, last: int) -> None:
+def _run_epochs(
+    model, batches: Batches, callbacks, keeper: StateKeeper, phases: Phases, last: int
+) -> None:
     start, step = keeper.start
-    if step:
-        _finish_epoch(model, batches, callbacks, keeper)
-        if model.stop_training:
-            return
-        start += 1
-    if start < last:
-        steps = keeper.steps if batches.share else None
-        _fit(model, batches.starting(start), callbacks, start, last, steps)
+    steps = keeper.steps if batches.share else None
+    for end in phase_ends(phases, start, last):
+        begin_phase(model, phases, start, end)
+        if step:
+            _finish_epoch(model, batches, callbacks, keeper)
+            start, step = start + 1, 0
+            if model.stop_training:
+                return
+        if start < end:
+            _fit(model, batches.starting(start), callbacks, start, end, steps)
+            start = end
+            if model.stop_training:
+                return
 
 
 def _fit(model: MaskRCNN, dataset, callbacks, start: int, last: int, steps) -> None:

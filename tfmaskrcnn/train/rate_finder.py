@@ -17,6 +17,7 @@ from tfmaskrcnn.errors import InputError, NotFinite
 from tfmaskrcnn.support.files import replaced, writable_folder
 from tfmaskrcnn.support.progress_bar import Progress
 from tfmaskrcnn.train.loop import compiled_model, start_weights
+from tfmaskrcnn.train.phases import begin_phase
 from tfmaskrcnn.train.splits import training_data
 
 # The ramp begins at this share of `train.learning_rate` and ends at that multiple of it.
@@ -39,8 +40,8 @@ def find_rate(config: Config, steps: int = 100, progress: Optional[Progress] = N
     """Train for `steps` steps at rising rates, from the weights that a run would start from.
 
     The rates are spread evenly, in powers, from a thousandth of `train.learning_rate` to a hundred
-    times of it; batch size, optimizer and augmentation are the configuration's. The model is thrown
-    away.
+    times of it; batch size, optimizer and augmentation are the configuration's, and what its first
+    phase trains. The model is thrown away.
 
     Args:
         config: the whole configuration.
@@ -58,6 +59,7 @@ def find_rate(config: Config, steps: int = 100, progress: Optional[Progress] = N
     ramped = config.model_copy(update={"train": config.train.model_copy(update=changes)})
     model = compiled_model(ramped, steps)
     start_weights(model, config)
+    begin_phase(model, config.train.phases[:1], 0, 1)
     dataset = from_records(data, config, training=True)
     watch = _Watch(steps, progress)
     try:

@@ -165,6 +165,8 @@ def training_digest(config: Config) -> str:
     parts = config.model_dump(mode="json", exclude={"evaluation": True, "train": free})
     if config.train.early_stop_on == "ap":  # older states know nothing else
         del parts["train"]["early_stop_on"]
+    if not config.train.phases:
+        del parts["train"]["phases"]
     if config.data.classes is None:
         del parts["data"]["classes"]
     if config.model.input.exif == "ignore":
