@@ -6,11 +6,10 @@ import pytest
 import tensorflow as tf
 
 import tfmaskrcnn as mr
-from helpers.one_stack import on_stack_a, on_stack_b
+from helpers.one_stack import on_stack_a
 from helpers.some_signatures import exported_with
 from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.model.layers.keras_applications import KerasApplication
 from tfmaskrcnn.model.weights import named_weights
 
 NAMES = ["two", "three", "four", "five"]
@@ -148,19 +147,3 @@ def test_it_is_exported(tmp_path):
     served = tf.saved_model.load(folder).signatures["serving_default"](tf.constant(picture()[None]))
     found = model.predict_images([picture()])[0]
     np.testing.assert_allclose(served["detection_scores"][0, : len(found)], found.scores, atol=1e-5)
-
-
-@on_stack_b
-def test_a_model_of_keras_applications_is_one_too():
-    by_name = KerasApplication("MobileNetV2", name="backbone")
-    by_name.build((None, None, None, 3))
-    given = keras.applications.MobileNetV2(
-        include_top=False, weights=None, input_shape=(None, None, 3)
-    )
-    names = [by_name.network.layers[by_name._taps[key]].name for key in ("c2", "c3", "c4", "c5")]
-    model = model_of("backbone={norm: frozen_bn}", backbone=given, names=names)
-    model.backbone.network.set_weights(by_name.network.get_weights())
-    x = np.random.default_rng(0).normal(size=(1, 64, 96, 3)).astype(np.float32)
-    for key, value in by_name(x).items():
-        np.testing.assert_allclose(model.backbone(x)[key], value, atol=1e-5)
-    assert set(named_weights(model.backbone)) == set(named_weights(by_name))
