@@ -16,7 +16,6 @@ from tfmaskrcnn.model import losses
 from tfmaskrcnn.model.batch_check import BatchCheck
 from tfmaskrcnn.model.detections import mask_probabilities, select_detections
 from tfmaskrcnn.model.fit import TrainableModel
-from tfmaskrcnn.model.heads import make_box_head, make_keypoint_head, make_mask_head
 from tfmaskrcnn.model.keras_habits import check_call
 from tfmaskrcnn.model.layers.backbones import make_backbone, with_own_backbone
 from tfmaskrcnn.model.layers.fpn import Fpn
@@ -24,6 +23,7 @@ from tfmaskrcnn.model.layers.rpn import RpnHead
 from tfmaskrcnn.model.losses import BOX_LOSS_NAMES, KEYPOINT_LOSS_NAMES, MASK_LOSS_NAMES, LossTerm
 from tfmaskrcnn.model.predictor import Predictor
 from tfmaskrcnn.model.proposals import select_proposals
+from tfmaskrcnn.model.roi_heads import make_box_head, make_keypoint_head, make_mask_head
 from tfmaskrcnn.model.weights import named_weights
 from tfmaskrcnn.ops.anchors import pyramid_anchors
 from tfmaskrcnn.ops.atlas import Atlas, build_atlas

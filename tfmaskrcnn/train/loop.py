@@ -33,9 +33,9 @@ from tfmaskrcnn.train.data_content import data_content
 from tfmaskrcnn.train.distribution import Workers, make_strategy
 from tfmaskrcnn.train.epoch_batches import Batches, check_same
 from tfmaskrcnn.train.optimizers import make_optimizer
-from tfmaskrcnn.train.phases import begin_phase, phase_ends
 from tfmaskrcnn.train.progress import Speed, progress_display
 from tfmaskrcnn.train.recorder import RunRecorder, draw_first_batch
+from tfmaskrcnn.train.run_phases import begin_phase, phase_ends
 from tfmaskrcnn.train.run_start import (
     finished_without_states,
     note,

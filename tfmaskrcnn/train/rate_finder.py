@@ -17,7 +17,7 @@ from tfmaskrcnn.errors import InputError, NotFinite
 from tfmaskrcnn.support.files import replaced, writable_folder
 from tfmaskrcnn.support.progress_bar import Progress
 from tfmaskrcnn.train.loop import compiled_model, start_weights
-from tfmaskrcnn.train.phases import begin_phase
+from tfmaskrcnn.train.run_phases import begin_phase
 from tfmaskrcnn.train.splits import training_data
 
 # The ramp begins at this share of `train.learning_rate` and ends at that multiple of it.

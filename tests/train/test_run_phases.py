@@ -16,7 +16,7 @@ from tfmaskrcnn.model.weights import named_weights
 from tfmaskrcnn.support.run_folder import Run
 from tfmaskrcnn.train import loop, train
 from tfmaskrcnn.train.optimizers import make_optimizer
-from tfmaskrcnn.train.phases import phase_ends
+from tfmaskrcnn.train.run_phases import phase_ends
 from tfmaskrcnn.train.run_settings import check_settings, saved_settings
 from tfmaskrcnn.train.saving import StateKeeper, states_in
 from tfmaskrcnn.train.schedule import PhasedSchedule, make_schedule, with_phases
