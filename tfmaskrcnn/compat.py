@@ -81,6 +81,11 @@ def learning_rate(optimizer) -> float:
     return float(rate(optimizer.iterations) if callable(rate) else rate)
 
 
+def updates(optimizer) -> int:
+    """How many updates the optimizer has counted."""
+    return int(getattr(optimizer, "inner_optimizer", optimizer).iterations.numpy())
+
+
 def follows_schedule(optimizer) -> bool:
     """Whether the rate is computed from the number of updates, so that none can be set.
 

@@ -161,6 +161,35 @@ def test_adams_decay_leaves_frozen_weights_alone():
     assert moved(model, before) == {"head/kernel", "head/bias"}
 
 
+@pytest.mark.parametrize("kind", ["Adam", "AdamW"])
+def test_adam_moves_a_part_that_begins_late_as_one_that_begins_with_it(kind):
+    def adam():
+        decay = {"weight_decay": 0.0} if kind == "AdamW" else {}
+        return getattr(keras.optimizers, kind)(0.01, **decay, **compat.NO_OPTIMIZER_XLA)
+
+    model, fresh = staged(optimizer=adam()), staged(optimizer=adam())
+    model.set_trainable("heads")
+    model.optimizer.iterations.assign(30)
+    model.set_trainable("all")
+    before = values(model)
+    for seed in range(2):
+        for each in (model, fresh):
+            each.train_on_batch(batch(seed))
+        found, expected = values(model), values(fresh)
+        fresh.head.set_weights(model.head.get_weights())  # it has begun before
+    for name in (name for name in before if name.startswith("backbone/dense")):
+        moved_by, wanted = found[name] - before[name], expected[name] - before[name]
+        np.testing.assert_allclose(moved_by, wanted, rtol=0.01, atol=1e-5, err_msg=name)
+    # A part that pauses goes on where it was.
+    own = model._optimized
+    ids = {name: id(v) for name, v in named_weights(model).items()}
+    stem, head = ids["backbone/dense/0/kernel"], ids["head/kernel"]
+    assert (own._missed[stem], own._missed.get(head, 0)) == (30, 0)
+    model.set_trainable("heads", update=40)
+    model.set_trainable("all", update=90)
+    assert own._missed[stem] == 80  # 10 updates of its own
+
+
 def test_scaling_of_the_loss_changes_nothing_of_a_part():
     scaling = compat.loss_scaling(keras.optimizers.SGD(0.1, momentum=0.9))
     model, plain = staged(optimizer=scaling), staged()

@@ -10,9 +10,9 @@ from tfmaskrcnn.config.base import Count, Section
 # the whole network. Never what `backbone.freeze_at` freezes, nor a frozen norm.
 Part = Literal["heads", "5+", "4+", "3+", "all"]
 PARTS: Tuple[str, ...] = get_args(Part)  # each holds the one before
-# Moving averages that all weights of an optimizer correct by one count of updates (Adam) would send
-# a part that begins late off at six times its rate.
-_LATE_STARTERS = ("sgd", "sgdw")
+# Others correct averages of gradients by a count of all updates, and would move a part that begins
+# late several times too far; what Adam does is undone (`model.optimized.late_factor`).
+_LATE_STARTERS = ("sgd", "sgdw", "adamw")
 
 
 class PhaseConfig(Section):
@@ -45,7 +45,6 @@ def checked_phases(phases: Phases, optimizer: str) -> Phases:
     if sizes and max(sizes) > sizes[0] and optimizer not in _LATE_STARTERS:
         raise ValueError(
             f"phases begin to train parts later, which {optimizer} would move at several times "
-            "their rate at first; set optimizer to sgd or sgdw, or make each phase a run of its "
-            "own (train.weights)"
+            "their rate at first; set optimizer to {', '.join(_LATE_STARTERS)}"
         )
     return phases

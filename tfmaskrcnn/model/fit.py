@@ -16,7 +16,8 @@ from tfmaskrcnn.model.compiled import CompileSettings, compile_arguments, compil
 from tfmaskrcnn.model.ema import WeightAverage
 from tfmaskrcnn.model.gradients import apply_gradients
 from tfmaskrcnn.model.losses import LossTerm
-from tfmaskrcnn.model.trained_parts import Optimized, PartlyTrained
+from tfmaskrcnn.model.optimized import Optimized
+from tfmaskrcnn.model.trained_parts import PartlyTrained
 from tfmaskrcnn.model.weights import named_weights
 from tfmaskrcnn.ops.replicas import all_reduce_sum, num_replicas
 from tfmaskrcnn.ops.tensors import as_graph

@@ -1,14 +1,14 @@
 """Which weights of a model are trained: all that its configuration trains, or a part of them."""
 
 import contextlib
-from typing import Dict, Iterator, List, Sequence
+from typing import Iterator, List, Optional
 
 from tfmaskrcnn import compat
 from tfmaskrcnn.config.phases import PARTS
 from tfmaskrcnn.errors import InputError, listed, quoted
-from tfmaskrcnn.model.gradients import rate_factors, rules_of
 from tfmaskrcnn.model.keras_files import KerasFiles
-from tfmaskrcnn.model.weights import named_layers, named_weights
+from tfmaskrcnn.model.optimized import Optimized
+from tfmaskrcnn.model.weights import named_layers
 from tfmaskrcnn.support.suggestions import did_you_mean
 
 # Of the backbone's five stages, the stem and those of c2 to c5, each part leaves so many out.
@@ -26,14 +26,14 @@ class PartlyTrained(KerasFiles):
 
     trained_part = PARTS[-1]  # what `set_trainable` was last given
     _configured = None
-    _optimized = None
+    _optimized: Optional[Optimized] = None
     _fitting = False
 
     def remember_trained(self) -> None:
         """Take what is trained now for what the configuration trains, of which parts are parts."""
         self._configured = _Configured(self)
 
-    def set_trainable(self, part: str) -> None:
+    def set_trainable(self, part: str, update: Optional[int] = None) -> None:
         """Train a part of the network; before or after `compile`, which is not needed anew.
 
         What `backbone.freeze_at` freezes and frozen norms are never trained, by "all" neither; what
@@ -43,6 +43,8 @@ class PartlyTrained(KerasFiles):
         Args:
             part: "heads" (all but the backbone: pyramid, RPN, box, mask and keypoint head); "5+",
                 "4+", "3+" (the backbone from the stage of c5, c4 or c3 on, and the heads); "all".
+            update: of the optimizer, counted from 0, with which the part begins; None for the next
+                one. A run that goes on has to tell when it was.
 
         Raises:
             InputError: there is no such part, or `fit` is running.
@@ -64,6 +66,7 @@ class PartlyTrained(KerasFiles):
                 layer.trainable = False
         self.trained_part = part
         if self._optimized:
+            self._optimized.follow(self.trainable_variables, update)
             self._optimized.traced = ()  # norms may compute otherwise with the same weights
 
     def trainable_by_optimizer(self) -> List[object]:
@@ -104,38 +107,3 @@ class _Configured:
         """Set all flags to what they were, a layer before those within it, which it sets too."""
         for layer, trainable in self._flags:
             layer.trainable = trainable
-
-
-class Optimized:
-    """The weights that an optimizer was made for, and the factors of their learning rates.
-
-    Attributes:
-        traced: of the weights that the train function was made for, in order.
-    """
-
-    def __init__(self, model, variables: Sequence[object]):
-        self._names: Dict[int, str] = {id(v): name for name, v in named_weights(model).items()}
-        self._known = {id(v) for v in variables}
-        rates = rules_of(model.optimizer).rates
-        self._factors = rate_factors(list(self._names.values()), rates)
-        self.traced: Sequence[int] = ()
-
-    def changed(self, variables: Sequence[object]) -> bool:
-        """Whether the train function was made for other weights; from now on it is for these."""
-        before, self.traced = self.traced, tuple(map(id, variables))
-        return before != self.traced
-
-    def factors(self, variables: Sequence[object]) -> List[float]:
-        """The factor of the learning rate of each of the weights that are trained now.
-
-        Raises:
-            InputError: the optimizer was not made for one of them.
-        """
-        new = [self._names[id(v)] for v in variables if id(v) not in self._known]
-        if new:
-            raise InputError(
-                f"{listed(new, 3)} became trainable after `compile`, whose optimizer does not know "
-                "them: call compile again. Of what the configuration trains, set_trainable chooses "
-                "without it."
-            )
-        return [self._factors.get(self._names[id(v)], 1.0) for v in variables]

@@ -35,7 +35,7 @@ from tfmaskrcnn.train.epoch_batches import Batches, check_same
 from tfmaskrcnn.train.optimizers import make_optimizer
 from tfmaskrcnn.train.progress import Speed, progress_display
 from tfmaskrcnn.train.recorder import RunRecorder, draw_first_batch
-from tfmaskrcnn.train.run_phases import begin_phase, phase_ends
+from tfmaskrcnn.train.run_phases import begin_phase, pass_phases, phase_ends
 from tfmaskrcnn.train.run_start import (
     finished_without_states,
     note,
@@ -197,8 +197,9 @@ def _run_epochs(
 ) -> None:
     start, step = keeper.start
     steps = keeper.steps if batches.share else None
+    pass_phases(model, phases, start, keeper.steps)
     for end in phase_ends(phases, start, last):
-        begin_phase(model, phases, start, end)
+        begin_phase(model, phases, start, end, keeper.steps)
         if step:
             _finish_epoch(model, batches, callbacks, keeper)
             start, step = start + 1, 0

@@ -59,7 +59,7 @@ def find_rate(config: Config, steps: int = 100, progress: Optional[Progress] = N
     ramped = config.model_copy(update={"train": config.train.model_copy(update=changes)})
     model = compiled_model(ramped, steps)
     start_weights(model, config)
-    begin_phase(model, config.train.phases[:1], 0, 1)
+    begin_phase(model, config.train.phases[:1], 0, 1, steps)
     dataset = from_records(data, config, training=True)
     watch = _Watch(steps, progress)
     try:

@@ -26,19 +26,44 @@ def phase_ends(phases: Phases, start: int, last: int) -> List[int]:
     return sorted({min(end, last) for end in ends if end > start})
 
 
-def begin_phase(model: MaskRCNN, phases: Phases, start: int, end: int) -> None:
-    """Train what the phase of the epochs `start` + 1 to `end` says, and say so in the log."""
+def pass_phases(model: MaskRCNN, phases: Phases, start: int, steps: int) -> None:
+    """Let a compiled model know the phases that are over after epoch `start`, of `steps` each."""
+    for number in range(_number(phases, start) if phases else 0):
+        model.set_trainable(phases[number].part, _first(phases, number) * steps)
+
+
+def begin_phase(model: MaskRCNN, phases: Phases, start: int, end: int, steps: int) -> None:
+    """Train what the phase of the epochs `start` + 1 to `end` says, and say so in the log.
+
+    Args:
+        model: compiled.
+        phases: of the configuration; without any nothing changes.
+        start: epochs that are trained, perhaps some of this phase.
+        end: the last epoch of the phase.
+        steps: updates an epoch.
+    """
     if not phases:
         return
-    number = sum(phase.until is not None and phase.until <= start for phase in phases)
+    number = _number(phases, start)
     phase = phases[number]
-    model.set_trainable(phase.part)
+    # Not the optimizer's own count: a run that goes on within the phase has to find the same.
+    model.set_trainable(phase.part, _first(phases, number) * steps)
     trained, in_all = map(_numbers, (model.trainable_variables, model.weights))
     _LOG.info(
         "Phase %d of %d, epochs %d to %d: trains %s, %.1f of %.1f million weights, at %g times the "
         "learning rate.",
         *(number + 1, len(phases), start + 1, end, phase.part, trained, in_all, phase.rate),
     )
+
+
+def _number(phases: Phases, start: int) -> int:
+    """Which phase, of 0, 1, ..., the epoch after `start` is in."""
+    return sum(phase.until is not None and phase.until <= start for phase in phases)
+
+
+def _first(phases: Phases, number: int) -> int:
+    """How many epochs were trained when phase `number` began."""
+    return phases[number - 1].until if number else 0
 
 
 def _numbers(variables) -> float:
