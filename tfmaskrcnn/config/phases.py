@@ -45,6 +45,6 @@ def checked_phases(phases: Phases, optimizer: str) -> Phases:
     if sizes and max(sizes) > sizes[0] and optimizer not in _LATE_STARTERS:
         raise ValueError(
             f"phases begin to train parts later, which {optimizer} would move at several times "
-            "their rate at first; set optimizer to {', '.join(_LATE_STARTERS)}"
+            f"their rate at first; set optimizer to {', '.join(_LATE_STARTERS)}"
         )
     return phases
