@@ -16,7 +16,7 @@ from tfmaskrcnn.model.weights import named_weights
 from tfmaskrcnn.support.run_folder import Run
 from tfmaskrcnn.train import loop, train
 from tfmaskrcnn.train.optimizers import make_optimizer
-from tfmaskrcnn.train.run_phases import phase_ends
+from tfmaskrcnn.train.run_phases import begin_phase, pass_phases, phase_ends
 from tfmaskrcnn.train.run_settings import check_settings, saved_settings
 from tfmaskrcnn.train.saving import StateKeeper, states_in
 from tfmaskrcnn.train.schedule import PhasedSchedule, make_schedule, with_phases
@@ -70,6 +70,32 @@ def test_epochs_are_divided_where_a_phase_ends_within_them():
     assert phase_ends(phases, 31, 32) == phase_ends((), 0, 32) == [32]
 
 
+def test_a_run_that_goes_on_begins_each_part_with_the_same_update():
+    phases = load_config(None, [PHASES]).train.phases
+
+    class Noted:
+        trainable_variables = weights = ()
+
+        def __init__(self):
+            self.calls = []
+
+        def set_trainable(self, part, update):
+            self.calls.append((part, update))
+
+    whole = Noted()
+    for start, end in ((0, 10), (10, 30), (30, 50)):
+        begin_phase(whole, phases, start, end, steps=7)
+    assert whole.calls == [("heads", 0), ("4+", 70), ("all", 210)]
+    for start, number in ((0, 1), (9, 1), (10, 2), (29, 2), (30, 3), (44, 3)):
+        resumed = Noted()
+        pass_phases(resumed, phases, start, steps=7)
+        begin_phase(resumed, phases, start, 50, steps=7)
+        assert resumed.calls == whole.calls[:number]
+    begin_phase(whole, (), 0, 50, steps=7)
+    pass_phases(whole, (), 9, steps=7)
+    assert len(whole.calls) == 3
+
+
 @pytest.mark.parametrize("kind", ["constant", "cosine"])
 def test_the_rate_is_the_schedules_times_the_phases(kind):
     phases = (PhaseConfig(until=2, rate=0.5), PhaseConfig(until=3), PhaseConfig(rate=0.1))
@@ -110,11 +136,10 @@ def weights_of(path):
 
 
 @on_stack_b
+@pytest.mark.slow
 @pytest.mark.usefixtures("eagerly")
 @pytest.mark.filterwarnings("ignore:Even though the:UserWarning")  # of tf.data
-def test_a_run_stopped_at_a_border_and_killed_within_a_phase_goes_on_to_the_bit(
-    tmp_path, monkeypatch, caplog
-):
+def test_a_run_killed_within_a_phase_goes_on_to_the_bit(tmp_path, monkeypatch, caplog):
     data, images = tiny_data(tmp_path / "set", num_images=2)
     config = tiny_config(
         *(f"data.train_json={data}", f"data.train_images={images}", "train.epochs=2"),
@@ -143,10 +168,9 @@ def test_a_run_stopped_at_a_border_and_killed_within_a_phase_goes_on_to_the_bit(
                 raise Killed
 
     parts = str(tmp_path / "parts")
-    train(config, parts, epochs=1)
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(loop, "StateKeeper", KilledInTraining)
-        train(config, parts, resume=True)
+        train(config, parts)
     resumed = train(config, parts, resume=True)
     assert resumed.trained_part == "5+"
     expected = weights_of(states_in(run.states)[-1])

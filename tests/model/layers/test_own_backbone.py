@@ -130,13 +130,15 @@ def test_it_is_trained_saved_and_read_again(tmp_path):
     model.save(str(tmp_path / "own.keras"))
     model.save_weights(str(tmp_path / "own.npz"))
     again = keras.models.load_model(str(tmp_path / "own.keras"))
+    assert again.config == model.config and again.config.backbone.name == "own"
+    same = again.predict_images([picture()], score_threshold=0.0)[0]
+    np.testing.assert_array_equal(same.boxes, found.boxes)
+    np.testing.assert_array_equal(same.scores, found.scores)
     other = model_of()
     other.load_weights(str(tmp_path / "own.npz"))
-    for each in (again, other):
-        assert each.config == model.config and each.config.backbone.name == "own"
-        same = each.predict_images([picture()], score_threshold=0.0)[0]
-        np.testing.assert_array_equal(same.boxes, found.boxes)
-        np.testing.assert_array_equal(same.scores, found.scores)
+    read = values(other)
+    for name, value in values(model).items():
+        np.testing.assert_array_equal(read[name], value, err_msg=name)
 
 
 @on_stack_a
