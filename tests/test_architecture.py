@@ -25,6 +25,7 @@ ROOMS = {"data": ("coco", "augment", "batches", "importers", "tfrecord", "checki
 MAX_ROOT_FILES = 6
 # These are copied to the machine that measures, alone.
 STANDALONE = sorted(path.name for path in (ROOT / "export").glob("*.py"))
+SERVER_S = "triton_python_backend_utils"  # which Triton gives to the models in Python
 MAX_FILE, MAX_FUNCTION = 300, 60
 
 
@@ -131,7 +132,8 @@ def keras_faults(source, package):
 def foreign_faults(source, package):
     for name in imported_names(ast.parse(source), package):
         beside = {Path(name).stem for name in STANDALONE}
-        if name.split(".")[0] not in {"tensorflow", "numpy", *sys.stdlib_module_names, *beside}:
+        given = {"tensorflow", "numpy", SERVER_S, *sys.stdlib_module_names, *beside}
+        if name.split(".")[0] not in given:
             yield f"imports {name}"
 
 

@@ -18,7 +18,9 @@ from tfmaskrcnn import compat
 SEED = 11
 # Kind -> cases; where a case costs more there are fewer.
 _FEWER = {"coco-train": 15, "coco-keypoints": 12, "coco-check": 15, "coco-report": 8}
-_FEWER.update({"run-folders": 15, "served": 20, "config-models": 8, "commands": 25})
+_FEWER.update(
+    {"run-folders": 15, "single-files": 12, "served": 20, "config-models": 8, "commands": 25}
+)
 _CASES = 30
 _SECONDS = 600  # for all kinds, on a machine that does other things too
 _REPEATED = "import-cvat"

@@ -20,7 +20,8 @@ if TYPE_CHECKING:  # what editors complete and type checkers follow; `_PUBLIC` s
     from tfmaskrcnn.drawing import overlays as visualize
     from tfmaskrcnn.errors import InputError
     from tfmaskrcnn.export import ExportOptions, export_saved_model
-    from tfmaskrcnn.inference.opening import load
+    from tfmaskrcnn.inference.loading import load
+    from tfmaskrcnn.inference.packing import save
     from tfmaskrcnn.instances import Instances
     from tfmaskrcnn.model import weights
     from tfmaskrcnn.model.mask_rcnn import MaskRCNN
@@ -34,7 +35,8 @@ _PUBLIC = {
     "InputError": "errors:InputError",
     "Instances": "instances:Instances",
     "MaskRCNN": "model.mask_rcnn:MaskRCNN",
-    "load": "inference.opening:load",
+    "load": "inference.loading:load",
+    "save": "inference.packing:save",
     "from_checkpoint": "checkpoints.importing:from_checkpoint",
     "export_saved_model": "export:export_saved_model",
     "ExportOptions": "export:ExportOptions",
@@ -66,6 +68,7 @@ __all__ = [  # spelled out, because type checkers read it; a test compares it wi
     "inference",
     "load",
     "load_config",
+    "save",
     "serving",
     "train",
     "visualize",

@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.ops.paste import (
     Window,
     paste_masks,
@@ -51,6 +51,8 @@ class Instances:
 
     def __post_init__(self):
         """Take anything array-like, check that the lengths agree."""
+        if not hasattr(self.boxes, "__len__"):
+            raise InputError(f"boxes is {quoted(self.boxes)}; wanted an array [D, 4].")
         count = len(self.boxes)
         self._take("boxes", np.float32, (count, 4))
         self._take("scores", np.float32, (count,))
@@ -58,7 +60,7 @@ class Instances:
         if self.ids is not None:
             self._take("ids", np.int64, (count,))
             if (self.ids < 1).any():
-                raise ValueError(f"ids go from 1, found {self.ids.min()}.")
+                raise InputError(f"ids go from 1, found {self.ids.min()}.")
         if self.mask_probabilities is not None:
             shape = np.shape(self.mask_probabilities)
             side = shape[2] if len(shape) == 3 else 0
@@ -68,7 +70,7 @@ class Instances:
             joints = shape[1] if len(shape) == 3 else 0
             self._take("keypoints", np.float32, (count, joints, 3))
         if self.exact_rle is not None and len(self.exact_rle) != count:
-            raise ValueError(f"exact_rle has {len(self.exact_rle)} entries, wanted {count}.")
+            raise InputError(f"exact_rle has {len(self.exact_rle)} entries, wanted {count}.")
         height, width = self.size
         object.__setattr__(self, "size", (int(height), int(width)))
         object.__setattr__(self, "class_names", tuple(self.class_names))
@@ -165,7 +167,7 @@ class Instances:
             ValueError: a class is beyond the category ids.
         """
         if len(self) and not 1 <= self.classes.min() <= self.classes.max() <= len(category_ids):
-            raise ValueError(
+            raise InputError(
                 f"classes {self.classes.min()}..{self.classes.max()} found, wanted 1.."
                 f"{len(category_ids)}: there are {len(category_ids)} category ids."
             )
@@ -224,7 +226,7 @@ class Instances:
         if image is not None:
             image = image if hasattr(image, "shape") else np.asarray(image)
             if tuple(image.shape[:2]) != self.size:
-                raise ValueError(f"The image has the shape {image.shape}, wanted {self.size}.")
+                raise InputError(f"The image has the shape {image.shape}, wanted {self.size}.")
         side = None if pixel_size is None else read_pixel_size(pixel_size)
         values = (self.numbers, self.names, self.scores, *self.boxes.T[[1, 0, 3, 2]])
         rows = [
@@ -237,16 +239,20 @@ class Instances:
         return rows
 
     def _take(self, name: str, dtype, shape: Tuple[int, ...]) -> None:
-        value = np.asarray(getattr(self, name), dtype)
+        try:
+            value = np.asarray(getattr(self, name), dtype)
+        except (TypeError, ValueError):
+            found = quoted(getattr(self, name))
+            raise InputError(f"{name} is {found}; wanted an array of numbers.") from None
         value = value.reshape(shape) if not len(self.boxes) else value
         if value.shape != shape:
-            raise ValueError(f"{name} has the shape {value.shape}, wanted {shape}.")
+            raise InputError(f"{name} has the shape {value.shape}, wanted {shape}.")
         object.__setattr__(self, name, value)
 
     def _need_masks(self) -> bool:
         """Whether there is a mask to return; an error where there are boxes alone."""
         if len(self) and not self.has_masks:
-            raise ValueError("These instances have boxes alone: mask_probabilities is None.")
+            raise InputError("These instances have boxes alone: mask_probabilities is None.")
         return len(self) > 0
 
 

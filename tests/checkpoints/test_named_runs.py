@@ -21,7 +21,7 @@ from tfmaskrcnn.cli.main import main
 from tfmaskrcnn.config.yaml_files import load_config
 from tfmaskrcnn.inference.opening import check_model
 from tfmaskrcnn.model.weights import CLASS_LAYERS, named_weights
-from tfmaskrcnn.train.loop import start_weights
+from tfmaskrcnn.train.first_weights import start_weights
 
 NAME = "maskrcnn_resnet50_fpn_coco"
 FILE = DETECTORS[NAME].file

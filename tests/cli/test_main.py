@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -242,6 +243,8 @@ def test_info_shows_a_run_as_yaml(made, capsys):
     about = yaml.safe_load(capsys.readouterr().out)
     assert about["kind"] == "run" and about["weights"]["parameters"] > 1e6
     assert about["config"]["model"]["class_names"] == ["circle", "square", "triangle"]
+    assert re.match(r"\d+\.\d GB on one device, 2 images of ", about["training_memory"])
+    assert re.match(r"0\.\d GB, 1 image of 96 x 128 at a time", about["prediction_memory"])
     config = tfmaskrcnn.config.yaml_files.parse_config(about["config"])
     assert config.train.epochs == 1
     # A head that is off takes one line, and the rest can still be pasted into a file.
@@ -281,6 +284,18 @@ def test_what_is_chosen_at_export_is_served_and_shown(made, tmp_path, capsys):
     assert about["signatures"]["network"]["inputs"]["images"] == "float32[2,96,128,3]"
     assert main(["export", made.run, str(tmp_path / "2"), "--classes", "sqare"]) == 2
     assert "did you mean 'square'?" in capsys.readouterr().err
+
+
+def test_info_shows_what_a_configuration_asks_for(tmp_path, capsys):
+    own = tmp_path / "own.yaml"
+    own.write_text("base: finetune\ntrain: {batch_size: 2}\n")
+    for name, images in (("finetune", 4), (str(own), 2)):
+        assert main(["info", name]) == 0
+        about = yaml.safe_load(capsys.readouterr().out)
+        assert about["kind"] == "configuration" and about["config"]["train"]["batch_size"] == images
+        assert f"{images} images of 1024 x 1024" in about["training_memory"]  # 1.33 x 768
+    assert main(["info", "finetun.yaml"]) == 2
+    assert "Cannot read the configuration" in capsys.readouterr().err
 
 
 def test_info_alone_shows_the_versions(capsys):

@@ -135,5 +135,6 @@ def test_a_model_of_stored_pixels_is_served_as_before(photos):
         expected, _ = preprocess(image, config.input)
         height, width = ready["sizes"][i].numpy().astype(int)
         assert (height, width) == expected.shape[:2]
+        assert ready["image_size"][i].numpy().tolist() == list(image.shape[:2])
         np.testing.assert_allclose(ready["images"][i, :height, :width], expected, atol=1e-4)
     assert sorted({image.shape[:2] for image in pixels}) == [(96, 128), (128, 96)]

@@ -1,7 +1,8 @@
 """A small server that speaks TF Serving's protocols around `tf.saved_model.load`.
 
-For tests and measurements where the stock server cannot run: REST (rows and columns, `b64`) and,
-with the messages of tensorflow-serving-api, gRPC. Faults can be ordered for the next requests.
+For tests and measurements where the stock server cannot run: REST (rows, `b64`, the state of a
+model) and, with the messages of tensorflow-serving-api, gRPC. It merges requests as TF Serving does
+(`helpers.merging`). Faults can be ordered for the next requests.
 """
 
 import base64
@@ -15,44 +16,57 @@ from concurrent import futures
 import numpy as np
 import tensorflow as tf
 
-# HTTP status of the codes that predictions end with, as in TF Serving.
-HTTP_STATUS = {"INVALID_ARGUMENT": 400, "NOT_FOUND": 404, "UNAVAILABLE": 503, "INTERNAL": 500}
-
-
-class Fault(Exception):
-    """An error that a request ends with: the name of a gRPC code, and a text."""
-
-    def __init__(self, code, text):
-        super().__init__(text)
-        self.code, self.text = code, text
+from helpers.faults import HTTP_STATUS, Fault
+from helpers.merging import Merged
 
 
 class Model:
-    """A SavedModel with a name, and what shall go wrong with the next requests."""
+    """A SavedModel with a name and a version, and what shall go wrong with the next requests."""
 
-    def __init__(self, folder, name="maskrcnn"):
-        self.loaded, self.name = tf.saved_model.load(folder), name
+    def __init__(self, folder, name="maskrcnn", version=1):
+        self.loaded, self.name, self.version = tf.saved_model.load(folder), name, version
         self.faults = []  # exceptions to raise, or seconds to sleep, one a request
         self.requests = 0
+        self.merging = None
 
-    def predict(self, name, signature, inputs):
+    @contextlib.contextmanager
+    def batching(self, parameters):
+        """Requests are merged by these `Batching` parameters meanwhile; yields the `Merged`."""
+        self.merging = Merged(self._run, parameters)
+        try:
+            yield self.merging
+        finally:
+            self.merging = None
+
+    def predict(self, name, signature, inputs, version=None):
         """Outputs as arrays, of arrays or lists by input name."""
         self.requests += 1
         fault = self.faults.pop(0) if self.faults else 0
         if isinstance(fault, Exception):
             raise fault
         time.sleep(fault)
-        if name != self.name:
-            raise Fault("NOT_FOUND", f"Servable not found for request: Latest({name})")
-        signature = self.loaded.signatures.get(signature or "serving_default")
-        if signature is None:
+        if name != self.name or version not in (None, self.version):
+            wanted = f"Latest({name})" if version is None else f"Specific({name}, {version})"
+            raise Fault("NOT_FOUND", f"Servable not found for request: {wanted}")
+        signature = signature or "serving_default"
+        if signature not in self.loaded.signatures:
             raise Fault("INVALID_ARGUMENT", "Serving signature key not found.")
-        specs = signature.structured_input_signature[1]
+        specs = self.loaded.signatures[signature].structured_input_signature[1]
+        inputs = {key: _array(value, specs[key].dtype) for key, value in inputs.items()}
+        return (self.merging or self._run)(signature, inputs)
+
+    def _run(self, signature, inputs):
+        function = self.loaded.signatures[signature]
+        specs = function.structured_input_signature[1]
         try:
             tensors = {k: tf.constant(v, specs[k].dtype) for k, v in inputs.items()}
-            return {key: value.numpy() for key, value in signature(**tensors).items()}
+            return {key: value.numpy() for key, value in function(**tensors).items()}
         except tf.errors.InvalidArgumentError as error:
             raise Fault("INVALID_ARGUMENT", error.message) from None
+
+
+def _array(value, dtype):
+    return np.asarray(value, object if dtype == tf.string else dtype.as_numpy_dtype)
 
 
 def rest_body(outputs):
@@ -86,16 +100,26 @@ def _decoded(value):
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
+    def do_GET(self):
+        found = self.path == f"/v1/models/{self.server.model.name}"
+        state = {"version": str(self.server.model.version), "state": "AVAILABLE"}
+        body = {"model_version_status": [state]} if found else {"error": "no such model"}
+        self._answer(200 if found else 404, json.dumps(body, indent=1).encode())
+
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         try:
-            name, _, verb = self.path.rsplit("/", 1)[-1].partition(":")
+            path, _, verb = self.path.removeprefix("/v1/models/").partition(":")
+            name, _, version = path.partition("/versions/")
             request = json.loads(body)
             rows = request["instances"]
             inputs = {key: [_decoded(row[key]) for row in rows] for key in rows[0]}
             if verb != "predict":
                 raise Fault("NOT_FOUND", f"Malformed request: POST {self.path}")
-            outputs = self.server.model.predict(name, request.get("signature_name"), inputs)
+            version = int(version) if version else None
+            outputs = self.server.model.predict(
+                name, request.get("signature_name"), inputs, version
+            )
             self._answer(200, rest_body(outputs))
         except Fault as fault:
             self._answer(HTTP_STATUS[fault.code], json.dumps({"error": fault.text}).encode())
@@ -139,8 +163,9 @@ def grpc_server(model):
         def Predict(self, request, context):
             inputs = {key: tf.make_ndarray(value) for key, value in request.inputs.items()}
             spec = request.model_spec
+            version = spec.version.value if spec.HasField("version") else None
             try:
-                outputs = model.predict(spec.name, spec.signature_name, inputs)
+                outputs = model.predict(spec.name, spec.signature_name, inputs, version)
             except Fault as fault:
                 context.abort(getattr(grpc.StatusCode, fault.code), fault.text)
             response = predict_pb2.PredictResponse()

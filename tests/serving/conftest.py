@@ -1,9 +1,12 @@
 """A model behind the stand-in server."""
 
+import numpy as np
 import pytest
 
 import tfmaskrcnn as mr
+from helpers import stand_in
 from helpers.tiny import tiny_config
+from tfmaskrcnn.serving import sending
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +27,22 @@ def exported_rle(tmp_path_factory):
     options = mr.ExportOptions(masks="rle", on_error="report")
     folder = str(tmp_path_factory.mktemp("exported") / "1")
     return mr.export_saved_model(mr.MaskRCNN(config.model), folder, options)
+
+
+def warmed_up(model):
+    """Called once: on a loaded machine the first call outlasts the clients' patience."""
+    image = sending.png_of(np.zeros((40, 60, 3), np.uint8))
+    model.predict(model.name, "image_bytes", {"image_bytes": [image]})
+    return model
+
+
+@pytest.fixture(scope="session")
+def model(exported):
+    """It behind the stand-in server."""
+    return warmed_up(stand_in.Model(exported))
+
+
+@pytest.fixture(scope="session")
+def model_rle(exported_rle):
+    """It behind the stand-in server."""
+    return warmed_up(stand_in.Model(exported_rle))

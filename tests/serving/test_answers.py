@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.serving import answers, client
+from tfmaskrcnn.serving import answers, client, posting
 
 ROW = {
     "detection_boxes": [[0.0, 0.0, 0.5, 0.5]],
@@ -125,14 +125,15 @@ def test_arrays_that_a_server_refuses_are_told_their_channels():
     body = b'{"error": "Input to reshape is a tensor"}'
     with answering(400, body) as url:
         serving = client.RestClient(url, "leaves")
-        for channels, wanted in ((4, " (the arrays have 4 channels, most models take"), (3, "")):
+        for channels, wanted in ((2, " (the arrays have 2 channels, most models take"), (3, "")):
             with pytest.raises(client.ServingError) as error:
                 serving.predict([np.zeros((2, 2, channels), np.uint8)])
             assert str(error.value).startswith(f"Input to reshape is a tensor{wanted}")
+            assert bool(wanted) == ("channels" in str(error.value))
 
 
 def test_an_answer_without_end_is_cut(monkeypatch):
-    monkeypatch.setattr(client, "MAX_ANSWER", 100_000)
+    monkeypatch.setattr(posting, "MAX_ANSWER", 100_000)
     assert "more than 100000 bytes; send fewer images" in error_of(200, b" " * 200_000)
 
 
@@ -188,10 +189,11 @@ def test_a_deadline_is_a_number_of_seconds(value):
 
 
 def test_other_arguments_that_are_none_are_refused(tmp_path):
-    for attempts in (0, -1, 1.5, None):
-        with pytest.raises(InputError, match="attempts is"):
-            client.RestClient("http://localhost", "leaves", attempts=attempts)
-    for model in ("", None):
+    for name in ("attempts", "max_batch"):
+        for number in (0, -1, 1.5, None):
+            with pytest.raises(InputError, match=f"{name} is"):
+                client.RestClient("http://localhost", "leaves", **{name: number})
+    for model in ("", None, "leaves/versions/", "leaves/versions/x", "/versions/3"):
         with pytest.raises(InputError, match="model is"):
             client.RestClient("http://localhost", model)
     path = tmp_path / "config.json"

@@ -16,7 +16,7 @@ from PIL import Image
 from helpers import stand_in
 from tfmaskrcnn.inference.exported import saved_model_predictor
 from tfmaskrcnn.serving import client
-from tfmaskrcnn.serving.retrying import TryAgain
+from tfmaskrcnn.serving.retrying import TryAgain, retried
 
 try:
     import grpc  # noqa: F401
@@ -38,16 +38,6 @@ def encoded(*size):
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, "PNG")
     return image, stream.getvalue()
-
-
-@pytest.fixture(scope="module")
-def model(exported):
-    return stand_in.Model(exported)
-
-
-@pytest.fixture(scope="module")
-def model_rle(exported_rle):
-    return stand_in.Model(exported_rle)
 
 
 @contextlib.contextmanager
@@ -193,13 +183,13 @@ def test_a_body_in_drops_does_not_outlast_the_deadline():
 
 def test_pauses_grow_and_are_not_the_same_for_all_clients(monkeypatch):
     pauses = []
-    monkeypatch.setattr(client.time, "sleep", pauses.append)
+    monkeypatch.setattr(time, "sleep", pauses.append)
 
     def call(_):
         raise TryAgain("busy")
 
     with pytest.raises(client.ServingError, match=r"busy \(after 9 attempts\)"):
-        client.retried(call, deadline=1000, attempts=9)
+        retried(call, deadline=1000, attempts=9)
     bounds = [min(0.1 * 2**i, 5.0) for i in range(8)]
     assert all(bound / 2 <= pause <= bound for pause, bound in zip(pauses, bounds))
     assert len({pause / bound for pause, bound in zip(pauses, bounds)}) > 4

@@ -1,14 +1,20 @@
 import io
 import os
-import re
+import shutil
+import socket
+import subprocess
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
+from helpers.paths import ROOT
+from helpers.stand_in import rest_server
 from tfmaskrcnn import InputError
 from tfmaskrcnn.serving import publish
+
+SERVING = os.path.join(ROOT, "export", "serving")
 
 
 @pytest.fixture
@@ -84,17 +90,46 @@ def test_what_is_no_saved_model_is_refused(tmp_path):
     assert publish.main([str(tmp_path), str(tmp_path / "maskrcnn")]) == 2
 
 
-def test_the_server_s_files_name_what_exists():
+def composed(name):
     import yaml
 
-    folder = os.path.join("export", "serving")
-    with open(os.path.join(folder, "compose.yaml"), encoding="utf-8") as file:
-        service = yaml.safe_load(file)["services"]["maskrcnn"]
+    with open(os.path.join(SERVING, name), encoding="utf-8") as file:
+        (service,) = yaml.safe_load(file)["services"].values()
+    return service
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.gpu.yaml", "compose.triton.yaml"])
+def test_the_server_s_files_name_what_exists(name):
+    service = composed(name)
     for mount in service["volumes"]:
         source = mount.rsplit(":", 2)[0]
-        assert source.endswith("models}") or os.path.exists(os.path.join(folder, source))
-    with open(os.path.join(folder, "batching.config"), encoding="utf-8") as file:
-        lines = [line.strip() for line in file if line.strip() and not line.startswith("#")]
-    # The fields of TF Serving's BatchingParameters.
-    known = {"max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads"}
-    assert {re.fullmatch(r"(\w+) \{ value: \d+ \}", line).group(1) for line in lines} == known
+        assert source.endswith("models}") or os.path.exists(os.path.join(SERVING, source))
+    build = service.get("build", {})
+    assert not build or os.path.exists(os.path.join(SERVING, build["dockerfile"]))
+
+
+def test_options_of_the_server_that_are_files_are_mounted():
+    service = composed("compose.yaml")
+    mounted = {mount.rsplit(":", 2)[1] for mount in service["volumes"]}
+    named = {option.split("=")[1] for option in service["command"] if "_file=" in option}
+    assert named and named <= mounted
+    assert {mount.split(":")[1] for mount in composed("compose.gpu.yaml")["volumes"]} <= mounted
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash")
+def test_the_health_check_knows_a_server_that_is_ready(model):
+    command = composed("compose.yaml")["healthcheck"]["test"][1:]
+    with rest_server(model) as url, socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port, other = url.rsplit(":", 1)[1], str(unused.getsockname()[1])
+        for changes, healthy in (
+            ({"8501": port}, True),
+            ({"8501": port, "maskrcnn": "leaves"}, False),
+            ({"8501": port, "AVAILABLE": "LOADING"}, False),
+            ({"8501": other}, False),
+        ):
+            line = command[-1]
+            for old, new in changes.items():
+                line = line.replace(old, new)
+            done = subprocess.run([*command[:-1], line], capture_output=True, timeout=60)
+            assert (done.returncode == 0) == healthy, (changes, done)

@@ -70,7 +70,7 @@ def test_a_single_image_is_told_to_go_into_a_list(image):
         ([RGB > 0], "Image 0 is an array of bool; wanted uint8"),
         ([np.array(["a"])], "Image 0 is a ndarray"),
         ([RGB[:0]], "Image 0 has no pixels, its shape is (0, 9, 3)"),
-        ([RGB, RGB[:3]], "found (3, 9, 3) and (6, 9, 3); send files"),
+        ([RGB[..., :2], RGB[:3, :, :2]], "found (3, 9, 2) and (6, 9, 2); call predict once for"),
     ],
 )
 def test_what_is_no_list_of_images_is_one_sentence(images, sentence):
@@ -81,7 +81,19 @@ def test_channels_are_those_of_the_model_where_they_are_known():
     rgba = np.zeros((6, 9, 4), np.uint8)
     assert "(6, 9, 4); wanted uint8 of [height, width, 3]: array[..., :3]" in refusal([rgba], 3)
     assert "(6, 9, 3); wanted uint8 of [height, width, 4]." in refusal([RGB], 4)
-    assert checked_images([rgba], 4)[0] is rgba and checked_images([rgba])[0] is rgba
+    assert all(image.startswith(b"\x89PNG") for image in checked_images([rgba], 4))
+    two = RGB[..., :2]
+    assert checked_images([two], 2)[0] is two and checked_images([two])[0] is two
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_arrays_of_any_sizes_become_files_of_the_same_pixels(channels):
+    rng = np.random.default_rng(channels)
+    arrays = [rng.integers(0, 256, (*size, channels), np.uint8) for size in ((1, 1), (7, 300))]
+    arrays.append(arrays[1][::2, ::-3])  # a view
+    for array, file in zip(arrays, checked_images(arrays)):
+        with Image.open(io.BytesIO(file)) as image:
+            np.testing.assert_array_equal(np.asarray(image).reshape(array.shape), array)
 
 
 def test_a_batch_as_one_array_is_a_list_of_its_images():

@@ -14,7 +14,7 @@ from tfmaskrcnn.model.weights import named_weights
 from tfmaskrcnn.support.files import DiskFull
 from tfmaskrcnn.support.run_folder import Run
 from tfmaskrcnn.train import loop, recorder, train
-from tfmaskrcnn.train.loop import start_weights
+from tfmaskrcnn.train.first_weights import start_weights
 from tfmaskrcnn.train.saving import StateKeeper, states_in
 from tfmaskrcnn.train.tensorboard import events_in
 
@@ -53,7 +53,7 @@ def values(model):
 def whole(eagerly, sets, tmp_path_factory):
     """(run, weights) of an uninterrupted run of two epochs."""
     run = Run(str(tmp_path_factory.mktemp("runs") / "whole"))
-    model = train(config_for(sets, *AUGMENTED), run.folder, verbose=0)
+    model = train(config_for(sets, *AUGMENTED), run.folder)
     return run, values(model)
 
 
@@ -91,9 +91,9 @@ def test_an_interrupted_run_goes_on_to_the_bit(sets, tmp_path):
     tf.config.run_functions_eagerly(False)
     config, run = config_for(sets, *AUGMENTED), Run(str(tmp_path / "whole"))
     try:
-        expected = values(train(config, run.folder, verbose=0))
-        train(config, str(tmp_path / "parts"), verbose=0, epochs=1)
-        resumed = train(config, str(tmp_path / "parts"), resume=True, verbose=0)
+        expected = values(train(config, run.folder))
+        train(config, str(tmp_path / "parts"), epochs=1)
+        resumed = train(config, str(tmp_path / "parts"), resume=True)
     finally:
         tf.config.run_functions_eagerly(True)
     for name, value in values(resumed).items():
@@ -256,7 +256,7 @@ def test_a_run_starts_from_another_and_stops_early_when_ap_no_longer_improves(
     run, _ = whole
     start = f"train.weights={run.folder}"
     rate = ("train.learning_rate=1e-9", "train.early_stop=1", "train.epochs=6")
-    again = values(train(config_for(sets, start, *rate), str(tmp_path / "run"), verbose=0))
+    again = values(train(config_for(sets, start, *rate), str(tmp_path / "run")))
     expected = values(mr.load(run.folder))
     for name in ("mask_head/logits/kernel", "backbone/res2/0/conv1/kernel"):
         np.testing.assert_allclose(again[name], expected[name], atol=1e-6)

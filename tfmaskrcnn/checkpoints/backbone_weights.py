@@ -14,8 +14,10 @@ from tfmaskrcnn.model.layers.efficientnet_lite import EfficientNetLite
 from tfmaskrcnn.model.layers.keras_applications import KerasApplication
 from tfmaskrcnn.model.layers.resnet import ResNet
 from tfmaskrcnn.model.weights import load_weights
+from tfmaskrcnn.support.given import takes
 
 
+@takes(config=BackboneConfig)
 def load_backbone(
     backbone, config: BackboneConfig, input_config: Optional[InputConfig] = None
 ) -> None:

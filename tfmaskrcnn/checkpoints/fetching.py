@@ -9,6 +9,7 @@ from tfmaskrcnn.checkpoints.published import BACKBONES, DETECTORS, Published, pu
 from tfmaskrcnn.errors import InputError, one_line
 from tfmaskrcnn.support.files import remove_leftovers, replaced, writable_folder
 from tfmaskrcnn.support.folder_lock import locked_folder
+from tfmaskrcnn.support.given import A_TEXT, takes
 from tfmaskrcnn.support.progress_bar import Progress, progress_bar
 
 _LOG = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ def weights_folder(name: str) -> str:
     return os.path.join(os.path.abspath(os.path.expanduser(home)), "weights", name)
 
 
+@takes(name=A_TEXT)
 def fetched(name: str) -> str:
     """The path of a published file in the cache, where it is put if it is not there.
 

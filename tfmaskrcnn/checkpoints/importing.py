@@ -27,6 +27,7 @@ from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.model.mask_rcnn import MaskRCNN
 from tfmaskrcnn.model.weights import CLASS_LAYERS, load_weights, named_weights, save_weights
 from tfmaskrcnn.support.files import writable_folder
+from tfmaskrcnn.support.given import A_PATH_OR_ARRAYS, A_TEXT, TEXTS, takes
 
 _LOG = logging.getLogger(__name__)
 # Each source's table, dialect and reader of files.
@@ -40,6 +41,7 @@ HEADS = "heads"
 _STEM = "backbone/stem/kernel"
 
 
+@takes(checkpoint=A_PATH_OR_ARRAYS, source=A_TEXT, overrides=TEXTS)
 def from_checkpoint(
     checkpoint: Union[str, Mapping[str, np.ndarray]],
     source: str = "torchvision",

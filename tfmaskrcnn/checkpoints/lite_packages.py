@@ -15,6 +15,7 @@ from tfmaskrcnn.checkpoints.weight_table import COUNTER
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.model.layers.efficientnet_lite import EfficientNetLite
 from tfmaskrcnn.model.weights import load_weights
+from tfmaskrcnn.support.given import takes
 
 _PREFIX = "efficientnet_lite"
 _VARIANTS = (0, 1, 2)
@@ -36,6 +37,7 @@ _DEPTHWISE_FROM_OIHW = (2, 3, 0, 1)  # (C, 1, k, k) -> (k, k, C, 1)
 _CLASSIFIER = ("_conv_head.", "_bn1.", "_fc.")  # of ImageNet's 1000 classes, not used
 
 
+@takes(backbone=EfficientNetLite)
 def load_imagenet(backbone: EfficientNetLite) -> None:
     """Give a built backbone its ImageNet weights."""
     load_weights(backbone, imagenet_weights(f"{_PREFIX}{backbone.variant}"))

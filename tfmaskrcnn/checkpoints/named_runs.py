@@ -12,6 +12,8 @@ from tfmaskrcnn.config.yaml_files import load_config, parse_config, split_overri
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support.files import writable_folder
 from tfmaskrcnn.support.folder_lock import locked_folder
+from tfmaskrcnn.support.given import A_TEXT, takes
+from tfmaskrcnn.support.single_file import SUFFIX
 
 _LOG = logging.getLogger(__name__)
 # Below the weights' folder. It counts up when the importers make something else of a file.
@@ -19,6 +21,7 @@ _RUN = "run-1"
 _LABELS = ("num_classes", "class_names", "category_ids")
 
 
+@takes(name=A_TEXT)
 def run_of(name: str) -> str:
     """The run folder of published weights; the file is fetched and imported at first use.
 
@@ -85,7 +88,7 @@ def with_network_of_weights(config: Config, path: str, overrides: Sequence[str])
         InputError: as `run_of`.
     """
     name = config.train.weights
-    of_run = os.path.isdir(path) or path.endswith(".json")
+    of_run = os.path.isdir(path) or path.endswith((".json", SUFFIX))
     if name is None or of_run or not is_published(name):
         return config
     theirs = load_config(run_of(name)).model

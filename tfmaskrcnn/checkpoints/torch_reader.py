@@ -22,7 +22,7 @@ from tfmaskrcnn.checkpoints.tensor_pickle import (
     tensor_rules,
 )
 from tfmaskrcnn.errors import InputError, quoted
-from tfmaskrcnn.support.array_files import ROOM, SMALL, open_archive
+from tfmaskrcnn.support.archives import ROOM, SMALL, open_archive
 from tfmaskrcnn.support.files import open_regular
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # opens a file of PyTorch before 1.6

@@ -18,7 +18,7 @@ USE_SET_HELP = (
     "box_head.nms_iou=0.6 input.min_side=640; what its weights do not fit is refused"
 )
 
-MODEL_HELP = "run folder, SavedModel folder, or a name of `tfmaskrcnn weights`"
+MODEL_HELP = "run or SavedModel folder, .tfmaskrcnn file, or a name of `tfmaskrcnn weights`"
 
 
 class Parser(argparse.ArgumentParser):

@@ -27,8 +27,7 @@ def add_parser(commands) -> None:
         "evaluate",
         _evaluate,
         "Box, mask and keypoint AP of a model, why they are what they are, and which score to take "
-        "as the threshold. MODEL is a run folder or an exported SavedModel; without --json and "
-        "--images a run's own val split is taken.",
+        "as the threshold. Without --json and --images a run's own val split is taken.",
     )
     add_model(parser)
     parser.add_argument("--json", metavar="FILE", help="COCO instance annotations")
@@ -175,7 +174,7 @@ def _check(options):
         wanted = _wanted(options.images, "--images FOLDER")
         raise InputError(f"There is no folder {images}{where}; {wanted}.")
     models = [model for model in (options.model, options.against) if model]
-    read = [json_path, *(os.path.join(m, n) for m in models for n in MODEL_FILES)]
+    read = [json_path, *models, *(os.path.join(m, n) for m in models for n in MODEL_FILES)]
     check_outputs((options.html, options.results, options.csv), options.csv, read)
     return config, other
 
@@ -237,8 +236,9 @@ def _check_saving(options, config) -> None:
     """Thresholds are of the scores that the run gives as it is."""
     from tfmaskrcnn.errors import InputError
 
-    if config is None:
-        raise InputError(f"{options.model} is a SavedModel; --save-thresholds is for run folders.")
+    if config is None or not os.path.isdir(options.model):
+        kind = "SavedModel" if config is None else "file"
+        raise InputError(f"{options.model} is a {kind}; --save-thresholds is for run folders.")
     for name, given in (("--tta", options.tta is not None), ("--set", options.set)):
         if given:
             raise InputError(

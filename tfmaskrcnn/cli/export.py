@@ -3,21 +3,8 @@
 import dataclasses
 
 # Nothing here may import TensorFlow before the command runs, see `main`.
+from tfmaskrcnn.cli import export_checks as checks
 from tfmaskrcnn.cli.arguments import add_model, add_set, command, count, share
-
-_PRECISIONS = {  # of each format; the first one is the default
-    "saved_model": ("float32", "float16", "bfloat16"),
-    "onnx": ("float32", "float16"),
-    "tflite": ("float32", "float16", "int8"),
-    "tf-trt": ("float16", "float32", "int8"),
-}
-_FILES = ("onnx", "tflite")
-# Options that only some formats have.
-_COMPARING = ("images", "limit")
-_TF_TRT = ("shape", "calibration_images", "build", "offline", "box_arithmetic")
-_TF_TRT += ("minimum_segment_size",)
-# Of the signatures that take images, which only a SavedModel has.
-_OF_IMAGES = ("masks", "max_pixels", "max_batch", "on_error", "gif", "webp")
 
 
 def add_parser(commands) -> None:
@@ -28,14 +15,16 @@ def add_parser(commands) -> None:
         _export,
         "Write what is shipped: a run's best weights as a SavedModel that loads without Keras, as "
         "an ONNX or a TFLite file, or cut up for TensorRT by TF-TRT. The latter three are made of "
-        "a SavedModel as well.",
+        "a SavedModel as well. --format file writes one file for this program, to hand on.",
     )
     add_model(parser)
     parser.add_argument(
-        "out", metavar="OUT", help="new folder, such as exported/1; for onnx and tflite a file"
+        "out",
+        metavar="OUT",
+        help="new folder, such as exported/1; for onnx, tflite and file (.tfmaskrcnn) a file",
     )
     parser.add_argument(
-        "--format", choices=_PRECISIONS, default="saved_model", help="(saved_model)"
+        "--format", choices=checks.PRECISIONS, default="saved_model", help="(saved_model)"
     )
     _add_detection_options(parser.add_argument_group("what it finds"))
     _add_graph_options(parser.add_argument_group("how it computes"))
@@ -152,18 +141,23 @@ def _export(options) -> int:
     from tfmaskrcnn.support.files import refuse_full
 
     # Before TensorFlow is imported.
-    _check_options(options)
+    checks.check_options(options)
     if options.format == "saved_model":
         refuse_full(options.out)
     options.model = model_folder(options.model)
     config = check_model(options.model, overrides=options.set)
     if config is None:
-        _check_saved_model(options)
-    thresholds = _thresholds(options, config)
+        checks.check_saved_model(options)
+    if options.format == "file":
+        from tfmaskrcnn.inference.packing import save
+
+        print(f"model       {save(with_weights(config, options.model), options.out)}")
+        return 0
+    thresholds = checks.run_thresholds_of(options, config)
     if options.format != "saved_model":
-        _check_size(options, config)
-    if options.format in _FILES:
-        _check_file(options)
+        checks.check_size(options, config)
+    if options.format in checks.FILES:
+        checks.check_file(options)
 
     chosen = _chosen(options)
 
@@ -175,7 +169,7 @@ def _export(options) -> int:
         done = export_saved_model(model, options.out, ExportOptions(**chosen), thresholds)
         print(f"SavedModel  {done}")
         return 0
-    write = _write_file if options.format in _FILES else _write_tf_trt
+    write = _write_file if options.format in checks.FILES else _write_tf_trt
     made = saved_model_of(options.model, config, ExportOptions(**chosen), thresholds)
     return write(options, made)
 
@@ -191,83 +185,6 @@ def _chosen(options):
         chosen.pop("precision", None)
     ExportOptions(**chosen)
     return chosen
-
-
-def _check_options(options) -> None:
-    """Refuse what the format has no use for."""
-    from tfmaskrcnn.errors import InputError
-
-    for names, formats in (
-        *((_COMPARING, _FILES), (_TF_TRT, ("tf-trt",))),
-        (_OF_IMAGES, ("saved_model",)),
-    ):
-        wrong = [name for name in names if getattr(options, name) is not None]
-        if wrong and options.format not in formats:
-            raise InputError(f"{_typed(wrong[0])} is for --format {' or '.join(formats)}.")
-    known = _PRECISIONS[options.format]
-    if options.precision and options.precision not in known:
-        raise InputError(
-            f"--precision {options.precision} is not for --format {options.format}; wanted one of "
-            f"{', '.join(known)}."
-        )
-
-
-def _check_saved_model(options) -> None:
-    """Refuse what was fixed when the SavedModel, that is there already, was exported."""
-    from tfmaskrcnn.errors import InputError
-
-    if options.format == "saved_model":
-        raise InputError(
-            f"{options.model} is a SavedModel; wanted the folder of a training run, or another "
-            "--format."
-        )
-    fixed = ["score_threshold", "apply_thresholds", "max_detections", "classes", "names"]
-    fixed += ["min_side", "max_side"]
-    fixed += ["precision"] if options.format == "onnx" else []
-    wrong = [name for name in fixed if getattr(options, name) is not None]
-    if wrong:
-        raise InputError(
-            f"{options.model} is a SavedModel, whose settings were fixed when it was exported; "
-            f"{_typed(wrong[0])} is for run folders."
-        )
-
-
-def _thresholds(options, config):
-    """The score thresholds of a run, if it has any; None of a SavedModel, which holds its own."""
-    from tfmaskrcnn.errors import InputError
-    from tfmaskrcnn.inference.score_thresholds import NO_THRESHOLDS, run_thresholds
-
-    found = run_thresholds(options.model, config.model.num_classes) if config else None
-    if options.apply_thresholds and found is None:
-        raise InputError(NO_THRESHOLDS)
-    return found
-
-
-def _check_size(options, config) -> None:
-    """Refuse a network of any size; `config` is None of a SavedModel, which knows its own."""
-    from tfmaskrcnn.errors import InputError
-
-    given = options.fixed_size or options.shape
-    if config is not None and not given and not config.model.input.static_size:
-        text = "--fixed-size HEIGHT WIDTH" + " or --shape BxHxW" * (options.format == "tf-trt")
-        raise InputError(
-            f"{options.model} takes images of any size, --format {options.format} needs one: give "
-            f"{text}."
-        )
-
-
-def _check_file(options) -> None:
-    """Refuse a file that cannot be written, or that other commands would not know."""
-    from tfmaskrcnn.errors import InputError
-    from tfmaskrcnn.support.files import writable_file
-
-    writable_file(options.out)
-    if not options.out.endswith(f".{options.format}"):
-        raise InputError(f"{options.out}: the file's name has to end in .{options.format}.")
-
-
-def _typed(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
 
 
 def _write_file(options, opened) -> int:
@@ -294,7 +211,7 @@ def _write_tf_trt(options, opened) -> int:
     from tfmaskrcnn.export.formats import check_tf_trt, convert_tf_trt, tf_trt_arguments
 
     check_tf_trt(bool(options.offline))
-    given = {name: getattr(options, name) for name in _TF_TRT if name != "shape"}
+    given = {name: getattr(options, name) for name in checks.TF_TRT if name != "shape"}
     with opened as folder:
         precision, shapes = options.precision or "float16", options.shape or ()
         return convert_tf_trt(tf_trt_arguments(folder, options.out, precision, shapes, **given))

@@ -120,7 +120,9 @@ class TrainConfig(Section):
     rates: Dict[str, Positive] = {}
     # mixed_*: layers compute in 16 bits; weights, boxes, losses and statistics keep 32.
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
-    accumulate: Count = 1  # go through a batch in so many parts, for less memory
+    # Go through a batch in so many parts, for less memory; None is as many as a run's device needs,
+    # and 1 where batch normalisation is trained.
+    accumulate: Optional[Count] = None
     xla: bool = False  # compile backbone, FPN and heads for each size of image
     # Evaluate and keep a moving average of the weights, of this decay.
     ema: Optional[float] = Field(None, gt=0, lt=1)
@@ -144,7 +146,7 @@ class TrainConfig(Section):
 
     @pydantic.model_validator(mode="after")
     def _whole_parts(self):
-        if self.batch_size % self.accumulate:
+        if self.batch_size % (self.accumulate or 1):
             raise ValueError(
                 f"batch_size {self.batch_size} does not divide into {self.accumulate} equal parts "
                 "(accumulate)"
@@ -213,7 +215,7 @@ class Config(Section):
         grown = round(pixels * max(1.0, augment.scale[1]) ** 2)
         check_batch(grown, 1, c.channels, "model.input's sizes and data.augment.scale")
         seen = min(pixels, augment.crop[0] * augment.crop[1]) if augment.crop else grown
-        part = self.train.batch_size // self.train.accumulate
+        part = self.train.batch_size // (self.train.accumulate or 1)
         check_batch(seen, part, c.channels, "model.input's sizes and train.batch_size")
         batch = self.evaluation.batch_size
         check_batch(pixels, batch, c.channels, "model.input's sizes and evaluation.batch_size")

@@ -13,6 +13,8 @@ from tfmaskrcnn.config.trust import names_code, with_unasked_code
 from tfmaskrcnn.config.yaml_reading import check_texts, read_value, read_values
 from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.support.files import replaced
+from tfmaskrcnn.support.given import A_PATH, TEXTS, takes
+from tfmaskrcnn.support.single_file import is_single_file, place_in
 
 _MAX_BASES = 20  # of one another
 _MAX_PARTS = 20  # of a dotted key; the longest known one has 4
@@ -20,13 +22,15 @@ _MAX_PARTS = 20  # of a dotted key; the longest known one has 4
 _WHOLE = ("classes",)
 
 
+@takes(path=A_PATH, overrides=TEXTS)
 def load_config(
     path: Optional[str] = None, overrides: Sequence[str] = (), trust_code: bool = False
 ) -> Config:
     """Read a configuration.
 
     Args:
-        path: a `.yaml` or `.json` file, a run folder that holds `config.json`, or the name of a
+        path: a `.yaml` or `.json` file, a run folder that holds `config.json`, a single-file
+            model, or the name of a
             configuration that comes with the package ("finetune", see `recipes`); None takes the
             defaults. A file's `base:` names another one that it changes: a file relative to
             itself, or such a name.
@@ -90,7 +94,7 @@ def _read_with_bases(
     path: str, seen: Tuple[str, ...], of_run: bool = False
 ) -> Tuple[Dict[str, Any], Optional[str]]:
     """The settings of a file and its bases, and which of them names code though it is a run's."""
-    if os.path.isdir(path):
+    if os.path.isdir(path) or is_single_file(path):
         path = os.path.join(path, "config.json")
         if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for
             raise InputError(f"{path} is no regular file.")
@@ -110,6 +114,8 @@ def _read_with_bases(
     base = raw.pop("base", None)
     if base is None:
         return raw, source
+    if place_in(path):  # may be a stranger's, and is to read no other files
+        raise InputError(f"{path}: `base` is for YAML files; a single file holds all settings.")
     if not isinstance(base, str) or not base:
         raise InputError(f"{path}: `base` must be a file name, found {quoted(base)}.")
     below, below_source = _read_with_bases(find_base(base, path), (*seen, real), of_run)

@@ -9,8 +9,10 @@ from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.data.coco.configured import names_of_coco
 from tfmaskrcnn.data.coco.records import CocoData
 from tfmaskrcnn.data.tfrecord.reading import load_tfrecord
+from tfmaskrcnn.support.given import A_PATH, one_of, takes
 
 
+@takes(data=one_of(CocoData, A_PATH), config=Config)
 def with_classes_of(data: Union[CocoData, str], config: Config) -> Config:
     """`config` with the data set's classes and keypoints, where it says nothing of them.
 

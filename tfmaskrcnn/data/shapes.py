@@ -13,6 +13,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.support.given import A_COUNT, A_PATH, takes
 
 SHAPES = ("circle", "square", "triangle", "star", "arrow")
 # Corners of each outline; a circle needs many, and no outline passes the limit of a COCO polygon.
@@ -27,6 +28,7 @@ _LABELLED_HIDDEN, _VISIBLE = 1, 2  # COCO's words for visibility
 _MIN_PIXELS = 16
 
 
+@takes(num_images=A_COUNT)
 def make_shapes(
     num_images: int,
     height: int = 256,
@@ -69,6 +71,7 @@ def make_shapes(
     return drawn, {"images": entries, "annotations": annotations, "categories": categories}
 
 
+@takes(folder=A_PATH, num_images=A_COUNT)
 def write_shapes(folder: str, num_images: int, **options) -> Tuple[str, str]:
     """Write `make_shapes(num_images, **options)` as PNG files and `instances.json`.
 

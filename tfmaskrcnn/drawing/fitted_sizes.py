@@ -5,6 +5,8 @@ from typing import Callable, Tuple
 import numpy as np
 from PIL import Image
 
+from tfmaskrcnn.errors import InputError
+
 _STRIP_PIXELS = 4_000_000  # of the image, read at a time
 _SUPPORT = 3  # of the Lanczos kernel, pixels of the smaller grid
 
@@ -55,5 +57,5 @@ def as_rgb(image: np.ndarray) -> np.ndarray:
     """[H, W, 3] uint8 of that or of a grey [H, W] image."""
     image = np.asarray(image)
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
-        raise ValueError(f"wanted a uint8 image [H, W, 3], found {image.dtype} {image.shape}")
+        raise InputError(f"wanted a uint8 image [H, W, 3], found {image.dtype} {image.shape}")
     return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)

@@ -1,6 +1,7 @@
 """Images with their instances drawn in, images side by side, curves of a training run."""
 
 import logging
+from collections.abc import Mapping
 from typing import BinaryIO, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -12,8 +13,10 @@ from tfmaskrcnn.drawing.coloring import CROWD_COLOR, choose_colors
 from tfmaskrcnn.drawing.drawing_style import DrawingStyle, checked_style, picture_size
 from tfmaskrcnn.drawing.fitted_sizes import as_rgb, first_channels, fitted
 from tfmaskrcnn.drawing.painting import DrawnObject, WindowOf, paint, smooth_window
+from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.ops.paste import paste_windows, rle_windows
+from tfmaskrcnn.support.given import Kind, takes
 
 __all__ = [
     "MAX_LABELS",
@@ -28,7 +31,12 @@ _LOG = logging.getLogger(__name__)
 # A keypoint of a lower score is not drawn; Detectron's choice for the probability of a pixel.
 MIN_KEYPOINT_SCORE = 0.05
 
+_A_RECORD = Kind(lambda value: hasattr(value, "segmentations"), "a Record of load_coco(...)")
+_PICTURES = Kind(lambda value: isinstance(value, (list, tuple)) and bool(value), "a list of images")
+_NUMBERS = Kind(lambda value: isinstance(value, Mapping), "lists of numbers by name")
 
+
+@takes(instances=Instances)
 def draw(
     image: np.ndarray,
     instances: Instances,
@@ -79,6 +87,7 @@ def draw(
     return paint(base, found.size, objects, window_of, style)
 
 
+@takes(record=_A_RECORD)
 def draw_ground_truth(
     image: np.ndarray,
     record,
@@ -123,7 +132,7 @@ def _base(image: np.ndarray, size: Tuple[int, int], style: DrawingStyle) -> np.n
     """The image in the size of its picture."""
     wanted = picture_size(size, style)
     if tuple(np.shape(image)[:2]) not in (tuple(size), wanted):
-        raise ValueError(f"the image is {np.shape(image)}, the instances are of {size}")
+        raise InputError(f"the image is {np.shape(image)}, the instances are of {size}")
     if wanted != tuple(size) and style.side is None:
         sizes = "{}x{} pixels is drawn reduced to {}x{}".format(*size, *wanted)
         _LOG.info("A picture of %s; choose its size to have another.", sizes)
@@ -175,6 +184,7 @@ def _window_of(found: Instances) -> WindowOf:
     return probabilities_of if found.exact_rle is None else pixels_of
 
 
+@takes(images=_PICTURES)
 def side_by_side(images: Sequence[np.ndarray], captions: Sequence[str] = ()) -> np.ndarray:
     """One white sheet with the images in a row at the same height, captions above them."""
     height = max(len(image) for image in images)
@@ -196,6 +206,7 @@ def side_by_side(images: Sequence[np.ndarray], captions: Sequence[str] = ()) -> 
     return np.asarray(sheet)
 
 
+@takes(history=_NUMBERS)
 def plot_curves(history: Dict[str, Sequence[float]], path: Union[str, BinaryIO]) -> None:
     """Write a figure of a training run: losses on the left, COCO AP on the right.
 
@@ -212,7 +223,7 @@ def plot_curves(history: Dict[str, Sequence[float]], path: Union[str, BinaryIO])
     precisions = {n: v for n, v in history.items() if n.endswith(("_ap", "_ap50", "_ap75"))}
     panels = [(kind, values) for kind, values in (("loss", losses), ("AP", precisions)) if values]
     if not panels:
-        raise ValueError(f"nothing to plot: no losses or APs among {sorted(history)}")
+        raise InputError(f"nothing to plot: no losses or APs among {sorted(history)}")
     figure = Figure(figsize=(6.2 * len(panels), 4.2), dpi=130, layout="constrained")
     FigureCanvasAgg(figure)
     for axes, (kind, values) in zip(np.ravel(figure.subplots(1, len(panels))), panels):

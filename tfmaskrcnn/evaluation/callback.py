@@ -18,6 +18,7 @@ from tfmaskrcnn.evaluation.ground_truth import GroundTruthFile
 from tfmaskrcnn.evaluation.runner import Predictor, add_predictions, as_predictor
 from tfmaskrcnn.inference.tiling.tile_plan import TileOptions
 from tfmaskrcnn.inference.tiling.tiled_prediction import tiled_predictor
+from tfmaskrcnn.support.given import A_FOLDER, A_PATH, takes
 from tfmaskrcnn.support.progress_bar import Progress
 
 _LOG = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class CocoCallback(keras.callbacks.Callback):
     breaks comparisons; a repeated number is never an improvement.
     """
 
+    @takes(json_path=A_PATH, image_dir=A_FOLDER, config=Config)
     def __init__(
         self,
         json_path: str,

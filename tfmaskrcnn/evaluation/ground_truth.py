@@ -8,9 +8,9 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from tfmaskrcnn.config.keypoints import KeypointHeadConfig
-from tfmaskrcnn.data.coco.annotations import Fault
+from tfmaskrcnn.data.coco.annotations import Checked, Fault
 from tfmaskrcnn.data.coco.data_classes import DataClasses
-from tfmaskrcnn.data.coco.entries import Checked, read_entries
+from tfmaskrcnn.data.coco.entries import read_entries
 from tfmaskrcnn.data.coco.faults import Faults
 from tfmaskrcnn.data.coco.file import check_kind, read_coco
 from tfmaskrcnn.data.coco.records import CocoData, data_of, rules_of
@@ -75,7 +75,7 @@ class GroundTruthFile:
         categories = dict(sorted(entries.categories.items()))  # the order of COCOeval
         self.category_ids: Tuple[int, ...] = tuple(categories)
         self.class_names: Tuple[str, ...] = tuple(categories.values())
-        self._objects, self._number = entries.objects, 0
+        self._entries, self._number = entries, 0
         self._left_out: Tuple[int, ...] = ()
         self._ready: Dict[int, List[Dict]] = {}
         self._told = False
@@ -103,24 +103,25 @@ class GroundTruthFile:
         if image_id not in self._ready:
             self._faults.of_image(image_id)
             size = self.images[image_id]["height"], self.images[image_id]["width"]
-            found = [o for o in self._objects.get(image_id, []) if self._counts(o, masks)]
+            found = [o for o in self._entries.objects.get(image_id, []) if self._counts(o, masks)]
             self._ready[image_id] = [self._completed(o, *size) for o in found]
         return self._ready[image_id]
 
     def _counts(self, found: Checked, masks: bool) -> bool:
         """Whether an annotation is judged."""
-        if found.entry["category_id"] in self._left_out:
+        entry = self._entries.entry(found)
+        if entry["category_id"] in self._left_out:
             return False
         if not masks or found.segmentation is not None:
             return True
-        number, image_id = found.annotation_id, found.entry["image_id"]
+        number, image_id = found.annotation_id, found.image_id
         text = f"{self.path}: annotation {number} of image {image_id}: its segmentation is "
-        text += f"{quoted(found.entry.get('segmentation'))}; wanted polygons or an RLE."
+        text += f"{quoted(entry.get('segmentation'))}; wanted polygons or an RLE."
         if not self._skip:
             raise InputError(text)
         if not self._told:
             self._told = True
-            every = (one for objects in self._objects.values() for one in objects)
+            every = (one for objects in self._entries.objects.values() for one in objects)
             count = sum(one.segmentation is None for one in every)
             text = f"{count} wrong annotations, which have no mask, the first: {text}"
             _LOG.warning("%s: left out %s", self.path, text)
@@ -128,7 +129,8 @@ class GroundTruthFile:
 
     def _completed(self, found: Checked, height: int, width: int) -> Dict[str, Any]:
         """A COCO entry. The file's own numbers are kept: pycocotools judges boxes by them."""
-        entry = {key: value for key, value in found.entry.items() if value is not None}
+        given = self._entries.entry(found)
+        entry = {key: value for key, value in given.items() if value is not None}
         self._number += 1
         # Ids are given anew from 1: COCOeval takes a match with annotation 0 for no match.
         entry.update(id=self._number, original_id=entry.get("id", found.annotation_id))
@@ -136,7 +138,7 @@ class GroundTruthFile:
         if found.segmentation is None:
             entry.pop("segmentation", None)
         else:
-            entry["segmentation"] = _exact_rle(found, height, width)
+            entry["segmentation"] = _exact_rle(found, given, height, width)
         rle = entry.get("segmentation")
         if "bbox" not in entry:
             entry["bbox"] = coco_mask.toBbox(rle).tolist()
@@ -186,9 +188,9 @@ def coco_index(images: List[Dict], category_ids: Tuple[int, ...], annotations: L
     return coco
 
 
-def _exact_rle(found: Checked, height: int, width: int) -> Dict[str, Any]:
+def _exact_rle(found: Checked, entry: Dict[str, Any], height: int, width: int) -> Dict[str, Any]:
     """Compressed RLE of the file's own coordinates: float32 would round some to another pixel."""
     if isinstance(found.segmentation, dict):
         return as_rle(found.segmentation, height, width)
-    polygons = [p for p in found.entry["segmentation"] if len(p) >= 6]
+    polygons = [p for p in entry["segmentation"] if len(p) >= 6]
     return as_rle(polygons, height, width)

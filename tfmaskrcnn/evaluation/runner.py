@@ -16,10 +16,15 @@ from tfmaskrcnn.evaluation.coco_result import CocoResult
 from tfmaskrcnn.evaluation.ground_truth import GroundTruthFile
 from tfmaskrcnn.evaluation.reporting.report import Report, check_iou
 from tfmaskrcnn.inference.exported import saved_model_predictor
+from tfmaskrcnn.inference.loading import load
+from tfmaskrcnn.inference.opening import is_saved_model
 from tfmaskrcnn.inference.tiling.tile_plan import TileOptions
 from tfmaskrcnn.inference.tiling.tiled_prediction import tiled_predictor
 from tfmaskrcnn.instances import Instances
+from tfmaskrcnn.support.given import A_COUNT, A_FOLDER, A_PATH, A_TEXT, TEXTS, Kind, check, takes
 from tfmaskrcnn.support.progress_bar import Progress
+
+_LIMITS = Kind(lambda value: isinstance(value, Sequence) and len(value) == 3, "three numbers")
 
 Predictor = Callable[[List[np.ndarray]], List[Instances]]
 
@@ -48,13 +53,14 @@ class EvaluationOptions(NamedTuple):
     overlap: Optional[int] = None
 
 
+@takes(json_path=A_PATH, image_dir=A_FOLDER)
 def evaluate(source, json_path: str, image_dir: str, **options) -> CocoResult:
     """COCO's numbers of `source` on a data set.
 
     Args:
         source: a function from a list of uint8 [H, W, C] images (RGB if C is 3) to a list of
-            `Instances`, an object with such a method `predict_images`, or the folder of an
-            exported SavedModel.
+            `Instances`, an object with such a method `predict_images`, or what `load` takes: a run
+            folder, a single-file model, the folder of a SavedModel, which needs no Keras.
         json_path: COCO instance JSON.
         image_dir: the folder that its file names start from.
         options: of `EvaluationOptions`.
@@ -68,6 +74,7 @@ def evaluate(source, json_path: str, image_dir: str, **options) -> CocoResult:
     return evaluator.result(options.kaggle_threshold)
 
 
+@takes(json_path=A_PATH, image_dir=A_FOLDER, name=A_TEXT)
 def report(
     source, json_path: str, image_dir: str, name: str = "", iou: float = 0.5, **options
 ) -> Report:
@@ -112,10 +119,11 @@ def options_of(options: Dict[str, Any]) -> EvaluationOptions:
         known = ", ".join(EvaluationOptions._fields)
         raise InputError(f"There is no option {unknown[0]!r}; wanted {known}.")
     found = EvaluationOptions(**options)
-    for name in ("batch_size", "limit"):
-        value = getattr(found, name)
-        if value is not None and value < 1:
-            raise InputError(f"{name} is {value}; wanted a whole number above 0.")
+    check(found.batch_size, "batch_size", A_COUNT)
+    check(found.classes, "classes", TEXTS)
+    check(found.max_detections, "max_detections", _LIMITS)
+    if found.limit is not None:
+        check(found.limit, "limit", A_COUNT)
     if found.exif not in ("apply", "ignore"):
         raise InputError(f"exif is {found.exif!r}; wanted 'apply' or 'ignore'.")
     if found.kaggle_threshold is not None and not 0 <= found.kaggle_threshold <= 1:
@@ -126,6 +134,8 @@ def options_of(options: Dict[str, Any]) -> EvaluationOptions:
 
 def _evaluated(source, json_path: str, image_dir: str, options: EvaluationOptions):
     """The evaluator that has seen what `source` finds, and the records of its images."""
+    if isinstance(source, (str, os.PathLike)) and not is_saved_model(source):
+        source = load(source)
     cut = TileOptions(options.tile, options.overlap)
     predict = tiled_predictor(as_predictor(source), source, cut)
     choice = ClassChoice.of(options.classes, leave_out_unknown=True)

@@ -1,14 +1,19 @@
 """What can be chosen when a model is exported."""
 
 import dataclasses
+from numbers import Real
 from typing import List, Optional, Sequence, Tuple
 
 from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.ops.limits import MAX_BATCH, MAX_PIXELS
+from tfmaskrcnn.support.given import Kind, check
 
 MASKS = ("roi", "rle", "bitmaps")
 PRECISIONS = ("float32", "float16", "bfloat16")
 ON_ERROR = ("fail", "report")
+_SEVERAL = Kind(lambda v: isinstance(v, (list, tuple)), "a list")
+_A_PAIR = Kind(lambda v: isinstance(v, (list, tuple)) and len(v) == 2, "(height, width)")
+_A_SHARE = Kind(lambda v: isinstance(v, Real) and 0 <= v <= 1, "a number from 0 to 1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +58,11 @@ class ExportOptions:
             value = getattr(self, name)
             if value is not None and (type(value) is not int or value < 1):
                 raise InputError(f"{name} is {quoted(value)}; wanted a whole number above 0.")
+        for name in ("classes", "names"):
+            check(getattr(self, name), name, _SEVERAL)
+        for name, kind in (("fixed_size", _A_PAIR), ("score_threshold", _A_SHARE)):
+            if getattr(self, name) is not None:
+                check(getattr(self, name), name, kind)
         if self.fixed_size and (self.min_side or self.max_side):
             raise InputError("Give either fixed_size or min_side and max_side, not both.")
         if self.webp:

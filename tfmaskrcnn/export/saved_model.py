@@ -16,9 +16,11 @@ from tfmaskrcnn.export.signatures import Servable
 from tfmaskrcnn.inference.score_thresholds import ScoreThresholds
 from tfmaskrcnn.model.mask_rcnn import MaskRCNN
 from tfmaskrcnn.support.files import refuse_full, writable_folder
+from tfmaskrcnn.support.given import A_PATH, takes
 from tfmaskrcnn.support.run_folder import removed_if_empty
 
 
+@takes(model=MaskRCNN, folder=A_PATH, options=ExportOptions, thresholds=ScoreThresholds)
 def export_saved_model(
     model: MaskRCNN,
     folder: str,

@@ -37,7 +37,7 @@ class Servable(tf.Module):
     `tf_example`: `tf_example` string [B], serialized `tf.train.Example`s with `image/encoded`.
     `network`: `images` float32 [B, H, W, C] normalised and padded, `sizes` float32 [B, 2]; what
     TensorRT gets. Its boxes are relative to `sizes`, as the others' are to the whole image.
-    `preprocess`: `image_bytes` as above to the `images` and `sizes` of `network`.
+    `preprocess`: `image_bytes` as above to the `images` and `sizes` of `network`, and `image_size`.
 
     The first four give `detection_boxes` [B, D, 4] float32 yxyx in 0..1 of the image,
     `detection_scores` [B, D] float32, `detection_classes` [B, D] float32 (1..K), `num_detections`
@@ -118,8 +118,9 @@ class Servable(tf.Module):
 
     def serve_preprocess(self, image_bytes: tf.Tensor) -> Dict[str, tf.Tensor]:
         """What `serve_network` wants for [B] encoded images; a bad one fails the request."""
-        images, sizes, _, problems = self._prepared(self._counted(image_bytes), self._decode.it)
-        return {"images": _all_good(images, problems), "sizes": sizes}
+        prepared = self._prepared(self._counted(image_bytes), self._decode.it)
+        images, sizes, originals, problems = prepared
+        return {"images": _all_good(images, problems), "sizes": sizes, "image_size": originals}
 
     def serve_network(self, images: tf.Tensor, sizes: tf.Tensor) -> Dict[str, tf.Tensor]:
         """Detections in preprocessed images [B, H, W, C] of real `sizes` [B, 2]."""

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     )
     from tfmaskrcnn.inference.description import describe
     from tfmaskrcnn.inference.exported import saved_model_predictor
-    from tfmaskrcnn.inference.opening import Source, load, open_source
+    from tfmaskrcnn.inference.exported_model import ExportedModel
+    from tfmaskrcnn.inference.loading import load
+    from tfmaskrcnn.inference.opening import Source, open_source
+    from tfmaskrcnn.inference.packing import save
     from tfmaskrcnn.inference.prediction_files import find_images, predict_all, predict_files
     from tfmaskrcnn.inference.prediction_options import PredictionOptions
     from tfmaskrcnn.inference.score_thresholds import ScoreThresholds
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from tfmaskrcnn.inference.video_writer import VideoWriter
 
 __all__ = [
+    "ExportedModel",
     "PredictionOptions",
     "ScoreThresholds",
     "Source",
@@ -41,6 +45,7 @@ __all__ = [
     "predict_all",
     "predict_files",
     "prediction_files",
+    "save",
     "saved_model_predictor",
     "score_thresholds",
 ]
@@ -54,7 +59,9 @@ __getattr__, __dir__ = on_use(
         "Tracker": "tracking:Tracker",
         "VideoFrames": "video:VideoFrames",
         "VideoWriter": "video_writer:VideoWriter",
-        "load": "opening:load",
+        "ExportedModel": "exported_model:ExportedModel",
+        "load": "loading:load",
+        "save": "packing:save",
         "open_source": "opening:open_source",
         "describe": "description:describe",
         "find_images": "prediction_files:find_images",

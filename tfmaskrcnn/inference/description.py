@@ -2,6 +2,7 @@
 
 from typing import Any, Dict, Optional
 
+from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.inference.exported import exported_config, exported_json, load_saved_model
 from tfmaskrcnn.inference.opening import is_saved_model, run_config
 from tfmaskrcnn.inference.score_thresholds import (
@@ -9,11 +10,15 @@ from tfmaskrcnn.inference.score_thresholds import (
     exported_thresholds,
     run_thresholds,
 )
+from tfmaskrcnn.support.given import A_PATH, takes
 from tfmaskrcnn.support.run_folder import Run
+from tfmaskrcnn.support.single_file import about as about_file
+from tfmaskrcnn.support.single_file import is_single_file
 
 
+@takes(folder=A_PATH)
 def describe(folder: str) -> Dict[str, Any]:
-    """What a run folder or SavedModel holds, of JSON's types."""
+    """What a run folder, single-file model or SavedModel holds, of JSON's types."""
     if is_saved_model(folder):
         about = {"kind": "SavedModel"}
         model, export = exported_config(folder), exported_json(folder, "export.json")
@@ -27,16 +32,31 @@ def describe(folder: str) -> Dict[str, Any]:
         about.update(_thresholds(exported_thresholds(folder, model.get("num_classes"))))
         return {**about, "signatures": _signatures(folder), "model": model}
     config = run_config(folder)
+    from tfmaskrcnn.model.memory_advice import memory_about
     from tfmaskrcnn.model.weights import read_weights
 
     weights = read_weights(Run(folder).weights)
     count = sum(array.size for array in weights.values())
+    kind = {"kind": "run"}
+    if is_single_file(folder):
+        told = about_file(folder)
+        kind = {"kind": "single-file model", "format": told["format"]}
+        kind["saved_by"] = told.get("versions")
     return {
-        "kind": "run",
+        **kind,
         "weights": {"arrays": len(weights), "parameters": count},
         **_thresholds(run_thresholds(folder, config.model.num_classes)),
+        **memory_about(config),
         "config": config.model_dump(mode="json"),
     }
+
+
+def describe_config(config: Config) -> Dict[str, Any]:
+    """What a run of this configuration would be, of JSON's types."""
+    from tfmaskrcnn.model.memory_advice import memory_about
+
+    settings = config.model_dump(mode="json")
+    return {"kind": "configuration", **memory_about(config), "config": settings}
 
 
 def _thresholds(found: Optional[ScoreThresholds]) -> Dict[str, Any]:

@@ -11,6 +11,7 @@ from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.ops.limits import MAX_BATCH
 from tfmaskrcnn.ops.paste import masks_to_rle
 from tfmaskrcnn.support.files import read_json
+from tfmaskrcnn.support.given import A_PATH, takes
 
 # What every exported model gives; masks and keypoints by its heads.
 OUTPUTS = ("detection_boxes", "detection_scores", "detection_classes", "num_detections")
@@ -94,6 +95,7 @@ def _text(value) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
+@takes(path=A_PATH)
 def saved_model_predictor(path: str, paste_rule: Optional[str] = None) -> Callable:
     """A predictor of an exported model; needs TensorFlow, but neither Keras nor the model's code.
 

@@ -27,6 +27,7 @@ from tfmaskrcnn.inference.file_stems import FileStems
 from tfmaskrcnn.inference.image_paths import folder_of, paths_of, why_nothing
 from tfmaskrcnn.inference.video import is_video
 from tfmaskrcnn.inference.web_images import fetched, is_address, name_of
+from tfmaskrcnn.support.given import A_PATH, PATHS, one_of, takes
 
 STDIN = "-"
 
@@ -133,6 +134,7 @@ def list_pictures(
     return [Picture(i, *row) for i, row in enumerate(rows)]
 
 
+@takes(inputs=one_of(PATHS, A_PATH))
 def find_images(inputs: Sequence[str], recursive: bool = False) -> List[str]:
     """The image files that files, folders and glob patterns stand for, each once, sorted within.
 

@@ -1,4 +1,8 @@
-"""Opens what can predict: a run folder, or an exported SavedModel, which needs no Keras."""
+"""Opens what can predict: a run folder, a single file that is taken as one, or a SavedModel.
+
+A SavedModel needs no Keras. "Folder" means any of the three here: `support.single_file` tells how
+paths lead into a file.
+"""
 
 import dataclasses
 import os
@@ -30,10 +34,21 @@ from tfmaskrcnn.inference.trained_sizes import (
     run_sizes,
 )
 from tfmaskrcnn.instances import Instances
+from tfmaskrcnn.support.given import A_PATH, TEXTS, takes
 from tfmaskrcnn.support.run_folder import Run
+from tfmaskrcnn.support.single_file import SUFFIX, about, exists, is_single_file
 
 # What ONNX Runtime and TFLite read; the other kinds of models are folders.
 FILE_ENDINGS = (".onnx", ".tflite")
+
+
+@dataclasses.dataclass(frozen=True)
+class FromRun:
+    """What is known of a model in memory because it comes from a run; no class of Keras's."""
+
+    config: Optional[Config] = None  # the whole
+    thresholds: Optional[ScoreThresholds] = None  # that lie there, of whatever weights
+    trained: bool = False  # whether anything is known of its training
 
 
 class Source(NamedTuple):
@@ -101,11 +116,13 @@ def check_model(
     return None
 
 
+@takes(folder=A_PATH, overrides=TEXTS)
 def open_source(folder: str, needs_data: bool = False, overrides: Sequence[str] = ()) -> Source:
     """The model in `folder`, by what lies there. A SavedModel is opened without Keras.
 
     Args:
-        folder: a run or an exported SavedModel, or the name of published weights.
+        folder: a run, a single-file model or an exported SavedModel, or the name of published
+            weights.
         needs_data: its `val_json` and `val_images` will be used.
         overrides: `"key=value"` changes of a run's configuration.
 
@@ -129,7 +146,7 @@ def open_checked(folder: str, config: Optional[Config]) -> Source:
     input = NetworkInput.of(config.model.input.model_dump())
     # Who sets another input has decided how large pictures are to the network.
     own = input == NetworkInput.of(run_config(folder).model.input.model_dump())
-    trained = own and bool(config.data.train_json or config.data.train_tfrecord)
+    trained = own and _knows_training(config, folder)
     return Source(
         predict,
         config.model.class_names,
@@ -148,34 +165,24 @@ def open_checked(folder: str, config: Optional[Config]) -> Source:
     )
 
 
-def load(folder: str, overrides: Sequence[str] = ()):
-    """The `MaskRCNN` of a run folder, from its `config.json` and `weights.npz`.
-
-    Args:
-        folder: of a run, or of imported weights; or the name of published weights, such as
-            "maskrcnn_resnet50_fpn_v2_coco", which are fetched at first use.
-        overrides: `"key=value"` changes of its configuration.
-
-    Raises:
-        InputError: one of the two files is missing, damaged, or does not fit the other or the
-            overrides; or published weights cannot be fetched.
-    """
-    folder = model_folder(folder)
-    if not os.path.isdir(folder):
-        raise InputError(f"There is no run folder {folder}.")
-    return with_weights(run_config(folder, overrides), folder)
-
-
 def with_weights(config: Config, folder: str):
-    """The `MaskRCNN` of `config` with the weights of a run folder."""
+    """The `MaskRCNN` of `config` with the weights of a run folder or single file."""
     from tfmaskrcnn.model.mask_rcnn import MaskRCNN
     from tfmaskrcnn.model.weights import load_weights
 
     model = MaskRCNN(config.model)
     load_weights(model, Run(folder).weights)
-    # A plain attribute, which an export of the model takes along.
+    # Plain attributes, which an export of the model takes along.
     model.trained_sizes = run_sizes(folder)
+    thresholds = stored_thresholds(folder, config.model.num_classes)
+    model.from_run = FromRun(config, thresholds, _knows_training(config, folder))
     return model
+
+
+def _knows_training(config: Config, folder: str) -> bool:
+    if is_single_file(folder):  # whose configuration names no data
+        return about(folder).get("trained") is True
+    return bool(config.data.train_json or config.data.train_tfrecord)
 
 
 def run_config(folder: str, overrides: Sequence[str] = ()) -> Config:
@@ -188,7 +195,9 @@ def run_config(folder: str, overrides: Sequence[str] = ()) -> Config:
         raise InputError(f"There is no folder {folder}.")
     if is_saved_model(folder):
         raise InputError(f"{folder} is a SavedModel; wanted the folder of a training run.")
-    if not os.path.exists(os.path.join(folder, "config.json")):
+    if not exists(os.path.join(folder, "config.json")):
+        if not os.path.isdir(folder):
+            raise InputError(f"{folder} is no folder, and no {SUFFIX} file with a config.json.")
         raise InputError(
             f"{folder} is neither a run (no config.json) nor a SavedModel (no saved_model.pb)."
         )

@@ -10,10 +10,12 @@ from tfmaskrcnn.inference.opening import Source
 from tfmaskrcnn.inference.prediction_options import PredictionOptions, checked_options
 from tfmaskrcnn.inference.prediction_run import Outcome, run
 from tfmaskrcnn.support.files import same_place
+from tfmaskrcnn.support.given import A_PATH, takes
 
 __all__ = ["find_images", "predict_all", "predict_files", "prepared_pictures"]
 
 
+@takes(source=Source, folder=A_PATH, options=PredictionOptions)
 def predict_files(
     source: Source,
     inputs: Sequence[Any],
@@ -45,6 +47,7 @@ def predict_files(
     return predict_all(source, inputs, folder, options).results
 
 
+@takes(source=Source, folder=A_PATH, options=PredictionOptions)
 def predict_all(
     source: Source,
     inputs: Sequence[Any],

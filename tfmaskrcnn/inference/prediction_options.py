@@ -13,7 +13,9 @@ from tfmaskrcnn.inference.journal import plain
 from tfmaskrcnn.inference.score_thresholds import weights_digest
 from tfmaskrcnn.inference.tiling.tile_plan import TileOptions
 from tfmaskrcnn.results.result_formats import FORMATS, writer
+from tfmaskrcnn.support.files import open_regular
 from tfmaskrcnn.support.run_folder import Run
+from tfmaskrcnn.support.single_file import exists
 
 # What `save` may name besides the formats of `results.result_formats`.
 PICTURES, NONE = "pictures", "none"
@@ -155,7 +157,7 @@ def model_digest(folder: str, config: Optional[Config], tta: Optional[Sequence[s
 
 
 def _file_digest(path: str) -> str:
-    if not os.path.exists(path):
+    if not exists(path):
         return ""
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         return hashlib.sha256(file.read()).hexdigest()

@@ -6,15 +6,17 @@ import json
 import logging
 import numbers
 import os
+import zipfile
 from typing import Any, Callable, Dict, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.instances import Instances
-from tfmaskrcnn.support.array_files import open_archive
+from tfmaskrcnn.support.archives import open_archive
 from tfmaskrcnn.support.files import open_regular, read_json, replaced
 from tfmaskrcnn.support.run_folder import Run
+from tfmaskrcnn.support.single_file import exists
 
 _LOG = logging.getLogger(__name__)
 KINDS = ("mask", "box")
@@ -190,7 +192,7 @@ def stored_thresholds(folder: str, num_classes: int) -> Optional[ScoreThresholds
         InputError: the file is damaged or of another number of classes.
     """
     path = Run(folder).thresholds
-    return _read(path, num_classes) if os.path.exists(path) else None
+    return _read(path, num_classes) if exists(path) else None
 
 
 def exported_thresholds(folder: str, num_classes: Optional[int]) -> Optional[ScoreThresholds]:
@@ -210,12 +212,17 @@ def weights_digest(path: str) -> str:
     """
     try:
         with open_regular(path) as file, open_archive(file) as archive:
-            parts = sorted((part.filename, part.CRC, part.file_size) for part in archive.infolist())
+            return content_digest(archive)
     except InputError:
         raise
     except Exception as error:  # of a damaged file, zipfile raises a dozen kinds
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(f"{path} is missing or damaged: {reason}.") from None
+
+
+def content_digest(archive: zipfile.ZipFile) -> str:
+    """16 hexadecimal digits for what the members of an archive hold."""
+    parts = sorted((part.filename, part.CRC, part.file_size) for part in archive.infolist())
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 

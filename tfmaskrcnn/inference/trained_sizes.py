@@ -11,6 +11,7 @@ from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.inference.exported import exported_json
 from tfmaskrcnn.support.files import read_json, replaced
 from tfmaskrcnn.support.run_folder import Run
+from tfmaskrcnn.support.single_file import exists
 
 # Shares of pictures, or objects, below the low, middle and high numbers: a few odd ones decide
 # nothing.
@@ -122,10 +123,8 @@ def save_for_run(sizes: Optional[TrainedSizes], folder: str) -> None:
 def run_sizes(folder: str) -> Optional[TrainedSizes]:
     """Those of a run; None if it is older than the file, was imported, or the file is damaged."""
     path = Run(os.fspath(folder)).trained_sizes
-    if not os.path.isfile(path):
-        return None
     try:
-        return _read(read_json(path))
+        return _read(read_json(path)) if exists(path) else None
     except ValueError:
         return None
 

@@ -13,6 +13,7 @@ import numpy as np
 from tfmaskrcnn.errors import InputError, quoted, short_path
 from tfmaskrcnn.inference import ffmpeg
 from tfmaskrcnn.support.files import open_regular
+from tfmaskrcnn.support.given import A_PATH, takes
 
 _LOG = logging.getLogger(__name__)
 VIDEO_ENDINGS = (
@@ -67,6 +68,7 @@ class VideoFrames:
             the last frame that could be read: the rest of the file is damaged.
     """
 
+    @takes(path=A_PATH)
     def __init__(self, path: str, every: int = 1, start: int = 0):
         if every < 1 or start < 0:
             raise InputError(

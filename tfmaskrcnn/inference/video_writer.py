@@ -13,6 +13,7 @@ import numpy as np
 from tfmaskrcnn.errors import InputError, one_line, quoted, short_path
 from tfmaskrcnn.inference import ffmpeg
 from tfmaskrcnn.support.files import writable_file
+from tfmaskrcnn.support.given import A_PATH, takes
 
 _LOG = logging.getLogger(__name__)
 # Ending -> ffmpeg's name of the container; all of them with H.264, which every player shows.
@@ -49,6 +50,7 @@ class VideoWriter:
         fps: pictures a second.
     """
 
+    @takes(path=A_PATH)
     def __init__(self, path: str, fps: float):
         if not 0 < fps < 1e5:
             raise InputError(f"The frames a second of a video are {quoted(fps)}; wanted over 0.")

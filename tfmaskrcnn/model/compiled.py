@@ -13,7 +13,7 @@ from tfmaskrcnn.model.gradients import GradientRules, rules_of, set_rules
 class CompileSettings:
     """What `TrainableModel.compile` was given beside the optimizer."""
 
-    accumulate: int = 1
+    accumulate: Optional[int] = None
     xla: bool = False
     ema: Optional[float] = None
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # of Keras

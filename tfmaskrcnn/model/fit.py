@@ -46,7 +46,7 @@ class TrainableModel(PartlyTrained):
         optimizer="sgd",
         loss=None,
         *,
-        accumulate: int = 1,
+        accumulate: Optional[int] = None,
         xla: bool = False,
         ema: Optional[float] = None,
         **kwargs,
@@ -57,9 +57,9 @@ class TrainableModel(PartlyTrained):
             optimizer: any of Keras, perhaps with `gradient_rules` (see `train.make_optimizer`). It
                 scales the loss, as in Keras, where layers compute in float16.
             loss: None; the model has its own.
-            accumulate: go through a batch in so many parts, one after the other, and update the
-                weights once: the memory of a part and, where no batch normalisation is trained, the
-                update of the whole. Costs another forward pass of backbone and RPN, see `_counts`.
+            accumulate: go through a batch in so many parts (None: 1), one after the other, and
+                update once: the memory of a part and, where no batch normalisation is trained, the
+                update of the whole. Costs another pass of backbone and RPN, see `_counts`.
             xla: compile what `part` is asked for. The rest has operations that XLA lacks.
             ema: decay of a `WeightAverage`, kept in `average`.
             kwargs: of Keras.
@@ -75,7 +75,7 @@ class TrainableModel(PartlyTrained):
         variables = self.trainable_by_optimizer()
         compat.build_optimizer(self.optimizer, variables)
         self._optimized = Optimized(self, variables)
-        self._accumulate = accumulate
+        self._accumulate = accumulate or 1
         self._xla = _Compiled() if xla else None
         self.average = WeightAverage(self, ema) if ema else None
 

@@ -27,7 +27,8 @@ class KerasFiles(keras.Model):
         if not path.endswith(".keras") and kwargs.get("zipped") is not False:
             raise InputError(
                 f"model.save({path!r}): a whole model is saved to a .keras file; for weights alone "
-                "call save_weights('name.weights.h5'), for a model to serve "
+                "call save_weights('name.weights.h5'), for a file that our commands take "
+                "mr.save(model, 'name.tfmaskrcnn'), for a model to serve "
                 "mr.export_saved_model(model, folder)."
             )
         return super().save(filepath, *args, **kwargs)

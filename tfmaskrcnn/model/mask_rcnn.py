@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmaskrcnn import compat
+from tfmaskrcnn.config.given_config import as_config
 from tfmaskrcnn.config.model import OWN, ModelConfig
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.errors import InputError
@@ -76,7 +77,7 @@ class MaskRCNN(TrainableModel):
         super().__init__(**kwargs)
         # Else Keras 3 compiles the step with XLA on a GPU, where CropAndResize has no kernel.
         self.supports_jit = False
-        config = _validated(config)
+        config = as_config(config)
         whole = isinstance(config, Config)
         self.config = config.model if whole else config
         if backbone is not None or feature_layers is not None:
@@ -283,11 +284,3 @@ class MaskRCNN(TrainableModel):
             model = cls(**config)
         model.set_trainable(part)
         return model
-
-
-def _validated(config) -> Union[ModelConfig, Config]:
-    if isinstance(config, dict):
-        config = (Config if "model" in config else ModelConfig).model_validate(config)
-    if not isinstance(config, (ModelConfig, Config)):
-        raise InputError(f"MaskRCNN takes a ModelConfig, found {type(config).__name__}.")
-    return config

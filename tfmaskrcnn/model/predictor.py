@@ -1,5 +1,7 @@
 """From a list of images to a list of `Instances`, around a model's `detect`."""
 
+from collections.abc import Iterable
+from numbers import Real
 from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
@@ -11,7 +13,11 @@ from tfmaskrcnn.ops.images import pad_to, padded_size, preprocess
 from tfmaskrcnn.ops.placement import in_original, points_in_original
 from tfmaskrcnn.ops.structures import Detections
 from tfmaskrcnn.ops.tensors import as_graph
+from tfmaskrcnn.support.given import A_COUNT, Kind, check
 from tfmaskrcnn.support.reproducible import sums_in_order
+
+_PICTURES = Kind(lambda value: isinstance(value, Iterable), "a list of images")
+_A_NUMBER = Kind(lambda value: isinstance(value, Real), "a number")
 
 
 class Predictor:
@@ -31,6 +37,10 @@ class Predictor:
         """See `MaskRCNN.predict_images`."""
         if isinstance(images, np.ndarray) and images.ndim == 3:
             raise InputError("predict_images takes a list of images; put the one image in a list.")
+        check(images, "predict_images: images", _PICTURES)
+        check(batch_size, "predict_images: batch_size", A_COUNT)
+        if score_threshold is not None:
+            check(score_threshold, "predict_images: score_threshold", _A_NUMBER)
         images = list(images)
         for i, image in enumerate(images):
             check_image(image, f"Image {i}", self._model.config.input.channels)

@@ -16,6 +16,7 @@ from tfmaskrcnn import compat
 from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.support.array_files import ArrayHeader, read_arrays
 from tfmaskrcnn.support.files import save_arrays
+from tfmaskrcnn.support.given import A_PATH, A_PATH_OR_ARRAYS, takes
 
 # Layers whose last axis counts classes, and the classes that a length of it can stand for.
 _CLASSES_OF_LENGTH = {
@@ -28,6 +29,7 @@ CLASS_LAYERS = tuple(_CLASSES_OF_LENGTH)
 _SHOWN = 3  # names of each kind in an error message
 
 
+@takes(model=keras.layers.Layer)
 def named_weights(model: keras.layers.Layer) -> Dict[str, object]:
     """The variables of a built layer or model by attribute path, in alphabetical order.
 
@@ -119,6 +121,7 @@ def _weights_without_metrics(layer) -> List[object]:
     return [variable for variable in layer.weights if id(variable) not in excluded]
 
 
+@takes(model=keras.layers.Layer, path=A_PATH)
 def save_weights(model: keras.layers.Layer, path: str) -> None:
     """Write all weights to `path` as float32 arrays of an `.npz`.
 
@@ -129,6 +132,7 @@ def save_weights(model: keras.layers.Layer, path: str) -> None:
     save_arrays(path, arrays)
 
 
+@takes(path=A_PATH)
 def read_weights(
     path: str, check: Optional[Callable[[Mapping[str, ArrayHeader]], None]] = None
 ) -> Dict[str, np.ndarray]:
@@ -154,6 +158,7 @@ def read_weights(
         ) from None
 
 
+@takes(model=keras.layers.Layer, source=A_PATH_OR_ARRAYS)
 def load_weights(
     model: keras.layers.Layer,
     source: Union[str, Mapping[str, np.ndarray]],
@@ -173,7 +178,7 @@ def load_weights(
     """
     variables = named_weights(model)
     if not variables:
-        raise ValueError(f"{model.name} has no weights; build it before loading any")
+        raise InputError(f"{model.name} has no weights; build it before loading any.")
     from_file = isinstance(source, (str, os.PathLike))
     what = os.fspath(source) if from_file else "The given dictionary"
     skipped = tuple(f"{name.rstrip('/')}/" for name in skip)

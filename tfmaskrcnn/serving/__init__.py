@@ -1,15 +1,16 @@
-"""TF Serving: publishing an exported model to it, and clients that ask it."""
+"""TF Serving and Triton: publishing an exported model to them, and clients that ask them."""
 
 from typing import TYPE_CHECKING
 
 from tfmaskrcnn.support.lazy import on_use
 
 if TYPE_CHECKING:
-    from tfmaskrcnn.serving import client, publish
+    from tfmaskrcnn.serving import client, publish, triton
 
 __all__ = [
     "client",
     "publish",
+    "triton",
 ]
 
 __getattr__, __dir__ = on_use(
@@ -17,5 +18,6 @@ __getattr__, __dir__ = on_use(
     {
         "client": "client",
         "publish": "publish",
+        "triton": "triton",
     },
 )

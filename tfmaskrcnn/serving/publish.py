@@ -11,11 +11,12 @@ import argparse
 import os
 import shutil
 import sys
-from typing import List, Optional, Sequence
+from typing import Callable, List, Optional, Sequence
 
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.inference.exported import load_saved_model
 from tfmaskrcnn.support.files import writable_folder
+from tfmaskrcnn.support.given import A_PATH, takes
 from tfmaskrcnn.support.quiet import hide_remarks
 from tfmaskrcnn.support.run_folder import removed_if_empty
 
@@ -24,6 +25,7 @@ WARMUP = os.path.join("assets.extra", "tf_serving_warmup_requests")
 _MAX_WARMUP = 1000  # requests that TF Serving accepts
 
 
+@takes(exported=A_PATH, folder=A_PATH)
 def publish(exported: str, folder: str, warmup: Sequence[str] = ()) -> str:
     """Copy the SavedModel `exported` to the next version below `folder`.
 
@@ -41,18 +43,35 @@ def publish(exported: str, folder: str, warmup: Sequence[str] = ()) -> str:
     if not os.path.exists(os.path.join(exported, "saved_model.pb")):
         raise InputError(f"{exported} is no SavedModel (no saved_model.pb).")
     with removed_if_empty(folder):
-        return _published(exported, writable_folder(folder), warmup)
+        name = os.path.basename(os.path.abspath(writable_folder(folder)))
+
+        def fill(unfinished):
+            shutil.copytree(exported, unfinished)
+            if warmup:
+                write_warmup(unfinished, name, warmup)
+
+        return publish_version(folder, fill)
 
 
-def _published(exported: str, folder: str, warmup: Sequence[str]) -> str:
+def publish_version(folder: str, fill: Callable[[str], None]) -> str:
+    """Make the next version below `folder`, which a server sees whole or not at all.
+
+    Args:
+        folder: of the model.
+        fill: makes the folder that it is given.
+
+    Returns:
+        The version's folder.
+
+    Raises:
+        InputError: it cannot be written.
+    """
     version = next_version(folder)
-    # TF Serving takes folders whose name is a number; this one is none until it is complete.
+    # Servers take folders whose name is a number; this one is none until it is complete.
     unfinished = os.path.join(folder, f"unfinished-{version}-{os.getpid()}")
+    target = os.path.join(folder, str(version))
     try:
-        shutil.copytree(exported, unfinished)
-        if warmup:
-            write_warmup(unfinished, os.path.basename(os.path.abspath(folder)), warmup)
-        target = os.path.join(folder, str(version))
+        fill(unfinished)
         os.rename(unfinished, target)
     except OSError as error:
         raise InputError(f"Cannot write below {folder}: {error.strerror or error}.") from None

@@ -10,6 +10,8 @@ from tfmaskrcnn.serving.answers import ServingError
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds
 _LONGEST_DEADLINE = 86_400  # seconds; sockets take no much longer one
+# TF Serving, of arrays of two sizes that it has merged: beside others the request may be good.
+_MERGED = "different shapes and padding is turned off"
 
 
 class TryAgain(ServingError):
@@ -34,6 +36,11 @@ def retried(call: Callable[[float], Dict], deadline: float, attempts: int) -> Di
                 raise ServingError(f"{error} (after {attempt} attempts)", error.code) from None
         time.sleep(wait)
         pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def may_pass(message: str) -> bool:
+    """Whether an error was of the requests that came at the same time, and not of this one."""
+    return _MERGED in message
 
 
 def seconds_of(deadline: Any) -> float:

@@ -4,8 +4,10 @@ import base64
 import binascii
 import json
 import os
+import struct
 import urllib.parse
-from typing import Any, List, Optional, Sequence, Union
+import zlib
+from typing import Any, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -13,17 +15,26 @@ from tfmaskrcnn.errors import InputError, quoted
 
 Image = Union[bytes, np.ndarray]  # a file's content, or uint8 [H, W, 3] RGB
 
+# PNG's number for the colours of so many channels; an exported model takes files of these alone.
+_COLOURS = {1: 0, 3: 2, 4: 6}
+
 # How image files begin: JPEG, PNG, GIF, BMP, WebP, TIFF.
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"II*\0", b"MM\0*")
 _LIST = "predict takes a non-empty list of files (bytes) or of arrays"
 
 
 def checked_images(images: Any, channels: Optional[int] = None) -> List[Image]:
-    """`images` as a list of files, or of uint8 arrays [H, W, C] of one size.
+    """`images` as a list of files, where files can have so many channels, or else of arrays.
+
+    Arrays become PNG files, whose pixels are the same: a server merges requests of files of any
+    sizes, but not those of arrays of different sizes, and JSON of an array has 4 bytes a number.
 
     Args:
         images: what `predict` was given.
         channels: C of the model; None where it is not known.
+
+    Returns:
+        Files; or uint8 arrays [H, W, C] of one size, where C is not 1, 3 or 4.
 
     Raises:
         InputError: it is something else.
@@ -46,13 +57,29 @@ def checked_images(images: Any, channels: Optional[int] = None) -> List[Image]:
     if any(files):
         raise InputError(f"{_LIST}, found both in one list.")
     arrays = [_array(i, image, channels) for i, image in enumerate(images)]
+    if all(array.shape[2] in _COLOURS for array in arrays):
+        return [png_of(array) for array in arrays]
     sizes = sorted({array.shape for array in arrays})
     if len(sizes) > 1:
         raise InputError(
-            f"The arrays of one request have one size, found {sizes[0]} and {sizes[-1]}; send "
-            "files, or a request for each size."
+            f"Arrays of {sizes[-1][2]} channels in one list have one size, found {sizes[0]} and "
+            f"{sizes[-1]}; call predict once for each size."
         )
     return arrays
+
+
+def png_of(array: np.ndarray) -> bytes:
+    """A PNG file of uint8 [H, W, C], C 1, 3 or 4; compressed quickly rather than well."""
+    height, width, channels = array.shape
+    rows = np.zeros((height, 1 + width * channels), np.uint8)  # 0: the row is not filtered
+    rows[:, 1:] = array.reshape(height, -1)
+    header = struct.pack(">IIBBBBB", width, height, 8, _COLOURS[channels], 0, 0, 0)
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 1)), (b"IEND", b""))
+    chunks = [
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in parts
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 def rest_request(signature: str, name: str, images: Sequence[Image]) -> str:
@@ -62,6 +89,18 @@ def rest_request(signature: str, name: str, images: Sequence[Image]) -> str:
     else:
         rows = [{name: np.asarray(image).tolist()} for image in images]
     return json.dumps({"signature_name": signature, "instances": rows})
+
+
+def model_and_version(model: Any) -> Tuple[str, Optional[int]]:
+    """(name, number) of "NAME" or "NAME/versions/NUMBER"; None is the newest version."""
+    if not isinstance(model, str) or not model:
+        raise InputError(f"model is {quoted(model)}, wanted the server's name of it.")
+    name, separator, version = model.partition("/versions/")
+    if not separator:
+        return name, None
+    if not name or not (version.isascii() and version.isdecimal()):
+        raise InputError(f"model is {quoted(model)}, wanted a name such as maskrcnn/versions/3.")
+    return name, int(version)
 
 
 def address_of(url: Any) -> str:

@@ -10,11 +10,12 @@ import re
 import shutil
 import stat
 import zipfile
-from typing import Any, BinaryIO, Iterator, Mapping, Optional
+from typing import Any, BinaryIO, Iterator, Mapping, Optional, Union
 
 import numpy as np
 
 from tfmaskrcnn.errors import InputError, quoted, short_path
+from tfmaskrcnn.support.single_file import open_member, place_in
 
 _LOG = logging.getLogger(__name__)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -71,7 +72,13 @@ def save_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> None:
     "Exception ignored" on the terminal.
     """
     size = sum(array.nbytes for array in arrays.values())
-    with replaced(path, size=size) as file, zipfile.ZipFile(file, "w") as archive:
+    with replaced(path, size=size) as file:
+        write_arrays(file, arrays)
+
+
+def write_arrays(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write the content of an `.npz` file; the same arrays give the same bytes."""
+    with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as part:
                 np.lib.format.write_array(part, np.asanyarray(array), allow_pickle=False)
@@ -81,25 +88,31 @@ def read_text(path: str, most: Optional[int] = None) -> str:
     """The text of a UTF-8 file, without the byte-order mark that some tools on Windows write.
 
     Args:
-        path: of the file; or of a pipe.
+        path: of the file; or of a pipe, or into a single-file model.
         most: bytes that it may have; None takes as many as fit into memory.
 
     Raises:
         InputError: it cannot be read, is no UTF-8 or too long.
     """
+    return utf8_text(read_content(path, most), path)
+
+
+def read_content(path: str, most: Optional[int] = None) -> bytes:
+    """The bytes of a text file, with the arguments and errors of `read_text`."""
     most = most_bytes() if most is None else most
     try:
-        mode = os.stat(path).st_mode
-        if not stat.S_ISREG(mode) and not stat.S_ISFIFO(mode) and not stat.S_ISDIR(mode):
-            raise InputError(f"{path} is no regular file.")
-        with open(path, "rb") as file:
-            content = _piped(file, path, most) if stat.S_ISFIFO(mode) else _whole(file, path, most)
+        content = _bytes(path, most)
     except OSError as error:
         raise InputError(f"Cannot read {short_path(os.fspath(path))}: {error.strerror}.") from None
     except ValueError as error:  # such as a NUL in a name, or `InputError`
         if isinstance(error, InputError):
             raise
         raise InputError(f"Cannot read {quoted(path)}: {error}.") from None
+    return content
+
+
+def utf8_text(content: bytes, path: str) -> str:
+    """What `read_text` gives of a file that holds `content`."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise InputError(f"{path} is UTF-16 text; save it as UTF-8.")
     try:
@@ -111,10 +124,15 @@ def read_text(path: str, most: Optional[int] = None) -> str:
 def open_regular(path: str) -> BinaryIO:
     """The file `path`, open for reading bytes; a pipe would wait, and a device may never end.
 
+    A path may lead into a single-file model.
+
     Raises:
         InputError: it is no regular file.
         OSError: it cannot be opened.
     """
+    place = place_in(path)
+    if place is not None:
+        return open_member(place)
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # `open` tells of a folder
         raise InputError(f"{short_path(os.fspath(path))} is no regular file.")
@@ -131,16 +149,19 @@ def read_json(path: str) -> Any:
         InputError: it cannot be read or is no JSON.
     """
     try:
-        text = read_text(path)
-        if not text:
-            raise InputError(f"{path} is empty (0 bytes); wanted JSON.")
-        return json.loads(text)
-    except InputError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not valid JSON: {error}.") from None
+        return parsed_json(read_text(path), path)
     except MemoryError:
         raise InputError(f"{path} does not fit into the memory of this machine.") from None
+
+
+def parsed_json(text: Union[str, bytes], path: str) -> Any:
+    """What `read_json` gives of a file `path` that holds `text`."""
+    if not text:
+        raise InputError(f"{path} is empty (0 bytes); wanted JSON.")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not valid JSON: {error}.") from None
 
 
 def remove_leftovers(folder: str) -> None:
@@ -202,8 +223,21 @@ def writable_file(path: str) -> str:
     return path
 
 
+def _bytes(path: str, most: int) -> bytes:
+    place = place_in(path)
+    if place is not None:
+        with open_member(place) as file:
+            return _whole(file, path, most)
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISFIFO(mode) and not stat.S_ISDIR(mode):
+        raise InputError(f"{path} is no regular file.")
+    with open(path, "rb") as file:
+        return _piped(file, path, most) if stat.S_ISFIFO(mode) else _whole(file, path, most)
+
+
 def _whole(file: BinaryIO, path: str, most: int) -> bytes:
-    size = os.fstat(file.fileno()).st_size
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
     if size > most:
         raise _too_long(path, size, most)
     return file.read()

@@ -5,6 +5,8 @@ import logging
 import time
 from typing import Callable, Iterable, Iterator, Optional, Tuple
 
+from tfmaskrcnn.support.terminal import moves
+
 Progress = Callable[[int, int], None]  # done, in all
 _LOG = logging.getLogger(__name__)
 _SECONDS = 60.0  # between two lines, where there is no terminal
@@ -74,4 +76,4 @@ def _bars():
     columns = (parts.TextColumn("{task.description}"), parts.BarColumn())
     columns += (parts.MofNCompleteColumn(), parts.TimeRemainingColumn())
     console = Console(stderr=True)  # stdout is for results
-    return parts.Progress(*columns, console=console, disable=not console.is_terminal)
+    return parts.Progress(*columns, console=console, disable=not moves(console))

@@ -2,18 +2,15 @@
 
 import contextlib
 import logging
-import os
-from typing import List, Optional
+from typing import List, Optional, Sequence, Union
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tfmaskrcnn.checkpoints.backbone_weights import load_backbone
-from tfmaskrcnn.checkpoints.named_runs import is_published, run_of
 from tfmaskrcnn.config.phases import Phases
 from tfmaskrcnn.config.run import Config
-from tfmaskrcnn.config.run_paths import check_paths, with_paths_found
+from tfmaskrcnn.config.run_paths import check_paths
 from tfmaskrcnn.config.yaml_files import load_config
 from tfmaskrcnn.data import from_records
 from tfmaskrcnn.data.augment.user_function import function_of
@@ -26,18 +23,25 @@ from tfmaskrcnn.errors import InputError, explained
 from tfmaskrcnn.evaluation import CocoCallback
 from tfmaskrcnn.inference.trained_sizes import NetworkInput, sizes_of
 from tfmaskrcnn.model.mask_rcnn import MaskRCNN
-from tfmaskrcnn.model.weights import CLASS_LAYERS, load_weights
+from tfmaskrcnn.model.weights import load_weights
 from tfmaskrcnn.support.folder_lock import locked_folder
+from tfmaskrcnn.support.given import TEXTS, path_text, takes
 from tfmaskrcnn.support.run_folder import Run, removed_if_empty
+from tfmaskrcnn.support.shown_log import log_shown
 from tfmaskrcnn.train.data_content import data_content
 from tfmaskrcnn.train.distribution import Workers, make_strategy
 from tfmaskrcnn.train.epoch_batches import Batches, check_same
+from tfmaskrcnn.train.first_weights import check_start, start_weights
 from tfmaskrcnn.train.optimizers import make_optimizer
 from tfmaskrcnn.train.progress import Speed, progress_display
 from tfmaskrcnn.train.recorder import RunRecorder, draw_first_batch
+from tfmaskrcnn.train.run_end import tell_what_is_left, told_how_to_go_on
+from tfmaskrcnn.train.run_memory import with_parts
 from tfmaskrcnn.train.run_phases import begin_phase, pass_phases, phase_ends
 from tfmaskrcnn.train.run_start import (
+    config_of,
     finished_without_states,
+    long_warmup,
     note,
     note_finished,
     say_lengthened,
@@ -51,49 +55,62 @@ from tfmaskrcnn.train.validation import ValidationLoss
 _LOG = logging.getLogger(__name__)
 
 
+@takes(overrides=TEXTS)
 def train(
-    config: Config,
+    config: Union[str, Config],
     folder: str,
     resume: bool = False,
-    verbose: int = 0,
+    overrides: Sequence[str] = (),
     epochs: Optional[int] = None,
     strategy: Optional[tf.distribute.Strategy] = None,
 ) -> MaskRCNN:
-    """Train a model on `config.data` and leave all about it in `folder`.
+    """Train a model on `config.data` and leave all about it in `folder`, as the command `train`.
+
+    On a terminal a bar shows how far it is, in a notebook and in a log lines do; where logging is
+    not set up, they are shown all the same. `logging.getLogger("tfmaskrcnn").setLevel("WARNING")`
+    keeps a run quiet.
 
     Args:
-        config: the whole configuration. Where it names no classes, the data set's are taken, or
+        config: the whole configuration, or what `load_config` reads: a name such as "finetune", a
+            YAML file, a run. Where it names no classes, the data set's are taken, or
             those of `data.classes`. Without `data.val_json` nothing is evaluated, which the log
-            says, and the weights in `folder` are those of the last epoch.
+            says, and the weights in `folder` are those of the last epoch. A name or file that
+            starts from published weights takes their network, a `Config` is taken as it is.
         folder: made if it does not exist; `Run` tells what will lie in it.
-        resume: go on from the last state that `folder` holds; on a CPU the result is the same to
-            the bit as that of a run never interrupted.
-        verbose: of `fit`: 0 nothing, 1 Keras's progress bar. The log gets a line an epoch anyway.
+        resume: go on from the last state that `folder` holds, or begin; on a CPU the result is the
+            same to the bit as that of a run never interrupted.
+        overrides: `"key=value"` changes of the configuration.
         epochs: stop after this epoch, though the schedule is for `config.train.epochs`.
         strategy: what to train on instead of `config.train.strategy`; the result is the same. Of
             several workers all call this function, and the first one writes the files.
 
     Returns:
-        The model with the weights of the last epoch; their average with `train.ema`.
+        The model with the weights of the last epoch, their average with `train.ema`; the best ones
+        are in the folder: `load(folder)`.
 
     Raises:
         InputError: data, configuration or folder are wrong; the loss is not finite.
     """
-    config = with_paths_found(config, folder)
-    workers = Workers(make_strategy(config.train.strategy) if strategy is None else strategy)
+    folder = path_text(folder, "folder")
+    config = config_of(config, folder, overrides)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(log_shown())
+        stack.enter_context(told_how_to_go_on(folder))
+        workers = Workers(make_strategy(config.train.strategy) if strategy is None else strategy)
         stack.enter_context(removed_if_empty(folder))
         run = Run(stack.enter_context(workers.own_folder(folder)))
         workers.agree(lambda: stack.enter_context(locked_folder(run.folder)))
         try:
-            model = _train(config, run, resume, verbose, epochs, workers)
+            model = _train(config, run, resume, epochs, workers)
             workers.wait()  # until the chief has written its last file
         except tf.errors.OpError as error:
             raise explained(error, {}) from None
+        if workers.chief:
+            tell_what_is_left(folder, config)
     return model
 
 
-def _train(config: Config, run: Run, resume: bool, verbose: int, epochs, workers) -> MaskRCNN:
+def _train(config: Config, run: Run, resume: bool, epochs, workers) -> MaskRCNN:
     done = workers.agree(lambda: finished_without_states(run, config, resume))
     if workers.sum(np.array([done]))[0]:  # of the chief, who has the run's folder
         return _finished(run, config, workers)
@@ -101,22 +118,24 @@ def _train(config: Config, run: Run, resume: bool, verbose: int, epochs, workers
     data = workers.agree(lambda: training_data(config))
     config = with_classes_of(data, config)
     check_same(workers, config, data)
+    config = with_parts(config, run, data.records, workers)
     share = workers.share(config.train.batch_size, config.train.accumulate)
     workers.agree(lambda: check_fits(data, config, training=True))
     evaluation = workers.agree(lambda: _evaluation(config, workers))
     content = workers.agree(lambda: data_content(data, config))
     workers.agree(lambda: _look(data, config, evaluation) if workers.chief else None)
-    if evaluation is None and workers.chief:
-        _LOG.warning("%s", without_validation(config))
-    keras.utils.set_random_seed(config.train.seed)
     steps = steps_per_epoch(data, config)
+    for caution in (without_validation(config), long_warmup(config.train, steps)):
+        if caution and workers.chief:
+            _LOG.warning("%s", caution)
+    keras.utils.set_random_seed(config.train.seed)
     with workers.scope():
         model = compiled_model(config, max(steps, 1))
     model.trained_sizes = sizes_of(data.records, NetworkInput.of(config.model.input.model_dump()))
     keeper = StateKeeper(run.states, config, steps, workers, content)
     progress = keeper.restore(model) if resume else None
     if progress is None:
-        workers.agree(lambda: _check_start(config) if workers.count > 1 else None)
+        workers.agree(lambda: check_start(config) if workers.count > 1 else None)
         workers.agree(lambda: start_weights(model, config))
         note(run, config, model.trained_sizes)
         workers.agree(lambda: _draw_first(data, config, run) if workers.chief else None)
@@ -126,12 +145,10 @@ def _train(config: Config, run: Run, resume: bool, verbose: int, epochs, workers
     last = min(epochs or config.train.epochs, config.train.epochs)
     if progress and (progress["stopped"] or keeper.start[0] >= last):
         return _ended(model, run, config, keeper, progress)
-    verbose = verbose if workers.chief else 0
-    bar = workers.chief and not verbose
-    callbacks = _callbacks(run, config, keeper, progress, evaluation, workers, bar)
+    callbacks = _callbacks(run, config, keeper, progress, evaluation, workers)
     shown = callbacks[-1].shown()
     callbacks = keras.callbacks.CallbackList(
-        callbacks, True, verbose > 0, model, verbose=verbose, epochs=last, steps=steps
+        callbacks, True, False, model, verbose=0, epochs=last, steps=steps
     )
     _LOG.info(
         "%s: %d images, %d steps an epoch, from epoch %d, step %d, to epoch %d of %d",
@@ -253,7 +270,7 @@ def _evaluation(config: Config, workers: Workers) -> Optional[CocoCallback]:
 
 
 def _callbacks(
-    run: Run, config: Config, keeper: StateKeeper, progress, evaluation, workers: Workers, bar: bool
+    run: Run, config: Config, keeper: StateKeeper, progress, evaluation, workers: Workers
 ) -> List[keras.callbacks.Callback]:
     losses = None
     if config.train.validation_loss:
@@ -263,30 +280,6 @@ def _callbacks(
     board = None
     if config.train.tensorboard:
         board = BoardWriter(run.tensorboard, config, evaluation, keeper, speed)
-    display = progress_display(recorder, keeper, speed, bar)
+    display = progress_display(recorder, keeper, speed, bar=workers.chief)
     each = (keeper, evaluation, losses, board, recorder, speed, display)
     return [callback for callback in each if callback is not None]
-
-
-def _check_start(config: Config) -> None:
-    source = config.train.weights
-    if source is not None and not os.path.exists(source) and not is_published(source):
-        raise InputError(f"There is no {source}, which train.weights names.")
-
-
-def start_weights(model: MaskRCNN, config: Config) -> None:
-    """Load what the configuration says a new run starts from."""
-    source = config.train.weights
-    if source is None:
-        load_backbone(model.backbone, config.model.backbone, config.model.input)
-        return
-    source = run_of(source) if is_published(source) else source
-    skip = ()
-    if os.path.isdir(source):
-        # A class is at home in its own data set: other names, other predictors.
-        other = load_config(source).model.class_names
-        skip = () if other == config.model.class_names else CLASS_LAYERS
-        source = Run(source).weights
-    load_weights(model, source, skip)
-    if skip:
-        _LOG.info("%s has other classes: %s start at random.", source, ", ".join(skip))

@@ -8,12 +8,14 @@ import keras
 from tfmaskrcnn import compat
 from tfmaskrcnn.config.run import TrainConfig
 from tfmaskrcnn.model.gradients import GradientRules, set_rules
+from tfmaskrcnn.support.given import A_COUNT, takes
 from tfmaskrcnn.train.addons import ADDONS, make_addon
 from tfmaskrcnn.train.schedule import make_schedule, with_phases
 
 _LOG = logging.getLogger(__name__)
 
 
+@takes(config=TrainConfig, steps_per_epoch=A_COUNT)
 def make_optimizer(config: TrainConfig, steps_per_epoch: Optional[int] = None):
     """The optimizer that `config` describes, for `MaskRCNN.compile`.
 

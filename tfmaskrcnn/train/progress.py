@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tfmaskrcnn.model.losses import LOSS_NAMES
+from tfmaskrcnn.support.terminal import moves
 from tfmaskrcnn.train.recorder import RunRecorder
 from tfmaskrcnn.train.saving import StateKeeper
 
@@ -201,7 +202,7 @@ def progress_display(
 ) -> ProgressLines:
     """A live bar if `bar` and somebody looks on at a terminal, else lines alone."""
     console = Console(stderr=True)  # stdout is for results
-    if bar and console.is_terminal and _LOG.isEnabledFor(logging.INFO):
+    if bar and moves(console) and _LOG.isEnabledFor(logging.INFO):
         return ProgressBar(recorder, keeper, speed, console)
     return ProgressLines(recorder, keeper, speed)
 

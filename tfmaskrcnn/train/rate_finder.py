@@ -16,7 +16,10 @@ from tfmaskrcnn.data.labels import with_classes_of
 from tfmaskrcnn.errors import InputError, NotFinite
 from tfmaskrcnn.support.files import replaced, writable_folder
 from tfmaskrcnn.support.progress_bar import Progress
-from tfmaskrcnn.train.loop import compiled_model, start_weights
+from tfmaskrcnn.train.distribution import Workers
+from tfmaskrcnn.train.first_weights import start_weights
+from tfmaskrcnn.train.loop import compiled_model
+from tfmaskrcnn.train.run_memory import with_parts
 from tfmaskrcnn.train.run_phases import begin_phase
 from tfmaskrcnn.train.splits import training_data
 
@@ -53,6 +56,7 @@ def find_rate(config: Config, steps: int = 100, progress: Optional[Progress] = N
     """
     data = training_data(config)
     config = with_classes_of(data, config)
+    config = with_parts(config, None, data.records, Workers())
     keras.utils.set_random_seed(config.train.seed)
     ramp = ScheduleConfig(kind="ramp", warmup_factor=LEAST / MOST)
     changes = {"learning_rate": config.train.learning_rate * MOST, "schedule": ramp, "epochs": 1}

@@ -24,7 +24,7 @@ _PLACES = tuple(
 _READING = ("data.limit", "data.skip_invalid", "data.classes", "model.mask_head.enabled")
 _READING += ("model.keypoint_head.enabled",)
 # Resolved configurations of before lack a key that they would have had at this value.
-_FORMER = {"model.input.exif": "ignore"}
+_FORMER = {"model.input.exif": "ignore", "train.accumulate": 1}
 
 
 def saved_settings(config: Config) -> Dict[str, Any]:

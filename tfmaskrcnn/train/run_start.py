@@ -3,17 +3,36 @@
 import csv
 import logging
 import os
-from typing import Optional
+from typing import Optional, Sequence, Union
 
 from tfmaskrcnn import compat
-from tfmaskrcnn.config.run import Config
-from tfmaskrcnn.config.yaml_files import load_config, save_config
-from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.checkpoints.training_config import training_config
+from tfmaskrcnn.config.run import Config, TrainConfig
+from tfmaskrcnn.config.run_paths import with_paths_found
+from tfmaskrcnn.config.yaml_files import load_config, override, save_config
+from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.inference.trained_sizes import TrainedSizes, save_for_run
 from tfmaskrcnn.support.run_folder import Origin, Run, read_origin, write_origin
 from tfmaskrcnn.train.saving import states_in
 
 _LOG = logging.getLogger(__name__)
+_LONG_WARMUP = 0.1  # share of a run
+
+
+def config_of(given: Union[str, Config], folder: str, overrides: Sequence[str] = ()) -> Config:
+    """The configuration of a run in `folder`, of what somebody gave for it.
+
+    Raises:
+        InputError: it is none, or names what is not there.
+    """
+    if isinstance(given, (str, os.PathLike)):
+        return training_config(given, folder, overrides)
+    if not isinstance(given, Config):
+        raise InputError(
+            f"config is {quoted(given)}; wanted a Config, or what load_config reads: a name such "
+            "as 'finetune', a YAML file, a run folder."
+        )
+    return with_paths_found(override(given, overrides) if overrides else given, folder)
 
 
 def finished_without_states(run: Run, config: Config, resume: bool) -> bool:
@@ -67,6 +86,20 @@ def without_validation(config: Config) -> str:
         f"No val split is given ({missing}): nothing is evaluated, the weights "
         f"kept are those of the last epoch and not of the best{idle}; `tfmaskrcnn split JSON` "
         "makes one of a set's own images."
+    )
+
+
+def long_warmup(train: TrainConfig, steps: int) -> str:
+    """A sentence if the warm-up takes much of a run with `steps` steps an epoch; else empty."""
+    warmup, whole = train.schedule.warmup_steps, steps * train.epochs
+    if train.schedule.kind == "ramp" or not whole or warmup <= _LONG_WARMUP * whole:
+        return ""
+    reached = ""
+    if warmup >= whole:
+        reached = ", so that train.learning_rate is never reached"
+    return (
+        f"The warm-up is {warmup} of the run's {whole} steps{reached}; a tenth is usual: "
+        f"train.schedule.warmup_steps={max(1, round(_LONG_WARMUP * whole))}, or more epochs."
     )
 
 

@@ -311,3 +311,13 @@ def test_without_a_mask_branch_batches_have_no_masks_and_the_same_boxes(shapes, 
     assert set(found) == set(expected) - {"gt_masks"}
     for name in found:
         np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_nothing_waits_for_the_autotuner_when_the_data_end(data, training):
+    # Its thread sleeps 10 ms, 20 ms, ... up to a minute and is not woken: 30 s of a range with a
+    # sleep of 0.5 s each were followed by 11 s of waiting for it, on TensorFlow 2.15 and 2.21, with
+    # plain Keras models too. A test of seconds would have to last as long.
+    options = from_records(data, config_of(), training).options()
+    assert options.autotune.enabled is False
+    assert options.deterministic

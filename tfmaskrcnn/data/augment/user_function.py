@@ -30,6 +30,7 @@ from tfmaskrcnn.data.augment.seeds import int32
 from tfmaskrcnn.data.coco.records import Record
 from tfmaskrcnn.data.coco.segmentation import decode
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.support.given import Kind, takes
 
 Function = Callable[..., Mapping]
 
@@ -64,6 +65,7 @@ def find_function(name: str) -> Function:
     return function
 
 
+@takes(compose=Kind(callable, "an albumentations.Compose"))
 def albumentations_transform(compose) -> Function:
     """A function for `augment.function` of an `albumentations.Compose` without `bbox_params`.
 

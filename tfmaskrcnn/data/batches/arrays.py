@@ -14,11 +14,13 @@ from tfmaskrcnn.data.batches.pipeline import from_records
 from tfmaskrcnn.data.batches.sampler import announce
 from tfmaskrcnn.data.coco.records import CocoData, Record, limited
 from tfmaskrcnn.errors import InputError, quoted
+from tfmaskrcnn.support.given import takes
 
 _LOG = logging.getLogger(__name__)
 _NAME = "The set of arrays"  # in the place of a JSON's path
 
 
+@takes(config=Config)
 def from_arrays(
     images: Sequence[Any],
     boxes: Optional[Sequence[Any]],

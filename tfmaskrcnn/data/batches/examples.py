@@ -19,6 +19,7 @@ from tfmaskrcnn.data.batches.pipeline import check_names, check_sizes, made_ahea
 from tfmaskrcnn.data.batches.samples import sample_function
 from tfmaskrcnn.data.coco.records import CocoData, Record
 from tfmaskrcnn.errors import InputError, quoted
+from tfmaskrcnn.support.given import takes
 
 _NAME = "The set of examples"
 _OBJECT_KEYS = ("boxes", "classes", "masks", "crowd")
@@ -28,6 +29,7 @@ Example = Mapping[str, Any]
 
 
 @tf.autograph.experimental.do_not_convert  # see `ops.tensors.as_graph`
+@takes(config=Config)
 def from_generator(
     examples: Union[Sequence[Example], Callable[[], Iterator[Example]]],
     config: Config,

@@ -15,11 +15,13 @@ from tfmaskrcnn.data.coco.configured import configured_coco
 from tfmaskrcnn.data.coco.keypoint_annotations import check_keypoint_names
 from tfmaskrcnn.data.coco.records import CocoData, limited
 from tfmaskrcnn.errors import InputError, listed
+from tfmaskrcnn.support.given import A_FOLDER, A_PATH, takes
 
 # Batches kept ready: one in use by the model, this many made ahead of it.
 _PREFETCH = 2
 
 
+@takes(json_path=A_PATH, image_dir=A_FOLDER, config=Config)
 def from_coco(
     json_path: str,
     image_dir: str,
@@ -39,6 +41,7 @@ def from_coco(
 
 
 @tf.autograph.experimental.do_not_convert  # see `ops.tensors.as_graph`
+@takes(data=CocoData, config=Config)
 def from_records(
     data: CocoData,
     config: Config,
@@ -105,6 +108,9 @@ def made_ahead(
     """The same batches, some made ahead, always in the same order, with the names of images."""
     options = tf.data.Options()
     options.deterministic = True
+    # Its thread sleeps up to a minute between two looks and is not woken when the data end, for
+    # which iterators wait. Without it a map runs on all cores, 16 at most, from the beginning.
+    options.autotune.enabled = False
     policy = tf.data.experimental.AutoShardPolicy.DATA  # the source is no list of files
     options.experimental_distribute.auto_shard_policy = policy
     batches = telling(batches.prefetch(_PREFETCH * replicas).with_options(options))

@@ -36,6 +36,7 @@ from tfmaskrcnn.data.coco.foreign import foreign_format
 from tfmaskrcnn.data.coco.image_files import ImageFacts
 from tfmaskrcnn.data.coco.meaning import clear_id
 from tfmaskrcnn.data.coco.records import CocoData, Record, checked_coco
+from tfmaskrcnn.support.given import A_COUNT, A_FOLDER, A_PATH, takes
 from tfmaskrcnn.support.progress_bar import Progress
 
 
@@ -55,6 +56,7 @@ class Examined(NamedTuple):
         return {i: r.looked.facts for i, r in self.reports.items() if r.looked.facts}
 
 
+@takes(json_path=A_PATH, image_dir=A_FOLDER, config=Config, other_json=A_PATH, limit=A_COUNT)
 def check(
     json_path: str,
     image_dir: str,

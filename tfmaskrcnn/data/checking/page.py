@@ -16,6 +16,7 @@ from tfmaskrcnn.data.checking.repair import Repairs
 from tfmaskrcnn.data.checking.rules import NOTE, RULES, Finding
 from tfmaskrcnn.data.checking.setting_proposals import shown
 from tfmaskrcnn.support.files import replaced
+from tfmaskrcnn.support.given import A_PATH, takes
 from tfmaskrcnn.support.pages import POLICY, encodable
 
 PICTURES = 4  # a rule
@@ -23,6 +24,7 @@ OVERVIEW = 6  # whole images
 MAX_LINES = 1000  # a rule
 
 
+@takes(result=CheckResult, path=A_PATH)
 def write_page(result: CheckResult, path: str, changes: Sequence[Change] = ()) -> str:
     """Write the page.
 

@@ -11,6 +11,7 @@ from tfmaskrcnn.data.checking.rules import RULES, WRONG, Finding
 from tfmaskrcnn.data.checking.upright import write_upright
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support.files import replaced, same_place
+from tfmaskrcnn.support.given import A_PATH, takes
 
 
 class Repairs(List[Change]):
@@ -35,6 +36,7 @@ class Repairs(List[Change]):
         return text + (f"{left} wrong" if self.left else "nothing stays wrong")
 
 
+@takes(result=CheckResult, path=A_PATH)
 def write_repaired(
     result: CheckResult, path: str, crowds: bool = True, upright: Optional[str] = None
 ) -> Repairs:

@@ -2,7 +2,7 @@
 
 import math
 from numbers import Real
-from typing import Any, Dict, List, Sequence, Tuple, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -27,6 +27,19 @@ class Fault(InputError):
         """`rule` is a key of `checking.rules.RULES`."""
         super().__init__(message)
         self.rule = rule
+
+
+class Checked(NamedTuple):
+    """An annotation that keeps the rules."""
+
+    position: int  # of its entry in the file's list
+    image_id: int
+    annotation_id: int  # its own, or a new one if that is wrong
+    number: int  # of its class, 1..K; while reading also 0, of none
+    crowd: bool
+    box: List[float]  # yxyx pixels, clipped to the image
+    segmentation: Optional[Segmentation]
+    keypoints: Optional[np.ndarray]  # [J, 3]
 
 
 def is_number(value: Any) -> bool:

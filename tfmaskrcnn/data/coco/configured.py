@@ -4,7 +4,7 @@ from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.data.coco.data_classes import DataClasses, numbering
 from tfmaskrcnn.data.coco.entries import read_categories
 from tfmaskrcnn.data.coco.faults import Faults
-from tfmaskrcnn.data.coco.file import read_coco
+from tfmaskrcnn.data.coco.lazy_entries import read_coco_lazily
 from tfmaskrcnn.data.coco.records import CocoData, load_coco, rules_of
 from tfmaskrcnn.data.coco.renumbering import as_classes
 
@@ -28,7 +28,7 @@ def configured_coco(json_path: str, image_dir: str, config: Config, training: bo
 
 def names_of_coco(json_path: str, config: Config) -> CocoData:
     """The classes and keypoints that `config` makes of the categories of a file; no records."""
-    raw = read_coco(json_path, ("categories",))
+    raw = read_coco_lazily(json_path, ("categories",))
     wanted, model = DataClasses.of(config.data.classes), config.model
     keypoints, _ = rules_of(raw, json_path, model.mask_head.enabled, model.keypoint_head, wanted)
     categories = read_categories(raw["categories"], json_path, Faults(raw, json_path))

@@ -2,23 +2,24 @@
 checking and TFRecords alike."""
 
 import os
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-import numpy as np
 from pycocotools import mask as coco_mask
 
+from tfmaskrcnn.data.coco.annotation_ids import AnnotationIds, checked_id
 from tfmaskrcnn.data.coco.annotations import (
+    Checked,
     Fault,
-    Segmentation,
     checked_box,
     checked_segmentation,
     is_number,
 )
 from tfmaskrcnn.data.coco.data_classes import DataClasses, Numbering, numbering
-from tfmaskrcnn.data.coco.file import INT64_MAX, field
+from tfmaskrcnn.data.coco.file import field
 from tfmaskrcnn.data.coco.image_files import header_sizes
 from tfmaskrcnn.data.coco.keypoint_annotations import checked_keypoints
 from tfmaskrcnn.data.coco.segmentation import as_rle
+from tfmaskrcnn.data.coco.surely_good import clear_annotations
 from tfmaskrcnn.errors import InputError, listed, quoted, short_path
 
 # Called with "images", "annotations" or "categories", the entry's number in it, and what is wrong.
@@ -39,25 +40,19 @@ class Rules(NamedTuple):
     classes: Optional[DataClasses] = None  # None for a class a category
 
 
-class Checked(NamedTuple):
-    """An annotation that keeps the rules."""
-
-    entry: Dict[str, Any]  # of the JSON, with the category id of its class
-    annotation_id: int  # its own, or a new one if that is wrong
-    number: int  # of its class, 1..K
-    crowd: bool
-    box: List[float]  # yxyx pixels, clipped to the image
-    segmentation: Optional[Segmentation]
-    keypoints: Optional[np.ndarray]  # [J, 3]
-
-
 class Entries(NamedTuple):
     """The entries of a file that keep the rules."""
 
     categories: Dict[int, str]  # id -> name of classes 1..K; of all categories ids ascend
     images: Dict[int, Dict[str, Any]]  # id -> entry, in the file's order
     objects: Dict[int, List[Checked]]  # image id -> its annotations, in the file's order
+    annotations: Sequence[Any]  # the file's list
+    numbering: Numbering
     left_out: int = 0  # annotations of categories that are no class
+
+    def entry(self, found: Checked) -> Dict[str, Any]:
+        """The JSON's entry of an annotation, with the category id of its class."""
+        return self.numbering.entry(self.annotations[found.position])
 
 
 def read_entries(
@@ -78,8 +73,9 @@ def read_entries(
     names = read_categories(raw["categories"], json_path, on_fault)
     classes = numbering(names, rules.classes, json_path)
     images = _images(raw["images"], json_path, image_dir, on_fault)
-    objects, left_out = _objects(raw["annotations"], images, classes, json_path, on_fault, rules)
-    return Entries(classes.names, images, objects, left_out)
+    annotations = raw["annotations"]
+    objects, left_out = _objects(annotations, images, classes, json_path, on_fault, rules)
+    return Entries(classes.names, images, objects, annotations, classes, left_out)
 
 
 def read_categories(entries: List[Any], json_path: str, on_fault: OnFault) -> Dict[int, str]:
@@ -92,7 +88,7 @@ def read_categories(entries: List[Any], json_path: str, on_fault: OnFault) -> Di
     for n, entry in enumerate(entries):
         where = f"{json_path}: entry {n} of 'categories'"
         try:
-            category_id = _id(entry, "id", where)
+            category_id = checked_id(entry, "id", where)
             if category_id in names:
                 repeats = f"{where} repeats the id {category_id}; ids must be unique."
                 raise Fault("category-id", repeats)
@@ -135,16 +131,9 @@ def _images(
     return images
 
 
-def _id(entry: Any, key: str, where: str) -> int:
-    value = field(entry, key, int, where)
-    if abs(value) > INT64_MAX:
-        raise Fault("entry", f"{where}: '{key}' is {quoted(value)}, which does not fit 64 bits.")
-    return value
-
-
 def _image_id(entry: Any, images: Dict[int, Dict], where: str, json_path: str) -> int:
     """The id of an image's entry; its size is checked too."""
-    image_id = _id(entry, "id", where)
+    image_id = checked_id(entry, "id", where)
     where = f"{json_path}: image {image_id}"
     if image_id in images:
         raise Fault("image-id", f"{where} occurs twice in 'images'; ids must be unique.")
@@ -191,14 +180,22 @@ def _objects(
 ):
     """Image id -> its annotations; and how many are of categories that are no class."""
     objects: Dict[int, List[Checked]] = {}
-    ids, left_out = _AnnotationIds(annotations), 0
-    for n, entry in enumerate(annotations):
-        where = f"{json_path}: entry {n} of 'annotations'"
+    ids, left_out = AnnotationIds(annotations), 0
+    known = {} if rules.keypoint_names else images  # keypoints are looked at one by one
+    road = clear_annotations(annotations, known, classes.class_of, rules.masks)
+    for n, clear in enumerate(road):
+        if clear and not clear.number:
+            left_out += 1
+            continue
+        if clear and ids.takes(clear.annotation_id):
+            objects.setdefault(clear.image_id, []).append(clear)
+            continue
+        entry, where = annotations[n], f"{json_path}: entry {n} of 'annotations'"
         if isinstance(entry, dict) and classes.leaves_out(entry.get("category_id")):
             left_out += 1  # whatever is wrong with it
             continue
         try:
-            image_id = _id(entry, "image_id", where)
+            image_id = checked_id(entry, "image_id", where)
             annotation_id, fault = ids.of(entry, where, f"{json_path}: annotation")
             if fault:
                 on_fault("annotations", n, fault)
@@ -210,35 +207,9 @@ def _objects(
         except Fault as fault:
             on_fault("annotations", n, fault)
         else:
-            kept = Checked(classes.entry(entry), annotation_id, *found)
+            kept = Checked(n, image_id, annotation_id, *found)
             objects.setdefault(image_id, []).append(kept)
     return objects, left_out
-
-
-class _AnnotationIds:
-    """Gives each annotation an id of its own."""
-
-    def __init__(self, annotations: List[Any]):
-        known = (a.get("id") for a in annotations if isinstance(a, dict))
-        largest = max((i for i in known if type(i) is int and i < INT64_MAX // 2), default=0)
-        self._seen, self._next = set(), max(largest, 0) + 1
-
-    def of(self, entry: Dict[str, Any], where: str, named: str) -> Tuple[int, Optional[Fault]]:
-        """The id, and what is wrong with that of the entry if it is a new one."""
-        fault = None
-        try:
-            own = _id(entry, "id", where)
-            if own in self._seen:
-                text = (
-                    f"{named} {own} of image {entry['image_id']} repeats the annotation id {own}."
-                )
-                fault = Fault("annotation-id", text)
-        except Fault as missing:
-            fault = Fault("annotation-id", str(missing))
-        if fault:
-            own, self._next = self._next, self._next + 1
-        self._seen.add(own)
-        return own, fault
 
 
 def _object(entry: Dict, image: Dict, class_of: Dict[int, int], where: str, rules: Rules):

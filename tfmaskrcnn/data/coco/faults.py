@@ -7,7 +7,8 @@ from typing import Any, Dict, Optional, Tuple
 
 from tfmaskrcnn.data.coco.annotations import Fault
 from tfmaskrcnn.data.coco.file_names import name_candidates
-from tfmaskrcnn.data.coco.foreign import foreign_format
+from tfmaskrcnn.data.coco.foreign import LOOKED_AT, foreign_format
+from tfmaskrcnn.data.coco.lazy_entries import with_heads
 from tfmaskrcnn.data.coco.meaning import (
     clear_box,
     clear_category_name,
@@ -54,7 +55,7 @@ class Faults:
         """`fault` with the command that mends it, where the meaning is clear."""
         if "--fix" in str(fault):  # it was explained before
             return fault
-        foreign = foreign_format(self._raw, self._path)
+        foreign = foreign_format(with_heads(self._raw, LOOKED_AT), self._path)
         if foreign:
             return Fault(fault.rule, f"{fault} {foreign}")
         if fault.rule == "image-missing" and self._image_dir is not None:

@@ -1,6 +1,6 @@
 """A COCO file before its entries are looked at, and single fields of them."""
 
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, Sequence
 
 from tfmaskrcnn.data.coco.annotations import Fault
 from tfmaskrcnn.data.coco.foreign import foreign_format
@@ -8,17 +8,20 @@ from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.support.files import read_json
 
 INT64_MAX = 2**63 - 1
+LISTS = ("images", "annotations", "categories")  # of an instance set
 
 
-def read_coco(
-    path: str, keys: Sequence[str] = ("images", "annotations", "categories")
-) -> Dict[str, Any]:
+def read_coco(path: str, keys: Sequence[str] = LISTS) -> Dict[str, Any]:
     """A COCO file as dictionaries, of which the lists `keys` are known to be there.
 
     Raises:
         InputError: no such file, no JSON, or a list is not there.
     """
-    raw = read_json(path)
+    return with_lists(read_json(path), path, keys)
+
+
+def with_lists(raw: Any, path: str, keys: Sequence[str] = LISTS) -> Dict[str, Any]:
+    """`raw`, the parsed JSON of a file, in which `read_coco` finds nothing to refuse."""
     whole = isinstance(raw, dict) and all(isinstance(raw.get(key), list) for key in keys)
     foreign = None if whole else foreign_format(raw, path)
     if foreign:
@@ -36,10 +39,10 @@ def read_coco(
     return raw
 
 
-def check_kind(annotations: List[Any], json_path: str, masks: bool) -> None:
+def check_kind(annotations: Sequence[Any], json_path: str, masks: bool) -> None:
     """Refuse captions, keypoint-only and (for masks) box-only sets as a whole, with the reason."""
     kinds = ("segmentation",) if masks else ("bbox", "segmentation")
-    dicts = [a for a in annotations if isinstance(a, dict)]
+    dicts = (a for a in annotations if isinstance(a, dict))
     if not annotations or any(a.get(kind) for a in dicts for kind in kinds):
         return
     need = "needs a box for every object"

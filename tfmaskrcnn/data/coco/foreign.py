@@ -3,7 +3,7 @@
 import itertools
 from typing import Any, Callable, List, NamedTuple, Optional
 
-_SHOWN = 50  # entries of a list or of an object that are looked at
+LOOKED_AT = 50  # entries of a list or of an object that are looked at
 _IMPORT = "turn it into COCO with `tfmaskrcnn import-data {0} INPUT OUT.json{1}`"
 
 
@@ -32,7 +32,7 @@ def foreign_format(raw: Any, path: str) -> Optional[str]:
 def _entries(raw: Any) -> List[dict]:
     """The first objects of a list, or of an object's values; [] unless all of them are objects."""
     values = raw.values() if isinstance(raw, dict) else raw if isinstance(raw, list) else ()
-    found = list(itertools.islice(values, _SHOWN))
+    found = list(itertools.islice(values, LOOKED_AT))
     return found if all(isinstance(entry, dict) for entry in found) else []
 
 

@@ -29,6 +29,7 @@ from tfmaskrcnn.data.coco.orientation import (
 from tfmaskrcnn.data.coco.png_checksums import png_fault
 from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.support.files import open_regular
+from tfmaskrcnn.support.given import A_PATH, one_of, takes
 
 _LONGEST = 200  # characters of another library's reason
 _LARGEST = 1 << 32  # bytes of an array, before its file is asked for them
@@ -61,6 +62,7 @@ class ImageBytes(NamedTuple):
     content: bytes
 
 
+@takes(path=one_of(A_PATH, ImageBytes, ImageArray))
 def read_image(
     path: Union[str, ImageBytes, ImageArray],
     expected_size: Optional[Tuple[int, int]] = None,

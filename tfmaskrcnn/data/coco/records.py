@@ -8,15 +8,18 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 import numpy as np
 
 from tfmaskrcnn.config.keypoints import KeypointHeadConfig
-from tfmaskrcnn.data.coco.annotations import Segmentation
+from tfmaskrcnn.data.coco.annotations import Checked, Segmentation
 from tfmaskrcnn.data.coco.data_classes import ClassesLike, DataClasses
-from tfmaskrcnn.data.coco.entries import Checked, Entries, OnFault, Rules, read_entries
+from tfmaskrcnn.data.coco.entries import Entries, OnFault, Rules, read_entries
 from tfmaskrcnn.data.coco.faults import Faults
-from tfmaskrcnn.data.coco.file import check_kind, read_coco
+from tfmaskrcnn.data.coco.file import check_kind
 from tfmaskrcnn.data.coco.image_arrays import ImageArray
 from tfmaskrcnn.data.coco.image_files import ImageBytes
 from tfmaskrcnn.data.coco.keypoint_annotations import KeypointNames, keypoint_names
+from tfmaskrcnn.data.coco.lazy_entries import read_coco_lazily
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.support.collecting import no_collecting
+from tfmaskrcnn.support.given import A_FOLDER, A_PATH, takes
 
 _LOG = logging.getLogger(__name__)
 
@@ -49,6 +52,7 @@ class CocoData(NamedTuple):
     keypoints: Optional[KeypointNames] = None  # None if not read
 
 
+@takes(json_path=A_PATH, image_dir=A_FOLDER)
 def load_coco(
     json_path: str,
     image_dir: str,
@@ -77,10 +81,11 @@ def load_coco(
         InputError: one sentence that names the file, the id, the value found and the value wanted.
     """
     json_path = os.fspath(json_path)
-    raw = read_coco(json_path)
-    faults = Faults(raw, json_path, os.fspath(image_dir), skip_invalid)
-    rules = (masks, keypoint_head, DataClasses.of(classes))
-    data, entries = checked_set(raw, json_path, image_dir, faults, *rules)
+    with no_collecting():
+        raw = read_coco_lazily(json_path)
+        faults = Faults(raw, json_path, os.fspath(image_dir), skip_invalid)
+        rules = (masks, keypoint_head, DataClasses.of(classes))
+        data, entries = checked_set(raw, json_path, image_dir, faults, *rules)
     stop_if_all_wrong(data, faults)
     faults.report()
     _report(json_path, data.records, entries.left_out)

@@ -1,11 +1,11 @@
 """What the images of a set hold, as far as parts of it should be alike."""
 
-from typing import Iterable, List, NamedTuple, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
 from tfmaskrcnn.data.coco.annotations import is_number
-from tfmaskrcnn.data.coco.entries import Checked, Entries
+from tfmaskrcnn.data.coco.entries import Entries
 from tfmaskrcnn.data.splitting.stratified import Counts
 
 SIZES = ("small", "medium", "large")  # COCO's, by which AP is reported
@@ -52,15 +52,15 @@ def contents_of(entries: Entries) -> Contents:
     for image_id in entries.images:
         objects = [found for found in entries.objects.get(image_id, []) if not found.crowd]
         classes.append(np.array([found.number - 1 for found in objects], np.int64))
-        areas = np.array([_area(found) for found in objects])
+        areas = np.array([_area(entries.entry(found), found.box) for found in objects])
         sizes.append(np.digitize(areas, _EDGES) if len(areas) else np.zeros(0, np.int64))
     return Contents(tuple(entries.categories.values()), classes, sizes)
 
 
-def _area(found: Checked) -> float:
+def _area(entry: Dict[str, Any], box: Sequence[float]) -> float:
     """Square pixels, as COCO's evaluation takes them: what the file says, else those of the box."""
-    area = found.entry.get("area")
+    area = entry.get("area")
     if is_number(area) and area > 0:
         return float(area)
-    y1, x1, y2, x2 = found.box
+    y1, x1, y2, x2 = box
     return (y2 - y1) * (x2 - x1)

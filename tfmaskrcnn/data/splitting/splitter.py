@@ -17,9 +17,11 @@ from tfmaskrcnn.data.splitting.split_result import Split
 from tfmaskrcnn.data.splitting.stratified import assigned
 from tfmaskrcnn.data.splitting.units import Grouping, grouping, same_of, united
 from tfmaskrcnn.errors import InputError, quoted
+from tfmaskrcnn.support.given import A_FOLDER, A_PATH, takes
 from tfmaskrcnn.support.progress_bar import Progress
 
 
+@takes(json_path=A_PATH, image_dir=A_FOLDER)
 def split(
     json_path: str,
     image_dir: Optional[str] = None,
@@ -164,5 +166,5 @@ def _parts(
 
 def _kept(raw: Dict[str, Any], entries: Entries) -> Dict[str, Any]:
     """The JSON without annotations that were left out."""
-    good = {id(found.entry) for objects in entries.objects.values() for found in objects}
-    return {**raw, "annotations": [entry for entry in raw["annotations"] if id(entry) in good]}
+    good = {found.position for objects in entries.objects.values() for found in objects}
+    return {**raw, "annotations": [raw["annotations"][n] for n in sorted(good)]}

@@ -37,6 +37,7 @@ from tfmaskrcnn.data.tfrecord.shard_index import (
 )
 from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.support.files import open_regular
+from tfmaskrcnn.support.given import A_PATH, takes
 
 # The whole COCO annotation of each object, as JSON: polygons and RLE exactly as they were given.
 ANNOTATION_KEY = "tfmaskrcnn/annotation"
@@ -197,6 +198,7 @@ class TfrecordRecords(SequenceType):
         return content
 
 
+@takes(pattern=A_PATH)
 def load_tfrecord(
     pattern: str,
     masks: bool = True,

@@ -28,6 +28,7 @@ from tfmaskrcnn.data.tfrecord.reading import ANNOTATION_KEY
 from tfmaskrcnn.data.tfrecord.shard_index import FRAME_BYTES, INDEX_SUFFIX, VERSION
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support.files import save_arrays, writable_folder
+from tfmaskrcnn.support.given import A_COUNT, A_FOLDER, A_PATH, takes
 from tfmaskrcnn.support.progress_bar import Progress
 
 _Images = List[Tuple[Record, List[Dict[str, Any]]]]  # each with its annotations
@@ -45,6 +46,7 @@ class Written(NamedTuple):
     size: int  # bytes
 
 
+@takes(json_path=A_PATH, image_dir=A_FOLDER, out=A_PATH, shards=A_COUNT)
 def write_tfrecord(
     json_path: str,
     image_dir: str,
@@ -108,7 +110,7 @@ def _checked(raw: Dict[str, Any], json_path: str, image_dir: str, skip_invalid: 
     stop_if_all_wrong(data, faults)
     faults.report()
     objects = {
-        image_id: [{**one.entry, "id": one.annotation_id} for one in checked]
+        image_id: [{**entries.entry(one), "id": one.annotation_id} for one in checked]
         for image_id, checked in entries.objects.items()
     }
     return data, objects, masks

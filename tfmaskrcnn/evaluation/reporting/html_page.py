@@ -17,6 +17,7 @@ from tfmaskrcnn.evaluation.reporting import evidence, findings, plots, views, wo
 from tfmaskrcnn.evaluation.reporting.report import Report
 from tfmaskrcnn.evaluation.reporting.summary import answer
 from tfmaskrcnn.support.files import replaced
+from tfmaskrcnn.support.given import A_PATH, takes
 from tfmaskrcnn.support.pages import LOOK, POLICY, encodable
 from tfmaskrcnn.support.progress_bar import Progress
 
@@ -46,6 +47,7 @@ LEGEND = (
 )
 
 
+@takes(report=Report, path=A_PATH)
 def write_page(report: Report, path: str, progress: Optional[Progress] = None) -> str:
     """Write the page.
 

@@ -2,11 +2,12 @@
 
 import dataclasses
 import functools
+from numbers import Real
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.evaluation.analysis.bootstrap import (
     Interval,
     ap_statistic,
@@ -45,8 +46,10 @@ class Against(NamedTuple):
 
 def check_iou(iou: float) -> None:
     """Refuse what no match can be judged by; raises `InputError`."""
-    if not BACKGROUND < iou < 1:
-        raise InputError(f"The IoU is {iou}; wanted a number above {BACKGROUND} and below 1.")
+    if not isinstance(iou, Real) or not BACKGROUND < iou < 1:
+        raise InputError(
+            f"The IoU is {quoted(iou)}; wanted a number above {BACKGROUND} and below 1."
+        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from tfmaskrcnn.evaluation.analysis.precision import ABSENT
 from tfmaskrcnn.evaluation.analysis.verdicts import ERRORS, MISSED, RIGHT
 from tfmaskrcnn.evaluation.reporting.report import Report
 from tfmaskrcnn.support.files import replaced, writable_folder
+from tfmaskrcnn.support.given import A_PATH, takes
 from tfmaskrcnn.support.pages import encodable
 
 Row = Dict[str, Any]
@@ -40,6 +41,7 @@ def sheets(report: Report) -> Dict[str, List[Row]]:
     return tables
 
 
+@takes(report=Report)
 def to_json(report: Report) -> str:
     """What `CocoResult.to_json` holds, and the tables under "report"."""
     values = json.loads(report.result.to_json())
@@ -55,6 +57,7 @@ def to_json(report: Report) -> str:
     return json.dumps(values, indent=2)
 
 
+@takes(report=Report, folder=A_PATH)
 def write_csv(report: Report, folder: str) -> List[str]:
     """Write a CSV file for each table that has rows; returns their paths.
 

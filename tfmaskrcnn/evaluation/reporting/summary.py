@@ -6,11 +6,13 @@ from tfmaskrcnn.evaluation.analysis.comparison import OPEN, YES, Comparison
 from tfmaskrcnn.evaluation.reporting import findings
 from tfmaskrcnn.evaluation.reporting.report import Report
 from tfmaskrcnn.evaluation.reporting.words import between, number
+from tfmaskrcnn.support.given import takes
 from tfmaskrcnn.support.tables import as_text
 
 FEW_CLASSES = 20  # with more, only those that differ are listed
 
 
+@takes(report=Report)
 def summary(report: Report, width: int = 80) -> str:
     """What a person should know after an evaluation, `width` characters wide."""
     lines = _sure(report)

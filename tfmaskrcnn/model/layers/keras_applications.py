@@ -1,6 +1,7 @@
 """Any model of `keras.applications` as a backbone, by its name there."""
 
-from typing import Dict, List, Optional, Sequence
+import math
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import keras
 
@@ -8,6 +9,13 @@ from tfmaskrcnn import compat
 from tfmaskrcnn.model.layers.functional_backbone import STRIDES, FunctionalBackbone
 
 _STEM_STRIDE = 2
+# Layers whose output no gradient needs where norms are frozen: a ReLU, or a convolution, follows.
+_NOT_KEPT = (
+    keras.layers.Conv2D,
+    keras.layers.BatchNormalization,
+    keras.layers.Add,
+    keras.layers.Dropout,
+)
 _PROBE = 256  # side of the images on which the strides of the layers are measured
 
 
@@ -44,6 +52,7 @@ class KerasApplication(FunctionalBackbone):
         self.application, self.feature_layers = application, tuple(feature_layers)
         probe = _application(application, (_PROBE, _PROBE, 3))
         self._taps = _taps(probe, self.feature_layers)
+        self._sizes = _sizes(probe, self._taps)
         outputs = [probe.layers[self._taps[key]].output for key in STRIDES]
         self.out_channels = {key: x.shape[-1] for key, x in zip(STRIDES, outputs)}
 
@@ -70,6 +79,10 @@ class KerasApplication(FunctionalBackbone):
         whole = _application(self.application, (None, None, channels), weights)
         outputs = [whole.layers[self._taps[key]].output for key in STRIDES]
         return keras.Model(whole.inputs, outputs, name="network")
+
+    def sizes(self) -> List[Tuple[int, float, int]]:
+        """Of each layer up to c5: `freeze_at` at which it learns last, numbers a pixel, weights."""
+        return self._sizes
 
     def get_config(self):
         """All arguments of the constructor."""
@@ -106,6 +119,16 @@ def _taps(probe: keras.Model, names: Sequence[str]) -> Dict[str, int]:
             raise ValueError(f"{probe.name}'s layer {name!r} is not of stride {STRIDES[key]}")
         taps[key] = by_name[name]
     return taps
+
+
+def _sizes(probe: keras.Model, taps: Dict[str, int]) -> List[Tuple[int, float, int]]:
+    found = []
+    for i, layer in enumerate(probe.layers[1 : taps["c5"] + 1], start=1):
+        stage = sum(i > tap for tap in taps.values())
+        shape = getattr(layer.output, "shape", ())
+        numbers = math.prod(shape[1:]) if not isinstance(layer, _NOT_KEPT) else 0
+        found.append((stage, numbers / _PROBE**2, layer.count_params()))
+    return found
 
 
 def _side(layer) -> int:

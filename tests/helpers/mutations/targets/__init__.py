@@ -23,6 +23,7 @@ _MODULES = {
     "weights-h5": "checkpoints:Keras",
     "states": "runs:States",
     "run-folders": "runs:Folders",
+    "single-files": "single_files:Files",
     "commands": "commands:Commands",
     "served": "served:Requests",
     "client": "client:Answers",
@@ -56,6 +57,12 @@ def _load(place: str) -> Callable:
 
 def weights() -> Dict[str, float]:
     """Kind -> its share of the cases of a run of all kinds: slow ones get fewer."""
-    slow = {"coco-train": 0.7, "served": 0.5, "run-folders": 0.5, "states": 0.5}
+    slow = {
+        "coco-train": 0.7,
+        "served": 0.5,
+        "run-folders": 0.5,
+        "states": 0.5,
+        "single-files": 0.5,
+    }
     slow.update({"coco-report": 0.3, "config-models": 0.3, "coco-keypoints": 0.5})
     return {kind: slow.get(kind, 1.0) for kind in kinds()}

@@ -101,19 +101,22 @@ class Folders(Target):
         save_for_run(ScoreThresholds((0.5, None, 0.25), 0.4, 0.5, "mask", 9), str(folder))
 
     def run(self, rng, folder):
-        from tfmaskrcnn.inference.opening import check_model, run_config
-        from tfmaskrcnn.inference.score_thresholds import run_thresholds, stored_thresholds
-
         run = folder / "run"
         shutil.copytree(self.base / "run", run)
         name = rng.choice(("config.json", "config.json", "thresholds.json", "weights.npz"))
         self._mutate(run / name, rng)
+        self._open(run, name == "weights.npz" or (name == "config.json" and rng.random() < 0.3))
+
+    def _open(self, run, whole: bool):
+        from tfmaskrcnn.inference.opening import check_model, run_config
+        from tfmaskrcnn.inference.score_thresholds import run_thresholds, stored_thresholds
+
         config = run_config(str(run))
-        check_config(config, folder)
+        check_config(config, run.parent)
         check_model(str(run))
         for read in (stored_thresholds, run_thresholds):
             self._check_thresholds(read(str(run), config.model.num_classes))
-        if name == "weights.npz" or (name == "config.json" and rng.random() < 0.3):
+        if whole:
             self._load(str(run))
 
     def _mutate(self, path, rng):

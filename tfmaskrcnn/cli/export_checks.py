@@ -1,0 +1,112 @@
+"""What `export` refuses before TensorFlow is imported."""
+
+import dataclasses
+
+# Nothing here may import TensorFlow, or what takes long: `--help` needs the formats.
+from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.export.options import ExportOptions
+from tfmaskrcnn.support.single_file import SUFFIX
+
+PRECISIONS = {  # of each format; the first one is the default
+    "saved_model": ("float32", "float16", "bfloat16"),
+    "onnx": ("float32", "float16"),
+    "tflite": ("float32", "float16", "int8"),
+    "tf-trt": ("float16", "float32", "int8"),
+    "file": (),  # the weights as they are
+}
+FILES = ("onnx", "tflite")
+# Options that only some formats have.
+_COMPARING = ("images", "limit")
+TF_TRT = ("shape", "calibration_images", "build", "offline", "box_arithmetic")
+TF_TRT += ("minimum_segment_size",)
+# Of the signatures that take images, which only a SavedModel has.
+_OF_IMAGES = ("masks", "max_pixels", "max_batch", "on_error", "gif", "webp")
+
+
+def check_options(options) -> None:
+    """Refuse what the format has no use for."""
+    if options.format == "file":
+        from tfmaskrcnn.inference.packing import check_name
+
+        _check_plain(options)
+        check_name(options.out)
+    elif options.out.endswith(SUFFIX):
+        raise InputError(f"{options.out}: a {SUFFIX} file is written with --format file.")
+    for names, formats in (
+        *((_COMPARING, FILES), (TF_TRT, ("tf-trt",))),
+        (_OF_IMAGES, ("saved_model",)),
+    ):
+        wrong = [name for name in names if getattr(options, name) is not None]
+        if wrong and options.format not in formats:
+            raise InputError(f"{_typed(wrong[0])} is for --format {' or '.join(formats)}.")
+    known = PRECISIONS[options.format]
+    if options.precision and options.precision not in known:
+        raise InputError(
+            f"--precision {options.precision} is not for --format {options.format}; wanted one of "
+            f"{', '.join(known)}."
+        )
+
+
+def _check_plain(options) -> None:
+    """Refuse what changes a graph: a single file holds the run as it is, or as --set has it."""
+    names = [field.name for field in dataclasses.fields(ExportOptions)]
+    wrong = [name for name in names if getattr(options, name) is not None]
+    if wrong:
+        raise InputError(
+            f"{_typed(wrong[0])} is not for --format file, which keeps the run as it is; --set "
+            "changes its settings."
+        )
+
+
+def check_saved_model(options) -> None:
+    """Refuse what was fixed when the SavedModel, that is there already, was exported."""
+    if options.format in ("saved_model", "file"):
+        raise InputError(
+            f"{options.model} is a SavedModel; wanted the folder of a training run, or another "
+            "--format."
+        )
+    fixed = ["score_threshold", "apply_thresholds", "max_detections", "classes", "names"]
+    fixed += ["min_side", "max_side"]
+    fixed += ["precision"] if options.format == "onnx" else []
+    wrong = [name for name in fixed if getattr(options, name) is not None]
+    if wrong:
+        raise InputError(
+            f"{options.model} is a SavedModel, whose settings were fixed when it was exported; "
+            f"{_typed(wrong[0])} is for run folders."
+        )
+
+
+def run_thresholds_of(options, config):
+    """The score thresholds of a run, if it has any; None of a SavedModel, which holds its own."""
+    from tfmaskrcnn.errors import InputError
+    from tfmaskrcnn.inference.score_thresholds import NO_THRESHOLDS, run_thresholds
+
+    found = run_thresholds(options.model, config.model.num_classes) if config else None
+    if options.apply_thresholds and found is None:
+        raise InputError(NO_THRESHOLDS)
+    return found
+
+
+def check_size(options, config) -> None:
+    """Refuse a network of any size; `config` is None of a SavedModel, which knows its own."""
+    given = options.fixed_size or options.shape
+    if config is not None and not given and not config.model.input.static_size:
+        text = "--fixed-size HEIGHT WIDTH" + " or --shape BxHxW" * (options.format == "tf-trt")
+        raise InputError(
+            f"{options.model} takes images of any size, --format {options.format} needs one: give "
+            f"{text}."
+        )
+
+
+def check_file(options) -> None:
+    """Refuse a file that cannot be written, or that other commands would not know."""
+    from tfmaskrcnn.errors import InputError
+    from tfmaskrcnn.support.files import writable_file
+
+    writable_file(options.out)
+    if not options.out.endswith(f".{options.format}"):
+        raise InputError(f"{options.out}: the file's name has to end in .{options.format}.")
+
+
+def _typed(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

@@ -1,0 +1,69 @@
+"""A COCO file whose entries are parsed when they are looked at, so that a large one fits into
+memory."""
+
+import itertools
+import json
+from collections.abc import Sequence
+from typing import Any, Collection, Dict, List, Optional, Union
+
+import msgspec
+
+from tfmaskrcnn.data.coco.file import LISTS, with_lists
+from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.support.files import parsed_json, read_content, utf8_text
+
+_LONG = ("images", "annotations")
+_OBJECT = msgspec.json.Decoder(Dict[str, msgspec.Raw])
+_LIST = msgspec.json.Decoder(List[msgspec.Raw])
+
+
+class LazyEntries(Sequence):
+    """The entries of a list of a JSON file; each is parsed anew whenever it is asked for."""
+
+    def __init__(self, raws: List[msgspec.Raw], path: str):
+        """`raws` are the bytes of the entries; `path` names the file in errors."""
+        self.raws, self._path = raws, path
+
+    def __len__(self) -> int:
+        return len(self.raws)
+
+    def __getitem__(self, index: Union[int, slice]) -> Any:
+        if isinstance(index, slice):
+            return [self[n] for n in range(*index.indices(len(self)))]
+        return parsed_json(bytes(self.raws[index]), self._path)
+
+
+def read_coco_lazily(path: str, keys: Collection[str] = LISTS) -> Dict[str, Any]:
+    """`read_coco`, whose images and annotations are `LazyEntries`, wherever the file allows it.
+
+    What no entry is asked for may break rules of JSON, such as those of escapes in texts.
+
+    Raises:
+        InputError: as of `read_coco`.
+    """
+    try:
+        content = read_content(path)
+        raw = _lazily(content, path)
+        return raw or with_lists(parsed_json(utf8_text(content, path), path), path, keys)
+    except MemoryError:
+        raise InputError(f"{path} does not fit into the memory of this machine.") from None
+
+
+def with_heads(raw: Any, count: int) -> Any:
+    """`raw`, parsed JSON, with the first `count` entries of its lazy lists as lists."""
+    if not isinstance(raw, dict):
+        return raw
+    lazy = {key: value for key, value in raw.items() if isinstance(value, LazyEntries)}
+    return {**raw, **{key: list(itertools.islice(lazy[key], count)) for key in lazy}}
+
+
+def _lazily(content: bytes, path: str) -> Optional[Dict[str, Any]]:
+    """None where Python's own reader has to look: it takes NaN, and says best what is wrong."""
+    try:
+        content.decode()  # texts that nobody asks for are not looked at otherwise
+        found = _OBJECT.decode(content)
+        raw = {key: json.loads(bytes(found[key])) for key in found if key not in _LONG}
+        lists = {key: LazyEntries(_LIST.decode(found[key]), path) for key in _LONG}
+    except (ValueError, KeyError, RecursionError):
+        return None
+    return {**raw, **lists} if isinstance(raw.get("categories"), list) else None
