@@ -94,6 +94,7 @@ def test_every_name_of_the_package_that_a_page_shows_is_there(page):
 SOURCES = [*ROOT.glob("tfmaskrcnn/**/*.py"), *ROOT.glob("tests/**/*.py"), *ROOT.glob("ex*/*.py")]
 # Files of other programs, and what the tests themselves write.
 FOREIGN = {"rules.py", "references/detection/train.py", "config/defaults.py", "own_augmentation.py"}
+FOREIGN |= {"model.py", "model_config_pb2.py"}  # Triton's
 
 
 def test_every_module_that_a_source_file_names_exists():

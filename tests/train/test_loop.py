@@ -10,6 +10,7 @@ import tensorflow as tf
 import tfmaskrcnn as mr
 from helpers.one_stack import on_stack_b
 from helpers.tiny import tiny_config, tiny_data
+from tfmaskrcnn.config.yaml_files import load_config
 from tfmaskrcnn.model.weights import named_weights
 from tfmaskrcnn.support.files import DiskFull
 from tfmaskrcnn.support.run_folder import Run
@@ -54,6 +55,7 @@ def whole(eagerly, sets, tmp_path_factory):
     """(run, weights) of an uninterrupted run of two epochs."""
     run = Run(str(tmp_path_factory.mktemp("runs") / "whole"))
     model = train(config_for(sets, *AUGMENTED), run.folder)
+    mr.save(model, run.folder + ".tfmaskrcnn")
     return run, values(model)
 
 
@@ -70,6 +72,15 @@ def test_a_run_leaves_all_that_is_promised(whole):
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert {"loss", "mask_loss", "val_mask_ap", "learning_rate"} <= set(rows[0])
     assert mr.load(run.folder).config.class_names == ("circle", "square", "triangle")
+
+
+def test_what_is_returned_can_be_saved_with_its_settings(whole):
+    run, returned = whole
+    kept = load_config(run.folder + ".tfmaskrcnn")
+    assert kept.train.epochs == 2 and kept.data.train_json is None
+    assert kept.model.class_names == ("circle", "square", "triangle")
+    for name, value in values(mr.load(run.folder + ".tfmaskrcnn")).items():
+        np.testing.assert_array_equal(value, returned[name])
 
 
 def test_with_an_average_that_is_what_a_run_keeps_and_returns(whole):

@@ -4,7 +4,7 @@ import tfmaskrcnn as mr
 from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn.inference.trained_sizes import TrainedSizes, run_sizes
 from tfmaskrcnn.support.run_folder import Run
-from tfmaskrcnn.train.run_start import config_of, long_warmup, note
+from tfmaskrcnn.train.run_start import config_of, long_warmup, note, say_long_warmup
 
 
 def test_a_run_keeps_how_large_things_were(tmp_path):
@@ -17,13 +17,13 @@ def test_a_run_keeps_how_large_things_were(tmp_path):
     "warmup, epochs, said",
     [
         (4, 10, ""),
-        (5, 10, "The warm-up is 5 of the run's 40 steps; a tenth is usual: .*warmup_steps=4,"),
+        (5, 10, "The warm-up has 5 steps, the run 40; a tenth is usual: .*warmup_steps=4,"),
         (40, 10, "so that train.learning_rate is never reached"),
         (1, 1, "train.schedule.warmup_steps=1,"),
         (0, 1, ""),
     ],
 )
-def test_a_warm_up_of_more_than_a_tenth_of_the_run_is_told(warmup, epochs, said):
+def test_a_warm_up_of_more_than_a_tenth_of_the_run_is_told(warmup, epochs, said, caplog):
     train = tiny_config(f"train={{epochs: {epochs}, schedule: {{warmup_steps: {warmup}}}}}").train
     text = long_warmup(train, 4)
     assert bool(text) == bool(said)
@@ -31,6 +31,8 @@ def test_a_warm_up_of_more_than_a_tenth_of_the_run_is_told(warmup, epochs, said)
         with pytest.raises(mr.InputError, match=said):
             raise mr.InputError(text)
     assert not long_warmup(train, 0)
+    say_long_warmup(train, 4)
+    assert [record.getMessage() for record in caplog.records] == ([text] if said else [])
 
 
 def test_a_configuration_is_a_config_or_what_reads_as_one(tmp_path):

@@ -196,10 +196,11 @@ def run_config(folder: str, overrides: Sequence[str] = ()) -> Config:
     if is_saved_model(folder):
         raise InputError(f"{folder} is a SavedModel; wanted the folder of a training run.")
     if not exists(os.path.join(folder, "config.json")):
-        if not os.path.isdir(folder):
-            raise InputError(f"{folder} is no folder, and no {SUFFIX} file with a config.json.")
+        if is_single_file(folder):
+            raise InputError(f"{folder} has no config.json in it.")
         raise InputError(
-            f"{folder} is neither a run (no config.json) nor a SavedModel (no saved_model.pb)."
+            f"{folder} is neither a run (no config.json) nor a SavedModel (no saved_model.pb), nor "
+            f"a {SUFFIX} file."
         )
     for override in overrides:
         if split_override(override)[0][0] == "train":

@@ -21,6 +21,7 @@ from tfmaskrcnn.data.coco.records import CocoData
 from tfmaskrcnn.data.labels import with_classes_of
 from tfmaskrcnn.errors import InputError, explained
 from tfmaskrcnn.evaluation import CocoCallback
+from tfmaskrcnn.inference.opening import FromRun
 from tfmaskrcnn.inference.trained_sizes import NetworkInput, sizes_of
 from tfmaskrcnn.model.mask_rcnn import MaskRCNN
 from tfmaskrcnn.model.weights import load_weights
@@ -41,10 +42,10 @@ from tfmaskrcnn.train.run_phases import begin_phase, pass_phases, phase_ends
 from tfmaskrcnn.train.run_start import (
     config_of,
     finished_without_states,
-    long_warmup,
     note,
     note_finished,
     say_lengthened,
+    say_long_warmup,
     without_validation,
 )
 from tfmaskrcnn.train.saving import StateKeeper
@@ -125,16 +126,18 @@ def _train(config: Config, run: Run, resume: bool, epochs, workers) -> MaskRCNN:
     content = workers.agree(lambda: data_content(data, config))
     workers.agree(lambda: _look(data, config, evaluation) if workers.chief else None)
     steps = steps_per_epoch(data, config)
-    for caution in (without_validation(config), long_warmup(config.train, steps)):
-        if caution and workers.chief:
-            _LOG.warning("%s", caution)
+    if evaluation is None and workers.chief:
+        _LOG.warning("%s", without_validation(config))
     keras.utils.set_random_seed(config.train.seed)
     with workers.scope():
         model = compiled_model(config, max(steps, 1))
     model.trained_sizes = sizes_of(data.records, NetworkInput.of(config.model.input.model_dump()))
+    model.from_run = FromRun(config, trained=True)
     keeper = StateKeeper(run.states, config, steps, workers, content)
     progress = keeper.restore(model) if resume else None
     if progress is None:
+        if workers.chief:
+            say_long_warmup(config.train, steps)
         workers.agree(lambda: check_start(config) if workers.count > 1 else None)
         workers.agree(lambda: start_weights(model, config))
         note(run, config, model.trained_sizes)

@@ -98,9 +98,16 @@ def long_warmup(train: TrainConfig, steps: int) -> str:
     if warmup >= whole:
         reached = ", so that train.learning_rate is never reached"
     return (
-        f"The warm-up is {warmup} of the run's {whole} steps{reached}; a tenth is usual: "
+        f"The warm-up has {warmup} steps, the run {whole}{reached}; a tenth is usual: "
         f"train.schedule.warmup_steps={max(1, round(_LONG_WARMUP * whole))}, or more epochs."
     )
+
+
+def say_long_warmup(train: TrainConfig, steps: int) -> None:
+    """Warn of what `long_warmup` finds."""
+    caution = long_warmup(train, steps)
+    if caution:
+        _LOG.warning("%s", caution)
 
 
 def note_finished(run: Run, config: Config) -> None:
