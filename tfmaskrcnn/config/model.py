@@ -113,14 +113,15 @@ BackboneName = Literal[
 
 # Before the name of a model of `keras.applications`, such as "keras.EfficientNetB0".
 KERAS_PREFIX = "keras."
-KerasName = Annotated[str, Field(pattern=r"^keras\.[A-Z]\w*$")]
 OWN = "own"  # the name of a model that Python was given
 
 
 class BackboneConfig(Section):
     """The feature extractor below the pyramid."""
 
-    name: Union[BackboneName, Literal["own"], KerasName] = "resnet50"
+    name: Union[BackboneName, Annotated[str, Field(pattern=r"^(keras\.[A-Z]\w*|own)$")]] = (
+        "resnet50"
+    )
     # Layers of a keras.* backbone of strides 4, 8, 16, 32; empty takes the last of each stride.
     # Those of an own one are given with it.
     feature_layers: Tuple[str, ...] = ()
