@@ -81,6 +81,11 @@ def learning_rate(optimizer) -> float:
     return float(rate(optimizer.iterations) if callable(rate) else rate)
 
 
+def updates(optimizer) -> int:
+    """How many updates the optimizer has counted."""
+    return int(getattr(optimizer, "inner_optimizer", optimizer).iterations.numpy())
+
+
 def follows_schedule(optimizer) -> bool:
     """Whether the rate is computed from the number of updates, so that none can be set.
 
@@ -113,6 +118,15 @@ def build_optimizer(optimizer, variables) -> None:
         return
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     inner._create_all_weights(variables)  # it has no public name
+
+
+def take_trainable_flags(model) -> None:
+    """Let training go by the `trainable` flags of layers as they are now, as Keras 3 does.
+
+    Keras 2 goes by those there were at `compile`, and has no public name for them.
+    """
+    if not KERAS3 and model._compiled_trainable_state:
+        model._compiled_trainable_state.update(model._get_trainable_state())
 
 
 def loss_scaling(optimizer):

@@ -295,6 +295,16 @@ REPLICAS = """
     for name, average in whole.average.averages.items():
         np.testing.assert_allclose(many.average.averages[name], average, atol=1e-6)
 
+    for model in (whole, many):
+        model.first.trainable = False
+    whole.train_on_batch(batch(3, 8))
+    halves = {n: tf.stack(tf.split(v, 2)) for n, v in batch(3, 8).items()}
+    frozen = values(many)
+    tf.function(step.python_function)(halves)
+    assert_close(values(many), values(whole), 1e-6)
+    moved = {name for name, value in values(many).items() if (value != frozen[name]).any()}
+    assert moved == {"last/kernel", "last/bias"}
+
     @tf.function
     def validate(halves):
         def mine():

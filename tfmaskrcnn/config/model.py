@@ -114,13 +114,17 @@ BackboneName = Literal[
 
 # Before the name of a model of `keras.applications`, such as "keras.EfficientNetB0".
 KERAS_PREFIX = "keras."
+OWN = "own"  # the name of a model that Python was given
 
 
 class BackboneConfig(Section):
     """The feature extractor below the pyramid."""
 
-    name: Union[BackboneName, Annotated[str, Field(pattern=r"^keras\.[A-Z]\w*$")]] = "resnet50"
+    name: Union[BackboneName, Annotated[str, Field(pattern=r"^(keras\.[A-Z]\w*|own)$")]] = (
+        "resnet50"
+    )
     # Layers of a keras.* backbone of strides 4, 8, 16, 32; empty takes the last of each stride.
+    # Those of an own one are given with it.
     feature_layers: Tuple[str, ...] = ()
     norm: Literal["frozen_bn", "bn", "sync_bn", "gn"] = "frozen_bn"
     # MSRA's ResNet has it in the 1x1 (None), torchvision's and all others (None) in the 3x3.
@@ -139,7 +143,7 @@ class BackboneConfig(Section):
 
     @pydantic.model_validator(mode="after")
     def _four_feature_layers(self):
-        if self.feature_layers and not self.name.startswith(KERAS_PREFIX):
+        if self.feature_layers and not self.name.startswith((KERAS_PREFIX, OWN)):
             raise ValueError(f"feature_layers is for keras.* backbones, name is {self.name}")
         if len(self.feature_layers) not in (0, 4):
             raise ValueError(f"feature_layers {quoted(self.feature_layers)} must name 4 layers")

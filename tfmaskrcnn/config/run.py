@@ -12,6 +12,7 @@ from tfmaskrcnn.config.base import Count, NotNegative, Objects, Positive, Sectio
 from tfmaskrcnn.config.bounds import check_batch, input_pixels
 from tfmaskrcnn.config.class_sources import ClassSources, class_sources
 from tfmaskrcnn.config.model import ModelConfig
+from tfmaskrcnn.config.phases import Phases, checked_phases
 
 Batch = Annotated[int, Field(gt=0, le=1 << 16)]  # images at a time
 Limit = Annotated[int, Field(gt=0, le=1_000_000_000)]  # images or steps; more means all of them
@@ -136,6 +137,14 @@ class TrainConfig(Section):
     keep_states: Count = 2  # the last so many; a damaged one makes way for the one before
     tensorboard: bool = True  # write tensorboard/ into the run's folder
     schedule: ScheduleConfig = ScheduleConfig()
+    # Stages that train parts of the network, one after another, as Matterport's `layers`:
+    # [{part: heads, until: 10}, {part: all, rate: 0.1}]; none train all of it in all epochs.
+    phases: Phases = ()
+
+    @pydantic.model_validator(mode="after")
+    def _phases_in_order(self):
+        checked_phases(self.phases, self.optimizer)
+        return self
 
     @pydantic.model_validator(mode="after")
     def _whole_parts(self):

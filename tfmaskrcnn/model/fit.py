@@ -8,21 +8,23 @@ import keras
 import tensorflow as tf
 
 from tfmaskrcnn import compat
-from tfmaskrcnn.errors import InputError, assert_finite, explained
+from tfmaskrcnn.errors import assert_finite, explained
 from tfmaskrcnn.model import keras_habits
 from tfmaskrcnn.model.batch_check import BatchCheck
+from tfmaskrcnn.model.batch_parts import after, parts_of
 from tfmaskrcnn.model.compiled import CompileSettings, compile_arguments, compile_config
 from tfmaskrcnn.model.ema import WeightAverage
-from tfmaskrcnn.model.gradients import apply_gradients, rate_factors, rules_of
-from tfmaskrcnn.model.keras_files import KerasFiles
+from tfmaskrcnn.model.gradients import apply_gradients
 from tfmaskrcnn.model.losses import LossTerm
+from tfmaskrcnn.model.optimized import Optimized
+from tfmaskrcnn.model.trained_parts import PartlyTrained
 from tfmaskrcnn.model.weights import named_weights
 from tfmaskrcnn.ops.replicas import all_reduce_sum, num_replicas
 from tfmaskrcnn.ops.tensors import as_graph
 from tfmaskrcnn.support.reproducible import sums_in_order
 
 
-class TrainableModel(KerasFiles):
+class TrainableModel(PartlyTrained):
     """A `keras.Model` whose loss is a dict of `LossTerm`, exact on one device and on many.
 
     A subclass gives `loss_terms(batch, training)`, calls `track_losses` with their names, and may
@@ -70,11 +72,9 @@ class TrainableModel(KerasFiles):
         optimizer = self._scaling(keras.optimizers.get(optimizer))
         super().compile(optimizer=optimizer, **kwargs)
         self._settings = CompileSettings(accumulate, xla, ema, kwargs)
-        variables = self.trainable_variables
+        variables = self.trainable_by_optimizer()
         compat.build_optimizer(self.optimizer, variables)
-        named = {id(v): name for name, v in named_weights(self).items()}
-        factors = rate_factors(list(named.values()), rules_of(self.optimizer).rates)
-        self._factors = tuple(factors.get(named[id(v)], 1.0) for v in variables)
+        self._optimized = Optimized(self, variables)
         self._accumulate = accumulate or 1
         self._xla = _Compiled() if xla else None
         self.average = WeightAverage(self, ema) if ema else None
@@ -109,6 +109,9 @@ class TrainableModel(KerasFiles):
         finally:
             self._xla = before
 
+    def _forget_compiled(self):
+        self._xla = _Compiled() if self._xla else None
+
     def averaged(self):
         """A context in which the weights are those of `average`, if there is one."""
         average = getattr(self, "average", None)
@@ -117,17 +120,18 @@ class TrainableModel(KerasFiles):
     @tf.autograph.experimental.do_not_convert  # see `as_graph`
     def train_step(self, data):
         """One update; returns the running means of all losses."""
-        parts = _parts(_as_batch(data), self._accumulate)
+        parts = parts_of(_as_batch(data), self._accumulate)
         counts = self._counts(parts) if len(parts) > 1 else None
         variables = self.trainable_variables
-        with _after(list((counts or {}).values())):
+        with after(list((counts or {}).values())):
             each, gradients = self._gradients(parts[0], counts, variables)
         for part in parts[1:]:
-            with _after(gradients):
+            with after(gradients):
                 more, found = self._gradients(part, counts, variables)
             gradients = [a + b for a, b in zip(gradients, found)]
             each = {name: loss + more[name] for name, loss in each.items()}
-        apply_gradients(self.optimizer, gradients, variables, self._factors)
+        factors = self._optimized.factors(variables)
+        apply_gradients(self.optimizer, gradients, variables, factors)
         if self.average:
             self.average.update()
         return self._log(each)
@@ -141,7 +145,7 @@ class TrainableModel(KerasFiles):
         """
         counts: Dict[str, tf.Tensor] = {}
         for part in parts:
-            with _after(list(counts.values())):
+            with after(list(counts.values())):
                 terms = self.loss_terms(part, training=False)
             for name, term in terms.items():
                 counts[name] = counts.get(name, 0.0) + tf.stop_gradient(term.count)
@@ -206,7 +210,7 @@ class TrainableModel(KerasFiles):
         for name in {"x", "validation_data"} & set(given):
             given[name] = self._looked_at(given[name])
         try:
-            with sums_in_order():
+            with sums_in_order(), self.fitting():
                 return super().fit(**given)
         except tf.errors.OpError as error:
             raise explained(error, getattr(x, "image_names", {})) from None
@@ -227,7 +231,8 @@ class TrainableModel(KerasFiles):
         """`keras.Model.train_on_batch`."""
         if self.batch_check:
             self.batch_check.of_batch(x)
-        return super().train_on_batch(x, *args, **kwargs)
+        with self.fitting():
+            return super().train_on_batch(x, *args, **kwargs)
 
     def test_on_batch(self, x, *args, **kwargs):
         """`keras.Model.test_on_batch`."""
@@ -268,28 +273,6 @@ def _as_batch(data) -> Dict[str, tf.Tensor]:
         image_id = tf.cast(batch["image_id"], tf.int32)
         batch["seed"] = tf.stack([image_id, tf.zeros_like(image_id)], axis=1)
     return batch
-
-
-def _parts(batch: Dict[str, tf.Tensor], number: int) -> List[Dict[str, tf.Tensor]]:
-    """A batch as `number` equal ones."""
-    if number == 1:
-        return [batch]
-    images = batch["image"].shape[0]
-    if images is not None and images % number:
-        raise InputError(f"A batch of {images} images does not divide into {number} equal parts.")
-    split = {name: tf.split(value, number) for name, value in batch.items()}
-    return [{name: values[i] for name, values in split.items()} for i in range(number)]
-
-
-def _after(done: List[tf.Tensor]):
-    """A context whose operations wait until all of `done` is computed, in a graph.
-
-    Else it runs the parts of a batch side by side and holds them all in memory, or at least a
-    folded copy of all kernels for each.
-    """
-    with tf.control_dependencies(done):
-        barrier = tf.no_op()
-    return tf.control_dependencies([barrier])
 
 
 def _divided(

@@ -6,7 +6,7 @@ gradient of the whole batch.
 """
 
 import dataclasses
-from typing import Dict, List, Mapping, Optional, Sequence
+from typing import Dict, List, Mapping, Optional, Sequence, Union
 
 import tensorflow as tf
 
@@ -71,7 +71,7 @@ def apply_gradients(
     optimizer,
     gradients: List[tf.Tensor],
     variables: List,
-    factors: Optional[Sequence[float]] = None,
+    factors: Optional[Sequence[Union[float, tf.Tensor]]] = None,
 ) -> tf.Tensor:
     """Update `variables` with this replica's `gradients` of the (scaled) loss.
 
@@ -101,7 +101,7 @@ def apply_gradients(
     if rules.clip_norm:
         factor = rules.clip_norm / tf.maximum(norm, rules.clip_norm)
         gradients = [g * factor for g in gradients]
-    scaled = [(v, f) for v, f in zip(variables, factors or ()) if f != 1.0]
+    scaled = [(v, f) for v, f in zip(variables, factors or ()) if tf.is_tensor(f) or f != 1.0]
     before = [tf.identity(tf.convert_to_tensor(v)) for v, _ in scaled]
     with tf.control_dependencies(before):
         compat.apply_summed_gradients(optimizer, gradients, variables, scale)

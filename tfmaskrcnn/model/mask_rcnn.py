@@ -3,14 +3,14 @@
 import contextlib
 from typing import Dict, List, Optional, Sequence, Union
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from tfmaskrcnn import compat
 from tfmaskrcnn.config.class_weights import weights_by_class
 from tfmaskrcnn.config.given_config import as_config
-from tfmaskrcnn.config.heads import mask_channels
-from tfmaskrcnn.config.model import ModelConfig
+from tfmaskrcnn.config.model import OWN, ModelConfig
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.instances import Instances
@@ -19,15 +19,13 @@ from tfmaskrcnn.model.batch_check import BatchCheck
 from tfmaskrcnn.model.detections import mask_probabilities, select_detections
 from tfmaskrcnn.model.fit import TrainableModel
 from tfmaskrcnn.model.keras_habits import check_call
-from tfmaskrcnn.model.layers.backbones import make_backbone
-from tfmaskrcnn.model.layers.box_head import BoxHead
+from tfmaskrcnn.model.layers.backbones import make_backbone, with_own_backbone
 from tfmaskrcnn.model.layers.fpn import Fpn
-from tfmaskrcnn.model.layers.keypoint_head import KeypointHead
-from tfmaskrcnn.model.layers.mask_head import MaskHead
 from tfmaskrcnn.model.layers.rpn import RpnHead
 from tfmaskrcnn.model.losses import BOX_LOSS_NAMES, KEYPOINT_LOSS_NAMES, MASK_LOSS_NAMES, LossTerm
 from tfmaskrcnn.model.predictor import Predictor
 from tfmaskrcnn.model.proposals import select_proposals
+from tfmaskrcnn.model.roi_heads import make_box_head, make_keypoint_head, make_mask_head
 from tfmaskrcnn.model.weights import named_weights
 from tfmaskrcnn.ops.anchors import pyramid_anchors
 from tfmaskrcnn.ops.atlas import Atlas, build_atlas
@@ -59,9 +57,22 @@ class MaskRCNN(TrainableModel):
     Args:
         config: a `ModelConfig`, a whole `Config`, or either as a dict. Layers compute in Keras's
             global precision policy, or in `train.precision` where a whole `Config` sets one.
+        backbone: a functional model instead of the one that the configuration names; it is copied
+            with its weights. `backbone.norm` and `backbone.freeze_at` hold for it, and `input` has
+            to say what its preprocessing does.
+        feature_layers: names of four of its layers, of strides 4, 8, 16 and 32.
+
+    Raises:
+        InputError: the configuration is wrong, or the backbone is none.
     """
 
-    def __init__(self, config: Union[ModelConfig, Config, dict], **kwargs):
+    def __init__(
+        self,
+        config: Union[ModelConfig, Config, dict],
+        backbone: Optional[keras.Model] = None,
+        feature_layers: Optional[Sequence[str]] = None,
+        **kwargs,
+    ):
         kwargs.setdefault("dtype", "float32")  # boxes in pixels must not be cast to half precision
         kwargs.setdefault("name", "mask_rcnn")
         super().__init__(**kwargs)
@@ -70,23 +81,25 @@ class MaskRCNN(TrainableModel):
         config = as_config(config)
         whole = isinstance(config, Config)
         self.config = config.model if whole else config
+        if backbone is not None or feature_layers is not None:
+            self.config = with_own_backbone(self.config, backbone, feature_layers)
         mixed = whole and config.train.precision != "float32"
         with compat.precision(config.train.precision) if mixed else contextlib.nullcontext():
-            self._make_parts()
+            self._make_parts(backbone)
         self._predictor = Predictor(self)
         self.batch_check = BatchCheck(self.config)
 
-    def _make_parts(self):
+    def _make_parts(self, backbone: Optional[keras.Model]):
         c = self.config
-        self.backbone = make_backbone(c.backbone)
+        self.backbone = make_backbone(c.backbone, model=backbone)
         self.fpn = Fpn(c.fpn.channels, c.fpn.norm, name="fpn")
         num_anchors = len(c.anchors.sizes[0]) * len(c.anchors.ratios)
         self.rpn = RpnHead(
             num_anchors, c.rpn.channels or c.fpn.channels, c.rpn.num_convs, name="rpn"
         )
-        self.box_head = _box_head(c)
-        self.mask_head = _mask_head(c) if c.mask_head.enabled else None
-        self.keypoint_head = _keypoint_head(c) if c.keypoint_head.enabled else None
+        self.box_head = make_box_head(c)
+        self.mask_head = make_mask_head(c) if c.mask_head.enabled else None
+        self.keypoint_head = make_keypoint_head(c) if c.keypoint_head.enabled else None
         names = BOX_LOSS_NAMES + (MASK_LOSS_NAMES if self.mask_head else ())
         self.track_losses(names + (KEYPOINT_LOSS_NAMES if self.keypoint_head else ()))
         self.build()
@@ -105,6 +118,7 @@ class MaskRCNN(TrainableModel):
                 head.build((None, None, c.roi_side, c.roi_side, channels))
         self.built = True
         compat.name_weights(named_weights(self))
+        self.remember_trained()
 
     # The network, in the order of the paper.
 
@@ -252,38 +266,24 @@ class MaskRCNN(TrainableModel):
         return self._predictor(images, score_threshold, batch_size)
 
     def get_config(self):
-        """The constructor's arguments and the layers' precision, for Keras's own saving."""
-        precision = {"precision": self.backbone.compute_dtype}
-        return {"config": self.config.model_dump(mode="json"), "name": self.name, **precision}
+        """The constructor's arguments, precision and what is trained, for Keras's own saving."""
+        config = {"config": self.config.model_dump(mode="json"), "name": self.name}
+        config["precision"] = self.fpn.compute_dtype
+        if self.trained_part != "all":
+            config["trained_part"] = self.trained_part
+        if self.config.backbone.name == OWN:
+            config["backbone"] = keras.saving.serialize_keras_object(self.backbone.network)
+            config["feature_layers"] = self.backbone.feature_layers
+        return config
 
     @classmethod
     def from_config(cls, config):
         """A model from `get_config`'s result, with random weights."""
         config = dict(config)
+        part = config.pop("trained_part", "all")
+        if isinstance(config.get("backbone"), dict):
+            config["backbone"] = keras.saving.deserialize_keras_object(config["backbone"])
         with compat.precision(config.pop("precision", "float32")):
-            return cls(**config)
-
-
-def _box_head(config: ModelConfig) -> BoxHead:
-    c = config.box_head
-    return BoxHead(
-        config.num_classes,
-        c.hidden,
-        num_fcs=c.num_fcs,
-        num_convs=c.num_convs,
-        conv_channels=c.conv_channels,
-        norm=c.norm,
-        class_agnostic=c.class_agnostic,
-        name="box_head",
-    )
-
-
-def _mask_head(config: ModelConfig) -> MaskHead:
-    c = config.mask_head
-    masks = mask_channels(c, config.num_classes)
-    return MaskHead(masks, c.channels, c.num_convs, c.norm, name="mask_head")
-
-
-def _keypoint_head(config: ModelConfig) -> KeypointHead:
-    c = config.keypoint_head
-    return KeypointHead(c.num_keypoints, c.channels, c.num_convs, name="keypoint_head")
+            model = cls(**config)
+        model.set_trainable(part)
+        return model

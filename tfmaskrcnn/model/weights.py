@@ -65,6 +65,17 @@ def _collect(layer, prefix: str, named: Dict[str, object], seen: set) -> None:
         _collect(child, f"{prefix}{attribute}/", named, seen)
 
 
+def named_layers(model: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
+    """A layer and all below it that `named_weights` walks through, each before those within it."""
+    seen, waiting = set(), [model]
+    while waiting:
+        layer = waiting.pop()
+        if id(layer) not in seen:
+            seen.add(id(layer))
+            yield layer
+            waiting += [child for _, child in _children(layer)]
+
+
 def _children(layer) -> Iterator[Tuple[str, keras.layers.Layer]]:
     if compat.is_functional(layer):
         yield from _graph_children(layer)

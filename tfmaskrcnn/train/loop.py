@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfmaskrcnn.config.phases import Phases
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.config.run_paths import check_paths
 from tfmaskrcnn.config.yaml_files import load_config
@@ -38,6 +39,7 @@ from tfmaskrcnn.train.progress import Speed, progress_display
 from tfmaskrcnn.train.recorder import RunRecorder, draw_first_batch
 from tfmaskrcnn.train.run_end import tell_what_is_left, told_how_to_go_on
 from tfmaskrcnn.train.run_memory import with_parts
+from tfmaskrcnn.train.run_phases import begin_phase, pass_phases, phase_ends
 from tfmaskrcnn.train.run_start import (
     config_of,
     finished_without_states,
@@ -161,7 +163,8 @@ def _train(config: Config, run: Run, resume: bool, epochs, workers) -> MaskRCNN:
         *(last, config.train.epochs),
     )
     with keeper.listening(), shown:
-        _run_epochs(model, Batches(data, config, workers, share), callbacks, keeper, last)
+        batches = Batches(data, config, workers, share)
+        _run_epochs(model, batches, callbacks, keeper, config.train.phases, last)
     if last == config.train.epochs:
         note_finished(run, config)
     return _averaged(model)
@@ -213,16 +216,24 @@ def compiled_model(config: Config, steps: int) -> MaskRCNN:
     return model
 
 
-def _run_epochs(model, batches: Batches, callbacks, keeper: StateKeeper, last: int) -> None:
+def _run_epochs(
+    model, batches: Batches, callbacks, keeper: StateKeeper, phases: Phases, last: int
+) -> None:
     start, step = keeper.start
-    if step:
-        _finish_epoch(model, batches, callbacks, keeper)
-        if model.stop_training:
-            return
-        start += 1
-    if start < last:
-        steps = keeper.steps if batches.share else None
-        _fit(model, batches.starting(start), callbacks, start, last, steps)
+    steps = keeper.steps if batches.share else None
+    pass_phases(model, phases, start, keeper.steps)
+    for end in phase_ends(phases, start, last):
+        begin_phase(model, phases, start, end, keeper.steps)
+        if step:
+            _finish_epoch(model, batches, callbacks, keeper)
+            start, step = start + 1, 0
+            if model.stop_training:
+                return
+        if start < end:
+            _fit(model, batches.starting(start), callbacks, start, end, steps)
+            start = end
+            if model.stop_training:
+                return
 
 
 def _fit(model: MaskRCNN, dataset, callbacks, start: int, last: int, steps) -> None:

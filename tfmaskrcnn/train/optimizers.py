@@ -10,7 +10,7 @@ from tfmaskrcnn.config.run import TrainConfig
 from tfmaskrcnn.model.gradients import GradientRules, set_rules
 from tfmaskrcnn.support.given import A_COUNT, takes
 from tfmaskrcnn.train.addons import ADDONS, make_addon
-from tfmaskrcnn.train.schedule import make_schedule
+from tfmaskrcnn.train.schedule import make_schedule, with_phases
 
 _LOG = logging.getLogger(__name__)
 
@@ -23,7 +23,8 @@ def make_optimizer(config: TrainConfig, steps_per_epoch: Optional[int] = None):
     themselves instead of by L2. With `precision: mixed_float16` it scales the loss.
 
     Args:
-        config: optimizer, learning rate, schedule, weight decay, clipping and precision.
+        config: optimizer, learning rate, schedule, weight decay, clipping and precision; of the
+            `phases` their rates, whose parts `mr.train.train` begins, or you by `set_trainable`.
         steps_per_epoch: updates an epoch, `len(dataset)`; with it the schedule knows the length of
             the run. Without it the rate stays constant after the warm-up.
 
@@ -39,7 +40,8 @@ def make_optimizer(config: TrainConfig, steps_per_epoch: Optional[int] = None):
     total = steps_per_epoch * config.epochs if steps_per_epoch else None
 
     def schedule(base):
-        return make_schedule(config.schedule, base, total)
+        whole = make_schedule(config.schedule, base, total)
+        return with_phases(whole, config.phases, steps_per_epoch)
 
     rate, l2 = scaled_rate(config), 0.0
     if config.optimizer in ADDONS:

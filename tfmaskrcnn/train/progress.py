@@ -25,7 +25,8 @@ _REFRESHES_A_SECOND = 4  # of the bar; more would cost training its time
 class Speed(keras.callbacks.Callback):
     """Puts `images_per_second` of this epoch so far into the logs, so that Keras's bar shows it.
 
-    The first step of a run, which builds the graph, is no measure of the others and is left out.
+    The first step of a run or a phase, which builds the graph, is no measure of the others and is
+    left out.
     For callbacks after this one: `model.fit(train, callbacks=[mr.train.Speed(4), CSVLogger(...)])`.
     """
 
@@ -35,6 +36,10 @@ class Speed(keras.callbacks.Callback):
         self.batch_size = batch_size
         self.rate = 0.0  # images a second
         self._first, self._since, self._skipped = True, 0.0, 0
+
+    def on_train_begin(self, logs=None):
+        """A step comes that is no measure."""
+        self._first = True
 
     def on_epoch_begin(self, epoch, logs=None):
         """Start the clock."""

@@ -21,6 +21,7 @@ from tfmaskrcnn.train.distribution import Workers
 from tfmaskrcnn.train.first_weights import start_weights
 from tfmaskrcnn.train.loop import compiled_model
 from tfmaskrcnn.train.run_memory import with_parts
+from tfmaskrcnn.train.run_phases import begin_phase
 from tfmaskrcnn.train.splits import training_data
 
 # The ramp begins at this share of `train.learning_rate` and ends at that multiple of it.
@@ -43,8 +44,8 @@ def find_rate(config: Config, steps: int = 100, progress: Optional[Progress] = N
     """Train for `steps` steps at rising rates, from the weights that a run would start from.
 
     The rates are spread evenly, in powers, from a thousandth of `train.learning_rate` to a hundred
-    times of it; batch size, optimizer and augmentation are the configuration's. The model is thrown
-    away.
+    times of it; batch size, optimizer and augmentation are the configuration's, and what its first
+    phase trains. The model is thrown away.
 
     Args:
         config: the whole configuration.
@@ -64,6 +65,7 @@ def find_rate(config: Config, steps: int = 100, progress: Optional[Progress] = N
     ramped = config.model_copy(update={"train": config.train.model_copy(update=changes)})
     model = compiled_model(ramped, steps)
     start_weights(model, config)
+    begin_phase(model, config.train.phases[:1], 0, 1, steps)
     dataset = from_records(data, config, training=True)
     watch = _Watch(steps, progress)
     try:

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfmaskrcnn import compat
+from tfmaskrcnn.config.phases import Phases
 from tfmaskrcnn.config.run import ScheduleConfig
 
 
@@ -78,6 +79,50 @@ class RampSchedule(keras.optimizers.schedules.LearningRateSchedule):
     def get_config(self):
         """The constructor's arguments."""
         return {"least": self.least, "most": self.most, "steps": self.steps}
+
+
+@compat.register
+class PhasedSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """Another schedule, or a number, times the factor of the phase that an update is in.
+
+    Args:
+        base: a schedule or a number.
+        ends: updates after which a phase ends, of all but the last.
+        factors: of each phase.
+    """
+
+    def __init__(self, base, ends: Sequence[int], factors: Sequence[float]):
+        super().__init__()
+        self.base, self.ends, self.factors = base, list(ends), list(factors)
+
+    def __call__(self, step):
+        """Learning rate of update `step` (0 is the first), float32 scalar."""
+        rate = self.base(step) if callable(self.base) else tf.constant(self.base, tf.float32)
+        factor = tf.constant(self.factors[0], tf.float32)
+        for end, following in zip(self.ends, self.factors[1:]):
+            factor = tf.where(tf.cast(step, tf.int64) >= end, following, factor)
+        return rate * factor
+
+    def get_config(self):
+        """The constructor's arguments."""
+        base = keras.saving.serialize_keras_object(self.base) if callable(self.base) else self.base
+        return {"base": base, "ends": self.ends, "factors": self.factors}
+
+    @classmethod
+    def from_config(cls, config):
+        """A schedule from `get_config`'s result."""
+        config = dict(config)
+        if isinstance(config["base"], dict):
+            config["base"] = keras.saving.deserialize_keras_object(config["base"])
+        return cls(**config)
+
+
+def with_phases(base, phases: Phases, steps_per_epoch: Optional[int]):
+    """`base`, a schedule or a number, with the rates of `phases`; itself where they are all 1."""
+    factors = [phase.rate for phase in phases]
+    if not steps_per_epoch or set(factors) <= {1.0}:
+        return base
+    return PhasedSchedule(base, [phase.until * steps_per_epoch for phase in phases[:-1]], factors)
 
 
 def make_schedule(config: ScheduleConfig, base: float, total_steps: Optional[int]):

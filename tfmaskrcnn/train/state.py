@@ -19,6 +19,7 @@ from tfmaskrcnn.train.stored_progress import checked_progress
 # Keys that older states know nothing of, with the value that they had without saying so.
 _LATER = {
     "train.early_stop_on": "ap",
+    "train.phases": [],
     "data.classes": None,
     "model.input.exif": "ignore",
     "model.box_head.loss": "softmax",

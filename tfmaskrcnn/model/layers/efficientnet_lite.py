@@ -3,7 +3,7 @@ ReLU6 for swish and without squeeze-and-excitation, made for quantised inference
 """
 
 import math
-from typing import Dict, Iterator, Tuple
+from typing import Dict, Iterator, List, Tuple
 
 import keras
 
@@ -25,8 +25,6 @@ _STAGES = (
 _STEM_CHANNELS = 32  # the same in all Lite variants
 # The last stage of each stride: its output is c2..c5.
 _TAPS = {2: "c2", 3: "c3", 5: "c4", 7: "c5"}
-# `freeze_at` counts the stem and then the outputs, so stages up to these.
-_FROZEN_STAGES = (0, 0, 2, 3, 5, 7)
 
 
 @compat.register
@@ -178,6 +176,17 @@ class EfficientNetLite(keras.layers.Layer):
         """Channels of each output, {"c2": ...}."""
         return {tap: self._filters(number) for number, tap in _TAPS.items()}
 
+    @property
+    def stages(self) -> List[List[keras.layers.Layer]]:
+        """The stem, and what lies between two outputs: the blocks of c2 to c5."""
+        stages, blocks = [[self.stem]], []
+        for number in range(1, len(_STAGES) + 1):
+            blocks += getattr(self, f"stage{number}")
+            if number in _TAPS:
+                stages.append(blocks)
+                blocks = []
+        return stages
+
     def build(self, input_shape):
         """Build all stages for [B, H, W, 3] images and freeze the first `freeze_at`."""
         self.stem.build(input_shape)
@@ -186,11 +195,9 @@ class EfficientNetLite(keras.layers.Layer):
             block.build((None, None, None, channels))
             channels = block.filters
         # After building, because Keras 3 marks only the weights that exist already.
-        if self.freeze_at >= 1:
-            self.stem.trainable = False
-        for number in range(1, _FROZEN_STAGES[self.freeze_at] + 1):
-            for block in getattr(self, f"stage{number}"):
-                block.trainable = False
+        for layers in self.stages[: self.freeze_at]:
+            for layer in layers:
+                layer.trainable = False
         self.built = True
 
     def call(self, images, training=None):

@@ -6,8 +6,8 @@ from typing import Dict, List, Optional, Sequence, Tuple
 import keras
 
 from tfmaskrcnn import compat
+from tfmaskrcnn.model.layers.functional_backbone import STRIDES, FunctionalBackbone
 
-_STRIDES = {"c2": 4, "c3": 8, "c4": 16, "c5": 32}
 _STEM_STRIDE = 2
 # Layers whose output no gradient needs where norms are frozen: a ReLU, or a convolution, follows.
 _NOT_KEPT = (
@@ -20,7 +20,7 @@ _PROBE = 256  # side of the images on which the strides of the layers are measur
 
 
 @compat.register
-class KerasApplication(keras.layers.Layer):
+class KerasApplication(FunctionalBackbone):
     """Images to c2..c5: outputs of layers of a model from `keras.applications`.
 
     Its own preprocessing is not part of it, but where the model itself holds it (EfficientNet,
@@ -48,29 +48,26 @@ class KerasApplication(keras.layers.Layer):
         freeze_at: int = 0,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        if norm not in ("frozen_bn", "bn"):
-            raise ValueError(f"norm is {norm!r}; keras.applications take 'frozen_bn' or 'bn'")
+        super().__init__(norm, freeze_at, **kwargs)
         self.application, self.feature_layers = application, tuple(feature_layers)
-        self.norm, self.freeze_at = norm, freeze_at
         probe = _application(application, (_PROBE, _PROBE, 3))
         self._taps = _taps(probe, self.feature_layers)
         self._sizes = _sizes(probe, self._taps)
-        outputs = [probe.layers[self._taps[key]].output for key in _STRIDES]
-        self.out_channels = {key: x.shape[-1] for key, x in zip(_STRIDES, outputs)}
+        outputs = [probe.layers[self._taps[key]].output for key in STRIDES]
+        self.out_channels = {key: x.shape[-1] for key, x in zip(STRIDES, outputs)}
 
     def build(self, input_shape):
         """Build the network for [B, H, W, C] images and freeze its first stages."""
         self.network = self.make_network(input_shape[-1])
-        frozen = {0: 0, 1: self._taps["c1"] + 1}
-        frozen.update({n: self._taps[f"c{n}"] + 1 for n in (2, 3, 4, 5)})
-        for layer in self.network.layers[: frozen[self.freeze_at]]:
-            layer.trainable = False
-        if self.norm == "frozen_bn":
-            for layer in _flat(self.network):
-                if isinstance(layer, keras.layers.BatchNormalization):
-                    layer.trainable = False
+        self.freeze()
         self.built = True
+
+    @property
+    def stages(self) -> List[List[keras.layers.Layer]]:
+        """The layers up to stride 2, and from there up to c2 to c5, in the model's order."""
+        layers = self.network.layers
+        ends = [0, *(self._taps[key] + 1 for key in ("c1", "c2", "c3", "c4")), len(layers)]
+        return [layers[start:end] for start, end in zip(ends, ends[1:])]
 
     def make_network(self, channels: int = 3, weights: Optional[str] = None) -> keras.Model:
         """The model of `keras.applications` up to c5.
@@ -80,17 +77,12 @@ class KerasApplication(keras.layers.Layer):
             weights: "imagenet", which Keras downloads, or a file without the top that it wrote.
         """
         whole = _application(self.application, (None, None, channels), weights)
-        outputs = [whole.layers[self._taps[key]].output for key in _STRIDES]
+        outputs = [whole.layers[self._taps[key]].output for key in STRIDES]
         return keras.Model(whole.inputs, outputs, name="network")
 
     def sizes(self) -> List[Tuple[int, float, int]]:
         """Of each layer up to c5: `freeze_at` at which it learns last, numbers a pixel, weights."""
         return self._sizes
-
-    def call(self, images, training=None):
-        """[B, H, W, C] preprocessed images -> {"c2": [B, H / 4, W / 4, C2], ...}."""
-        outputs = self.network(images, training=bool(training) and self.norm == "bn")
-        return dict(zip(_STRIDES, outputs))
 
     def get_config(self):
         """All arguments of the constructor."""
@@ -98,8 +90,6 @@ class KerasApplication(keras.layers.Layer):
             **super().get_config(),
             "application": self.application,
             "feature_layers": list(self.feature_layers),
-            "norm": self.norm,
-            "freeze_at": self.freeze_at,
         }
 
 
@@ -114,7 +104,7 @@ def _application(name: str, shape, weights: Optional[str] = None) -> keras.Model
 def _taps(probe: keras.Model, names: Sequence[str]) -> Dict[str, int]:
     """Position in `probe.layers` of the stem's end, c1, and of c2..c5."""
     sides = [_side(layer) for layer in probe.layers]
-    strides = {"c1": _STEM_STRIDE, **_STRIDES}
+    strides = {"c1": _STEM_STRIDE, **STRIDES}
     taps = {}
     for key, stride in strides.items():
         found = [i for i, side in enumerate(sides) if side * stride == _PROBE]
@@ -122,11 +112,11 @@ def _taps(probe: keras.Model, names: Sequence[str]) -> Dict[str, int]:
             raise ValueError(f"{probe.name} has no layer of stride {stride}")
         taps[key] = found[-1] if found else -1  # ConvNeXt begins with stride 4
     by_name = {layer.name: i for i, layer in enumerate(probe.layers)}
-    for key, name in zip(_STRIDES, names):
+    for key, name in zip(STRIDES, names):
         if name not in by_name:
             raise ValueError(f"{probe.name} has no layer {name!r}")
-        if sides[by_name[name]] * _STRIDES[key] != _PROBE:
-            raise ValueError(f"{probe.name}'s layer {name!r} is not of stride {_STRIDES[key]}")
+        if sides[by_name[name]] * STRIDES[key] != _PROBE:
+            raise ValueError(f"{probe.name}'s layer {name!r} is not of stride {STRIDES[key]}")
         taps[key] = by_name[name]
     return taps
 
@@ -145,11 +135,3 @@ def _side(layer) -> int:
     """Height of a layer's output on the probe; 0 if that is no single square map."""
     shape = getattr(layer.output, "shape", ())
     return shape[1] if len(shape) == 4 and shape[1] == shape[2] else 0
-
-
-def _flat(model) -> List[keras.layers.Layer]:
-    """All layers of a model, also those of models inside it."""
-    layers = []
-    for layer in model.layers:
-        layers += _flat(layer) if isinstance(layer, keras.Model) else [layer]
-    return layers

@@ -2,7 +2,7 @@
 and wide ResNet (Zagoruyko and Komodakis, arXiv 1605.07146), without their classifiers.
 """
 
-from typing import Dict, NamedTuple
+from typing import Dict, List, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -220,6 +220,11 @@ class ResNet(keras.layers.Layer):
         expansion = 1 if self.depth < 50 else _EXPANSION
         return {f"c{2 + i}": _STEM_CHANNELS * 2**i * expansion for i in range(4)}
 
+    @property
+    def stages(self) -> List[List[keras.layers.Layer]]:
+        """The stem, and the blocks of res2 to res5."""
+        return [[self.stem], *(getattr(self, name) for name in _STAGES)]
+
     def build(self, input_shape):
         """Build all stages for [B, H, W, 3] images and freeze the first `freeze_at`."""
         self.stem.build(input_shape)
@@ -229,7 +234,7 @@ class ResNet(keras.layers.Layer):
                 block.build((None, None, None, channels))
                 channels = out
         # After building, because Keras 3 marks only the weights that exist already.
-        for layers in [[self.stem], *(getattr(self, name) for name in _STAGES)][: self.freeze_at]:
+        for layers in self.stages[: self.freeze_at]:
             for layer in layers:
                 layer.trainable = False
         self.built = True
