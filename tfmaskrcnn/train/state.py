@@ -173,7 +173,7 @@ def _checksum(arrays: Dict[str, np.ndarray]) -> str:
 
 def training_digest(config: Config) -> str:
     """A fingerprint of all that decides the weights of a run."""
-    free = {"save_every", "keep_states", "tensorboard", "strategy", "validation_loss"}
+    free = {"auto", "save_every", "keep_states", "tensorboard", "strategy", "validation_loss"}
     parts = config.model_dump(mode="json", exclude={"evaluation": True, "train": free})
     for path, former in _LATER.items():
         *sections, key = path.split(".")
