@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, Dict, NamedTuple, Optional
 
 import numpy as np
 
+from tfmaskrcnn.config.model import OWN
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.config.yaml_files import override
 from tfmaskrcnn.errors import InputError
@@ -85,6 +86,8 @@ def _arrays(model) -> Dict[str, np.ndarray]:
 
     if not isinstance(model, MaskRCNN):
         raise InputError(f"save takes a MaskRCNN, found {type(model).__name__}.")
+    if model.config.backbone.name == OWN:
+        raise InputError("A single file holds no backbone of your own; save a .keras file instead.")
     arrays = {name: np.asarray(v.numpy(), np.float32) for name, v in named_weights(model).items()}
     spoilt = [name for name, array in arrays.items() if not np.isfinite(array).all()]
     if spoilt:

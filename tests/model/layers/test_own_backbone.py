@@ -10,6 +10,7 @@ from helpers.one_stack import on_stack_a
 from helpers.some_signatures import exported_with
 from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.inference.packing import save
 from tfmaskrcnn.model.weights import named_weights
 
 NAMES = ["two", "three", "four", "five"]
@@ -149,3 +150,8 @@ def test_it_is_exported(tmp_path):
     served = tf.saved_model.load(folder).signatures["serving_default"](tf.constant(picture()[None]))
     found = model.predict_images([picture()])[0]
     np.testing.assert_allclose(served["detection_scores"][0, : len(found)], found.scores, atol=1e-5)
+
+
+def test_a_single_file_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no backbone of your own; save a .keras file"):
+        save(model_of(), str(tmp_path / "x.tfmaskrcnn"))
