@@ -104,7 +104,7 @@ def test_what_lies_here_goes_before_a_name(run, tmp_path, monkeypatch):
 def test_a_slip_in_a_name_is_told_and_other_words_are_paths():
     with pytest.raises(mr.InputError, match="neither a folder .* did you mean 'maskrcnn_res"):
         mr.load("maskrcnn_resnet50_fpn_coc")
-    with pytest.raises(mr.InputError, match="There is no run folder, file or SavedModel .runs/nothing"):
+    with pytest.raises(mr.InputError, match="no run folder, file or SavedModel .runs/nothing"):
         mr.load("runs/nothing")
     with pytest.raises(mr.InputError, match="model.backbone.weights=resnet50_imagenet1k_v1"):
         mr.load("resnet50_imagenet1k_v1")
