@@ -76,16 +76,19 @@ def main() -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.path.insert(0, str(ROOT))
     with tempfile.TemporaryDirectory() as staging:
-        stage(Path(staging))
-        write_pages(Path(staging) / "api")
-        code = build(Path(staging), folder)
-    if not code:
-        print(f"{folder / 'index.html'}")
+        source, pages = Path(staging) / "source", Path(staging) / "pages"
+        stage(source)
+        write_pages(source / "api")
+        code = build(source, pages)  # notebooks' pictures are left beside the pages
+        if not code:
+            shutil.copytree(pages, folder, dirs_exist_ok=True)
+            print(f"{folder / 'index.html'}")
     return code
 
 
 def stage(folder: Path) -> None:
     """Copy pages and what they link to, in the order of folders that their links rely on."""
+    folder.mkdir(exist_ok=True)
     for name in FILES:
         shutil.copy(ROOT / name, folder / name)
     for name in FOLDERS:
