@@ -183,15 +183,21 @@ class Runner:
         return model
 
 
-def _report(options) -> int:
-    """Write and print the tables of all runs that are there."""
+def finished_runs(variants, options, result_path) -> Dict[str, Dict[int, Dict]]:
+    """Variant -> seed -> the result in `result_path(options, variant, seed)`, if it is there."""
     runs: Dict[str, Dict[int, Dict]] = {}
-    for name in VARIANTS:
+    for name in variants:
         for seed in range(options.seeds):
-            path = _result_path(options, name, seed)
+            path = result_path(options, name, seed)
             if os.path.exists(path):
                 with open(path, encoding="utf-8") as file:
                     runs.setdefault(name, {})[seed] = json.load(file)
+    return runs
+
+
+def _report(options) -> int:
+    """Write and print the tables of all runs that are there."""
+    runs = finished_runs(VARIANTS, options, _result_path)
     rows = [_compared(c, runs) for c in COMPARISONS if c.better in runs and c.worse in runs]
     rows = [row for row in rows if row["seeds"]]
     text = "\n".join([*_variant_table(runs), "", *_comparison_table(rows)]) + "\n"

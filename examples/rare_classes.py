@@ -128,13 +128,7 @@ def _run(runner, options, name: str, seed: int) -> Dict[str, float]:
 
 def _report(options) -> int:
     """Write and print the table of all runs that are there."""
-    runs: Dict[str, Dict[int, Dict]] = {}
-    for name in VARIANTS:
-        for seed in range(options.seeds):
-            path = _result_path(options, name, seed)
-            if os.path.exists(path):
-                with open(path, encoding="utf-8") as file:
-                    runs.setdefault(name, {})[seed] = json.load(file)
+    runs = ablations.finished_runs(VARIANTS, options, _result_path)
     text = "\n".join(_table(runs)) + "\n"
     print("\n" + text, end="")
     ablations.write(os.path.join(options.out, "rare_classes.md"), text)

@@ -9,7 +9,6 @@ import base64
 import contextlib
 import http.server
 import json
-import threading
 import time
 from concurrent import futures
 
@@ -17,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from helpers.faults import HTTP_STATUS, Fault
+from helpers.local_server import served
 from helpers.merging import Merged
 
 
@@ -139,18 +139,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Keep quiet."""
 
 
-@contextlib.contextmanager
 def rest_server(model):
-    """Serve over HTTP on a free port; yields the address."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.model, server.daemon_threads = model, True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    """Serve over HTTP on a free port; a context that gives the address."""
+    return served(_Handler, model=model)
 
 
 @contextlib.contextmanager

@@ -11,13 +11,13 @@ import importlib.util
 import json
 import os
 import sys
-import threading
 import types
 from unittest import mock
 
 import numpy as np
 from google.protobuf import json_format
 
+from helpers.local_server import served
 from helpers.triton_messages import model_config
 from tfmaskrcnn.serving import kserve
 
@@ -282,14 +282,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Keep quiet."""
 
 
-@contextlib.contextmanager
 def serving(repository):
-    """Serve it on a free port; yields the address."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.repository, server.daemon_threads = repository, True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    """Serve it on a free port; a context that gives the address."""
+    return served(_Handler, repository=repository)

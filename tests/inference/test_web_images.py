@@ -3,13 +3,13 @@
 import contextlib
 import http.server
 import io
-import threading
 import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.local_server import served
 from tfmaskrcnn import InputError
 from tfmaskrcnn.data.coco.image_files import read_image
 from tfmaskrcnn.inference import web_images
@@ -64,12 +64,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def server():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with served(_Handler) as address:
+        yield address
 
 
 def test_an_image_is_read_also_after_a_redirection(server):

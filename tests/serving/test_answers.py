@@ -13,6 +13,7 @@ import time
 import numpy as np
 import pytest
 
+from helpers.local_server import served
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.serving import answers, client, posting
 
@@ -25,9 +26,8 @@ ROW = {
 }
 
 
-@contextlib.contextmanager
 def answering(status, *bodies):
-    """A server that answers with these, one after the other, the last one for ever."""
+    """Serve these answers, one after the other, the last one for ever; gives the address."""
     left = list(bodies)
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -41,14 +41,7 @@ def answering(status, *bodies):
         def log_message(self, *_):
             """Keep quiet."""
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    return served(Handler)
 
 
 def error_of(status, body, model="leaves"):

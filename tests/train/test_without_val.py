@@ -6,26 +6,16 @@ import pytest
 
 import tfmaskrcnn as mr
 from helpers.tiny import tiny_config, tiny_data
+from helpers.untrained import Untrained, stopped_runs
 from tfmaskrcnn.cli.main import main
 from tfmaskrcnn.config.yaml_files import save_config
 from tfmaskrcnn.train.run_settings import check_settings, saved_settings
 
 
-class Reached(Exception):
-    """All is read, and the model would be made."""
-
-
 @pytest.fixture
 def stopped(monkeypatch):
     """Runs end where the model would be made; what its configuration was."""
-    seen = []
-
-    def stop(config, steps):
-        seen.append(config)
-        raise Reached
-
-    monkeypatch.setattr(mr.train.loop, "compiled_model", stop)
-    return seen
+    return stopped_runs(monkeypatch)
 
 
 def data_of(pair, split="train"):
@@ -34,17 +24,17 @@ def data_of(pair, split="train"):
 
 def test_it_is_said_what_is_kept_and_that_nothing_stops(stopped, tmp_path, caplog):
     pair = tiny_data(tmp_path / "set", 2)
-    with pytest.raises(Reached):
+    with pytest.raises(Untrained):
         mr.train.train(tiny_config(*data_of(pair), "train.early_stop=7"), str(tmp_path / "run"))
     (said,) = [r.getMessage() for r in caplog.records if "No val split" in r.getMessage()]
     assert "nothing is evaluated, the weights kept are those of the last epoch" in said
     assert "train.early_stop=7 stops nothing" in said and "`tfmaskrcnn split JSON`" in said
     caplog.clear()
-    with pytest.raises(Reached):
+    with pytest.raises(Untrained):
         config = tiny_config(*data_of(pair), *data_of(pair, "val"))
         mr.train.train(config, str(tmp_path / "run"))
     assert "No val split" not in caplog.text
-    with pytest.raises(Reached):  # as of a run whose JSON is taken away to evaluate nothing
+    with pytest.raises(Untrained):  # as of a run whose JSON is taken away to evaluate nothing
         config = tiny_config(*data_of(pair), f"data.val_images={pair[1]}")
         mr.train.train(config, str(tmp_path / "run"))
     assert "(data.val_json, though there is data.val_images): nothing" in caplog.text
@@ -65,7 +55,7 @@ def test_a_run_learns_the_chosen_classes_and_names_them(stopped, tmp_path, capsy
         names = [category["name"] for category in json.load(file)["categories"]]
     choice = f"data.classes={{thing: [{names[2]}, {names[0]}]}}"
     wanted = tiny_config(*data_of(pair), choice, "model.num_classes=1")
-    with pytest.raises(Reached):
+    with pytest.raises(Untrained):
         mr.train.train(wanted, str(tmp_path / "run"))
     assert stopped[0].model.class_names == ("thing",) and stopped[0].model.category_ids == (1,)
     config = tmp_path / "run.json"

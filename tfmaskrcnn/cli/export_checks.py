@@ -78,7 +78,6 @@ def check_saved_model(options) -> None:
 
 def run_thresholds_of(options, config):
     """The score thresholds of a run, if it has any; None of a SavedModel, which holds its own."""
-    from tfmaskrcnn.errors import InputError
     from tfmaskrcnn.inference.score_thresholds import NO_THRESHOLDS, run_thresholds
 
     found = run_thresholds(options.model, config.model.num_classes) if config else None
@@ -100,7 +99,6 @@ def check_size(options, config) -> None:
 
 def check_file(options) -> None:
     """Refuse a file that cannot be written, or that other commands would not know."""
-    from tfmaskrcnn.errors import InputError
     from tfmaskrcnn.support.files import writable_file
 
     writable_file(options.out)

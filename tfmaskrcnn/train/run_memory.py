@@ -18,7 +18,7 @@ from tfmaskrcnn.train.saving import states_in
 
 _LOG = logging.getLogger(__name__)
 # Of a device's memory, what a run may take by the estimate, which may be so far off.
-_SHARE = 0.8
+USABLE_SHARE = 0.8
 
 
 def with_parts(config: Config, run: Optional[Run], records: Sequence, workers: Workers) -> Config:
@@ -105,7 +105,7 @@ def _chosen(step: Step, device: Optional[MachineMemory]) -> int:
     if device is None or trains_norms(step.config):
         return 1
     even = step.config.train.batch_size % step.replicas == 0
-    return step.fitting_parts(_SHARE * device.total) or (step.images if even else 1)
+    return step.fitting_parts(USABLE_SHARE * device.total) or (step.images if even else 1)
 
 
 def _lines(step: Step, device: Optional[MachineMemory], begun: bool) -> Iterator[Tuple[int, str]]:
@@ -116,7 +116,7 @@ def _lines(step: Step, device: Optional[MachineMemory], begun: bool) -> Iterator
     yield logging.INFO, f"Memory: a step takes some {as_gigabytes(taken)} ({about}){known}."
     if device is None or taken <= device.free:
         return
-    ways = [] if begun else step.ways_to_fit(_SHARE * device.free)
+    ways = [] if begun else step.ways_to_fit(USABLE_SHARE * device.free)
     how = f"set {', or '.join(ways)}" if ways else "take a smaller network, or a machine with more"
     if begun:
         how = "end other programs, or go on where there is more"

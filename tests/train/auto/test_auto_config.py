@@ -9,10 +9,11 @@ import pytest
 
 import tfmaskrcnn as mr
 from helpers.tiny import OVERRIDES, tiny_data
+from helpers.untrained import Untrained, stopped_runs
 from tfmaskrcnn.cli.main import main
 from tfmaskrcnn.config.yaml_files import override
 from tfmaskrcnn.support.run_folder import Run
-from tfmaskrcnn.train import auto_config, loop, train
+from tfmaskrcnn.train import auto_config, train
 from tfmaskrcnn.train.auto import auto_config as module
 from tfmaskrcnn.train.auto.auto_config import chosen
 from tfmaskrcnn.train.auto.facts import looks_of
@@ -48,25 +49,14 @@ def test_it_chooses_says_why_and_chooses_no_second_time(home, caplog):
     assert auto_config(config) is config and not caplog.text
 
 
-class Stopped(Exception):
-    """Of a run, before anything is trained."""
-
-
 @pytest.fixture
 def compiled(monkeypatch):
     """The configurations of the models that runs would train, which end there."""
-    found = []
-
-    def compiled_model(config, steps):
-        found.append(config)
-        raise Stopped
-
-    monkeypatch.setattr(loop, "compiled_model", compiled_model)
-    return found
+    return stopped_runs(monkeypatch)
 
 
 def begin(folder, *settings, resume=False):
-    with pytest.raises(Stopped):
+    with pytest.raises(Untrained):
         train(mr.load_config("auto", [*TINY, *settings]), folder, resume=resume)
 
 

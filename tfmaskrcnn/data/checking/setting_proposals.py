@@ -103,13 +103,16 @@ def propose_sizes(objects: Resized, config: Config) -> List[Proposal]:
 
 
 def propose_canonical(config: Config) -> List[Proposal]:
-    """The size of the RoIs that read p4, if the anchors of `config` suggest another."""
+    """The size of the RoIs that read p4, if the anchors of `config` suggest quite another."""
+    found = canonical_of_anchors(config)
+    return [] if 0.75 < found.value / found.before < 1.33 else [found]
+
+
+def canonical_of_anchors(config: Config) -> Proposal:
+    """The size of the RoIs that read p4, by its anchors."""
     canonical = round(CANONICAL * config.model.anchors.sizes[2][0])
-    before = config.model.roi.canonical_size
-    if 0.75 < canonical / before < 1.33:
-        return []
     reason = f"{CANONICAL:g} x the anchors of p4, as in the paper"
-    return [Proposal("roi.canonical_size", canonical, before, reason)]
+    return Proposal("roi.canonical_size", canonical, config.model.roi.canonical_size, reason)
 
 
 def propose_ratios(objects: Resized, config: Config) -> List[Proposal]:

@@ -8,10 +8,10 @@ from tfmaskrcnn.data.checking.setting_proposals import Proposal
 from tfmaskrcnn.model.memory_advice import trains_norms
 from tfmaskrcnn.model.memory_estimate import largest_input, training_bytes
 from tfmaskrcnn.train.auto.facts import Facts, Machine
+from tfmaskrcnn.train.run_memory import USABLE_SHARE
 
 _BATCH = 4  # images on a device
 _FEW_IMAGES, _SMALL_BATCH = 100, 2
-_OF_MEMORY = 0.8  # of a device's: the estimate may be so far off, see `train.run_memory`
 _UPDATES, _LEAST_EPOCHS, _MOST_EPOCHS = 2000, 12, 100
 # Optimizer -> learning rate of a batch of so many images, and the power of the batch that it goes
 # by: SGD's in proportion (Goyal et al. 2017, 2.1), Adam's by the root (Malladi et al. 2022).
@@ -81,4 +81,4 @@ def _fits(facts: Facts, config: Config, batch: int, machine: Machine) -> bool:
     if machine.memory is None or not trains_norms(config):
         return True  # whatever the batch, `train.run_memory` goes through it in parts
     size = largest_input(config, batch, image_sizes=facts.shapes.astype(int).tolist())
-    return training_bytes(config, batch, size) <= _OF_MEMORY * machine.memory
+    return training_bytes(config, batch, size) <= USABLE_SHARE * machine.memory

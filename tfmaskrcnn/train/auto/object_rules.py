@@ -7,8 +7,8 @@ import numpy as np
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.data.checking.coverage import resized
 from tfmaskrcnn.data.checking.setting_proposals import (
-    CANONICAL,
     Proposal,
+    canonical_of_anchors,
     propose_limits,
     propose_ratios,
     propose_sizes,
@@ -40,11 +40,7 @@ def anchor_ratios(facts: Facts, config: Config, machine: Machine) -> List[Propos
 
 def canonical_size(facts: Facts, config: Config, machine: Machine) -> List[Proposal]:
     """`roi.canonical_size`: RoIs read the level whose anchors are of their size."""
-    if not len(facts.objects.boxes):
-        return []
-    value = round(CANONICAL * config.model.anchors.sizes[2][0])
-    reason = f"{CANONICAL:g} x the anchors of p4, as in the paper"
-    return [Proposal("roi.canonical_size", value, config.model.roi.canonical_size, reason)]
+    return [canonical_of_anchors(config)] if len(facts.objects.boxes) else []
 
 
 def limits(facts: Facts, config: Config, machine: Machine) -> List[Proposal]:

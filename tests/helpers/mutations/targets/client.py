@@ -1,12 +1,11 @@
 """The client of a server: what it is asked to send, and answers of all kinds."""
 
-import contextlib
 import http.server
 import json
-import threading
 
 import numpy as np
 
+from helpers.local_server import served
 from helpers.mutations.damage import damaged
 from helpers.mutations.outcomes import expect
 from helpers.mutations.targets.images import good_images
@@ -96,9 +95,8 @@ class Answers(Target):
         return odd
 
 
-@contextlib.contextmanager
 def _server(status: int, body: bytes):
-    """A server that answers everything with one text; yields its address."""
+    """Answer everything with one text; a context that gives the address."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
@@ -111,10 +109,4 @@ def _server(status: int, body: bytes):
         def log_message(self, *_):
             """Keep quiet."""
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    return served(Handler)
