@@ -18,12 +18,14 @@ from tfmaskrcnn.ops.masks import mask_targets
 from tfmaskrcnn.ops.matching import match_boxes
 from tfmaskrcnn.ops.sampling import sample_rows
 from tfmaskrcnn.ops.structures import GroundTruth, Proposals, RpnOutput
-from tfmaskrcnn.ops.tensors import own_channel
+from tfmaskrcnn.ops.tensors import own_channel, side
 
 BOX_LOSS_NAMES = ("rpn_cls_loss", "rpn_box_loss", "cls_loss", "box_loss")
 MASK_LOSS_NAMES = ("mask_loss",)
 KEYPOINT_LOSS_NAMES = ("keypoint_loss",)
 LOSS_NAMES = BOX_LOSS_NAMES + MASK_LOSS_NAMES + KEYPOINT_LOSS_NAMES
+# Numbers of RoIs that a training step's mask head may see.
+_SHAPES = 8
 
 
 class LossTerm(NamedTuple):
@@ -136,7 +138,11 @@ def mask_losses(
 
 
 def keypoint_losses(
-    logits: tf.Tensor, rois: RoiSample, truth: GroundTruth, config: KeypointHeadConfig
+    logits: tf.Tensor,
+    rois: RoiSample,
+    truth: GroundTruth,
+    config: KeypointHeadConfig,
+    most: Optional[int] = None,
 ) -> Dict[str, LossTerm]:
     """Cross-entropy over the positions of each heat map (Mask R-CNN, section 5).
 
@@ -144,23 +150,51 @@ def keypoint_losses(
 
     Args:
         logits: [B, R, J, M, M] float32.
-        rois: as many as can be positive.
+        rois: all positive ones, perhaps more.
         truth: with keypoints.
         config: weight of the loss and what it is divided by.
+        most: how many RoIs of an image can be positive; None for those that are here.
     """
     target = keypoint_targets(rois.boxes, truth.keypoints, rois.gt_index, logits.shape[3])
     seen = target.visible & rois.positive[..., tf.newaxis]  # [B, R, J]
     flat = tf.reshape(logits, tf.concat([tf.shape(seen), [-1]], axis=0))  # [B, R, J, M * M]
     each = tf.nn.sparse_softmax_cross_entropy_with_logits(target.position, flat)
     total = config.loss_weight * tf.reduce_sum(tf.where(seen, each, 0.0))
-    count = number_of(seen if config.normalize_by_visible else tf.ones_like(seen))
+    possible = number_of(tf.ones_like(seen[:, 0])) * tf.cast(most or side(seen, 1), tf.float32)
+    count = number_of(seen) if config.normalize_by_visible else possible
     return {"keypoint_loss": LossTerm(total, count)}
 
 
-def positives_only(rois: RoiSample, config: BoxHeadConfig) -> RoiSample:
-    """The first rows of a sample, as many as can be positive: all that the mask head must see."""
-    rows = max(int(config.samples_per_image * config.positive_fraction), 1)
+def most_positives(config: BoxHeadConfig) -> int:
+    """How many RoIs of an image can be positive."""
+    return max(int(config.samples_per_image * config.positive_fraction), 1)
+
+
+def positives_only(rois: RoiSample, config: BoxHeadConfig, fixed: bool = False) -> RoiSample:
+    """The first rows of a sample: all that the mask head must see, and few more.
+
+    As many as the image with most of them has positives, rounded up to an eighth of those that can
+    be: a step has one of eight shapes, for each of which a GPU chooses its kernels once. The rest
+    would be computed and then left out of the loss.
+
+    Args:
+        rois: positives first.
+        config: says how many can be positive.
+        fixed: take that many, so that the shape is static.
+    """
+    most = most_positives(config)
+    rows = most if fixed else _rounded_up(_most_in_one_image(rois.positive), most)
     return RoiSample(*(part[:, :rows] for part in rois))
+
+
+def _most_in_one_image(positive: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_max(tf.reduce_sum(tf.cast(positive, tf.int32), axis=1))
+
+
+def _rounded_up(count: tf.Tensor, most: int) -> tf.Tensor:
+    step = -(-most // _SHAPES)
+    # At least one step: a convolution of no images has no gradient on some devices.
+    return tf.clip_by_value((count + step - 1) // step * step, step, most)
 
 
 def objectness_loss(logits: tf.Tensor, positive: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:

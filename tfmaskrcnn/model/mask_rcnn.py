@@ -229,7 +229,7 @@ class MaskRCNN(TrainableModel):
         logits, deltas = box_head(features, training=training, valid=rois.valid)
         weights = weights_by_class(box_config.class_weights, self.config.class_names)
         terms.update(losses.box_losses(logits, deltas, rois, inner_truth, box_config, weights))
-        inner = losses.positives_only(rois, box_config)
+        inner = losses.positives_only(rois, box_config, fixed=self.compiles_parts)
         # Where a box ends must not move the mask within it.
         rois = inner._replace(boxes=outer_boxes(inner.boxes, self.config))
         if self.mask_head:
@@ -242,7 +242,8 @@ class MaskRCNN(TrainableModel):
             c = self.config.keypoint_head
             features = self.roi_features(atlas, inner.boxes, c.roi_side)
             logits = self.part("keypoint_head", self.keypoint_head)(features)
-            terms.update(losses.keypoint_losses(logits, rois, truth, c))
+            most = losses.most_positives(box_config)
+            terms.update(losses.keypoint_losses(logits, rois, truth, c, most))
         return terms
 
     # Prediction.
