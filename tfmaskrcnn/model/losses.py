@@ -4,7 +4,7 @@ Every function returns a sum and the count it is to be divided by, so that many 
 both before they divide and agree with one.
 """
 
-from typing import Dict, NamedTuple, Optional, Sequence
+from typing import Callable, Dict, NamedTuple, Optional, Sequence
 
 import tensorflow as tf
 
@@ -18,7 +18,7 @@ from tfmaskrcnn.ops.masks import mask_targets
 from tfmaskrcnn.ops.matching import match_boxes
 from tfmaskrcnn.ops.sampling import sample_rows
 from tfmaskrcnn.ops.structures import GroundTruth, Proposals, RpnOutput
-from tfmaskrcnn.ops.tensors import own_channel, side
+from tfmaskrcnn.ops.tensors import own_channel, side, with_gradient_of
 
 BOX_LOSS_NAMES = ("rpn_cls_loss", "rpn_box_loss", "cls_loss", "box_loss")
 MASK_LOSS_NAMES = ("mask_loss",)
@@ -46,11 +46,23 @@ class RoiSample(NamedTuple):
 
 
 def rpn_losses(
-    rpn: RpnOutput, truth: GroundTruth, seeds: tf.Tensor, config: RpnConfig
+    rpn: RpnOutput,
+    truth: GroundTruth,
+    seeds: tf.Tensor,
+    config: RpnConfig,
+    head_at: Optional[Callable] = None,
 ) -> Dict[str, LossTerm]:
     """Objectness and box loss of sampled anchors (Faster R-CNN, equation 1).
 
     Both are divided by the number of anchors to sample, as in Detectron2.
+
+    Args:
+        rpn: logits, deltas and anchors of all levels.
+        truth: in the same pixels.
+        seeds: [B, 2] int32.
+        config: how anchors are matched and sampled.
+        head_at: from rows [B, n] of `rpn.all_levels` to their logits and deltas, by which the
+            gradient goes back; None for that of `rpn` itself.
     """
     logits, deltas, anchors = rpn.all_levels()  # [B, N], [B, N, 4], [N, 4]
     match = match_boxes(
@@ -64,6 +76,9 @@ def rpn_losses(
     targets = encode_boxes(boxes, tf.gather(anchors, sample.index), config.delta_weights)
     logits = tf.gather(logits, sample.index, batch_dims=1)
     deltas = tf.gather(deltas, sample.index, batch_dims=1)
+    if head_at is not None:
+        twins = head_at(sample.index)
+        logits, deltas = map(with_gradient_of, (logits, deltas), twins)
     count = tf.cast(config.samples_per_image * tf.shape(logits)[0], tf.float32)
     objectness = objectness_loss(logits, sample.positive, sample.valid)
     box = delta_loss(deltas, targets, sample.positive, config.smooth_l1_beta)

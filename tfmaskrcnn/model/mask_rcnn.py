@@ -1,6 +1,7 @@
 """Mask R-CNN as a `keras.Model` (He et al., arXiv 1703.06870): wiring only."""
 
 import contextlib
+import functools
 from typing import Dict, List, Optional, Sequence, Union
 
 import keras
@@ -219,7 +220,8 @@ class MaskRCNN(TrainableModel):
         box_config = self.config.box_head
         pyramid = self.part("features", self.features)(batch["image"], training)
         rpn = self.rpn_output(pyramid)
-        terms = losses.rpn_losses(rpn, inner_truth, seeds, self.config.rpn)
+        at = functools.partial(self.rpn.at, pyramid)  # the gradient's way, a short one
+        terms = losses.rpn_losses(rpn, inner_truth, seeds, self.config.rpn, at)
         limits = clip_sizes(batch["image"], batch["size"], self.config)
         proposals = self.propose(rpn, limits.proposals, training=True)
         rois = losses.sample_rois(proposals, inner_truth, seeds, box_config)
