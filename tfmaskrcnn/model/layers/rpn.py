@@ -110,7 +110,7 @@ def _surroundings(pyramid: Dict[str, tf.Tensor], cell: tf.Tensor, reach: int):
         cell: [B, n] int32, which pixel of all levels, one after another.
 
     Returns:
-        Pixels [B * n, T, T, C] with T = 2 reach + 1, and 1 inside a level, [B * n, T, T, 1] float32.
+        Pixels [B * n, T, T, C], T = 2 reach + 1, and [B * n, T, T, 1] float32, 1 inside a level.
     """
     shifts = tf.range(-reach, reach + 1)
     batch = side(cell, 0)
