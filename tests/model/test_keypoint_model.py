@@ -21,7 +21,8 @@ from tfmaskrcnn.drawing.drawing_style import DrawingStyle
 from tfmaskrcnn.drawing.overlays import draw, draw_ground_truth
 from tfmaskrcnn.inference.exported import saved_model_predictor
 from tfmaskrcnn.instances import Instances
-from tfmaskrcnn.model.losses import RoiSample, keypoint_losses
+from tfmaskrcnn.model.losses import keypoint_losses
+from tfmaskrcnn.model.roi_samples import RoiSample
 from tfmaskrcnn.ops.structures import GroundTruth
 
 KEYPOINTS = (

@@ -7,7 +7,6 @@ import tensorflow as tf
 from tfmaskrcnn.config.heads import BoxHeadConfig, MaskHeadConfig, mask_channels
 from tfmaskrcnn.config.model import RpnConfig
 from tfmaskrcnn.model.losses import (
-    RoiSample,
     box_losses,
     class_loss,
     delta_loss,
@@ -15,10 +14,9 @@ from tfmaskrcnn.model.losses import (
     mask_losses,
     number_of,
     objectness_loss,
-    positives_only,
     rpn_losses,
-    sample_rois,
 )
+from tfmaskrcnn.model.roi_samples import RoiSample, positives_only, sample_rois
 from tfmaskrcnn.ops.masks import mask_targets
 from tfmaskrcnn.ops.structures import PYRAMID_LEVELS, GroundTruth, Proposals, RpnOutput
 
