@@ -76,7 +76,6 @@ def test_images_that_are_only_enlarged_may_fill_the_square():
         ((), ("box_head.samples_per_image=128",)),
         ((), ("data.max_instances=20",)),
         ((), ("train.precision=mixed_bfloat16",)),
-        (("rpn.num_convs=2",), ()),
     ],
 )
 def test_what_is_known_to_save_memory_does(more, less):

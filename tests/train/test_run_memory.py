@@ -59,10 +59,10 @@ def test_a_batch_goes_through_in_parts_where_it_would_not_fit(machine, tmp_path,
 
 
 def test_what_is_set_wins_and_a_sentence_says_what_would_fit(machine, tmp_path, caplog):
-    machine(24)
+    machine(20)
     assert chosen(load_config(R50, ["train.accumulate=1"]), tmp_path) == 1
     (line,) = said(caplog, logging.WARNING)
-    assert "more than the 24.0 GB" in line and "set train.accumulate=" in line
+    assert "more than the 20.0 GB" in line and "set train.accumulate=" in line
     assert "or train.batch_size=" in line
 
 

@@ -27,7 +27,7 @@ _SLOTS = {"sgd": 1, "sgdw": 1, "novograd": 1, "adamw": 2, "lamb": 2}
 _GRADIENTS = 5.0
 # Memory is fullest when the gradient has come to the heads: theirs are there then, and all maps.
 _MAPS = 1.05
-_HEADS = 1.8
+_HEADS = 1.1
 # Tables of every anchor with every object that exist at that time.
 _TABLES = 1.3
 # Of the maps in float32, what they take where layers compute in 16 bits: RoI features, the atlas
@@ -37,7 +37,7 @@ _HALVES = 0.6
 # read, of the pyramid's maps and of the samples.
 _PREDICTING_PROCESS = 0.64e9
 _FOLDED = 1.0
-_SEEN = 0.93
+_SEEN = 1.22
 _SAMPLED = 1.2
 _BATCHES = 4  # of images: the one in use, those made ahead, that being made
 
