@@ -33,7 +33,7 @@ def check_options(options) -> None:
     elif options.out.endswith(SUFFIX):
         raise InputError(f"{options.out}: a {SUFFIX} file is written with --format file.")
     for names, formats in (
-        *((_COMPARING, FILES), (TF_TRT, ("tf-trt",))),
+        *((_COMPARING, FILES), (("nms",), ("onnx",)), (TF_TRT, ("tf-trt",))),
         (_OF_IMAGES, ("saved_model",)),
     ):
         wrong = [name for name in names if getattr(options, name) is not None]
@@ -45,6 +45,8 @@ def check_options(options) -> None:
             f"--precision {options.precision} is not for --format {options.format}; wanted one of "
             f"{', '.join(known)}."
         )
+    if options.nms == "host" and options.precision == "int8":
+        raise InputError("--nms host writes float32 and float16; leave --precision int8 out.")
 
 
 def _check_plain(options) -> None:
