@@ -13,6 +13,7 @@ from helpers.one_stack import on_stack_a
 from helpers.paths import ROOT
 from helpers.some_signatures import exported_with
 from helpers.tiny import tiny_config
+from tfmaskrcnn.inference.score_thresholds import ScoreThresholds
 
 sys.path.append(str(ROOT / "export"))
 import tf_trt  # noqa: E402
@@ -22,6 +23,8 @@ from tf_trt_preflight import Refusal  # noqa: E402
 
 # The last TensorFlow with TF-TRT is 2.17.
 pytestmark = on_stack_a
+# What TensorRT does not take, and what fixed shapes make constant.
+NOT_OF_TENSORRT = {"Shape", "Range", "Cast", "OneHot", "Where", "Fill", "Switch", "While"}
 IMAGE = ROOT / "examples/nuclei/images"
 
 
@@ -115,13 +118,14 @@ def test_a_folder_that_holds_something_is_not_overwritten(tmp_path, capsys):
     assert "is not empty" in capsys.readouterr().err
 
 
-def test_box_arithmetic_stays_in_float32_unless_asked_for_or_in_fp32(tmp_path):
+def test_box_arithmetic_stays_in_float32_unless_asked_for_or_in_full_precision(tmp_path):
     def options(*arguments):
         parsed = tf_trt.parse(["model", str(tmp_path / "out"), *arguments])
         return parsed.box_arithmetic, parsed.minimum_segment_size
 
     assert options() == ("outside", 20)
-    assert options("--precision", "fp32") == ("inside", 3)
+    for name in ("float32", "fp32"):
+        assert options("--precision", name) == ("inside", 3)
     assert options("--box-arithmetic", "inside") == ("inside", 3)
     assert options("--minimum-segment-size", "5") == ("outside", 5)
 
@@ -152,8 +156,7 @@ def test_shapes_are_wanted_where_the_network_takes_any_and_must_fit_where_not(lo
 def test_a_pinned_network_is_static_and_computes_the_same(loaded):
     network = tf_trt_graph.pin(loaded.signatures["network"], (2, 96, 128))
     left = {node.op for node in network.graph_def.node}
-    # What TensorRT does not take, and what fixed shapes make constant.
-    assert not left & {"Shape", "Range", "Cast", "OneHot", "Where", "Fill", "Switch", "While"}
+    assert not left & NOT_OF_TENSORRT
     new_axis = [n for n in network.graph_def.node if n.op == "StridedSlice"]
     assert all(node.attr["new_axis_mask"].i == 0 for node in new_axis)
     run = tf.compat.v1.wrap_function(
@@ -165,6 +168,26 @@ def test_a_pinned_network_is_static_and_computes_the_same(loaded):
     assert expected["num_detections"].numpy().min() > 0
     for name, value in zip(network.outputs, run(images, sizes)):
         np.testing.assert_allclose(value, expected[name], atol=1e-5, err_msg=name)
+
+
+def test_a_pinned_network_leaves_out_what_is_below_the_thresholds_as_the_export_does(tmp_path):
+    model = mr.MaskRCNN(tiny_config("box_head.score_threshold=0.01").model)
+    thresholds = ScoreThresholds([0.2, 0.3, 0.25], overall=0.3, iou=0.5, kind="mask", images=9)
+    options = mr.ExportOptions(apply_thresholds=True, fixed_size=(96, 128))
+    folder = exported_with(["network"], model, tmp_path / "1", options, thresholds)
+    signature = tf.saved_model.load(folder).signatures["network"]
+    network = tf_trt_graph.pin(signature, (1, 96, 128))
+    left = {node.op for node in network.graph_def.node}
+    assert not left & NOT_OF_TENSORRT
+    run = tf.compat.v1.wrap_function(
+        lambda: tf.graph_util.import_graph_def(network.graph_def, name=""), []
+    ).prune(network.inputs, list(network.outputs.values()))
+    images = tf.random.stateless_normal([1, 96, 128, 3], seed=(1, 2))
+    sizes = tf.constant([[96.0, 128.0]])
+    expected = signature(images=images, sizes=sizes)
+    found = dict(zip(network.outputs, run(images, sizes)))
+    assert found["num_detections"] == expected["num_detections"]
+    np.testing.assert_allclose(found["detection_scores"], expected["detection_scores"], atol=1e-5)
 
 
 def test_a_pinned_network_is_saved_as_a_program_of_static_shape(loaded, tmp_path):

@@ -73,6 +73,7 @@ def _add_graph_options(parser) -> None:
     parser.add_argument("--max-side", type=count, metavar="N", help="their long side at most")
     parser.add_argument(
         "--precision",
+        type=checks.precision_name,
         choices=("float32", "float16", "bfloat16", "int8"),
         help="saved_model and onnx: of the arithmetic (float32, float16, bfloat16 in a SavedModel "
         "alone); tflite: of the weights (float32, float16, int8); tf-trt: of the engines (float16, "

@@ -18,9 +18,6 @@ from tfmaskrcnn.inference.runtimes import host_nms
 from tfmaskrcnn.inference.score_thresholds import ScoreThresholds
 from tfmaskrcnn.support.shipped import script, shipped
 
-# The names of precisions in `export/tf_trt.py`.
-_TRT_PRECISIONS = {"float32": "fp32", "float16": "fp16", "int8": "int8"}
-
 
 @contextlib.contextmanager
 def saved_model_of(
@@ -119,7 +116,7 @@ def tf_trt_arguments(
     **options,
 ) -> List[str]:
     """The command line of `export/tf_trt.py`, whose options these are."""
-    arguments = [folder, out, "--precision", _TRT_PRECISIONS[precision]]
+    arguments = [folder, out, "--precision", precision]
     for shape in shapes:
         arguments += ["--shape", shape]
     if calibration_images:

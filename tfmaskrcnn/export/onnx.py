@@ -154,8 +154,8 @@ def _runner(session):
 def trtexec_command(path: str) -> str:
     """The command that builds an engine of TensorRT 10 or 11 from the file at `path`.
 
-    Each number keeps the type that it has in the file: version 10 has to be asked for it, 11
-    always does so. It names no shapes: the file's are fixed, and trtexec refuses to hear them again.
+    Each number keeps the type that it has in the file: version 10 has to be asked for it, 11 always
+    does so. It names no shapes: the file's are fixed, and trtexec refuses to hear them again.
     """
     plan = f"{os.path.splitext(path)[0]}.plan"
     return f"trtexec --onnx={path} --saveEngine={plan} --stronglyTyped"

@@ -7,6 +7,9 @@ import onnx
 from tfmaskrcnn.export.onnx_ops import DOMAIN, MARK
 from tfmaskrcnn.inference.runtimes import host_nms
 
+# What a suppression reads and makes.
+_TENSORS = ("boxes", "scores", "kept_boxes", "kept_scores", "kept_classes", "kept_count")
+
 
 def split(model: onnx.ModelProto) -> List[onnx.ModelProto]:
     """The parts of a model with marks, which `host_nms.chained` puts together again.
@@ -37,7 +40,11 @@ def split(model: onnx.ModelProto) -> List[onnx.ModelProto]:
         for name in inputs - made - {"images", "sizes"}:
             wanted[stages[name]].add(name)
         parts.insert(0, _part(model, nodes, inputs, wanted[number]))
-    plan = host_nms.Plan([_suppression(mark) for mark in marks], outputs)
+    crossing = {value.name for part in parts for value in part.graph.input}
+    names = _telling_names(marks, crossing - {"images", "sizes"}, outputs)
+    for part in parts:
+        _rename(part.graph, names)
+    plan = host_nms.Plan([_suppression(mark, names) for mark in marks], outputs)
     onnx.helper.set_model_props(parts[0], {host_nms.KEY: host_nms.to_text(plan)})
     return parts
 
@@ -67,9 +74,9 @@ def _needed(graph, wanted: Set[str], number: int, stages) -> Tuple[List, Set[str
         if name in ("images", "sizes") or from_before or (maker and maker.op_type == MARK):
             inputs.add(name)
         elif maker is not None:  # else an initializer
-            nodes.add(maker.name)
+            nodes.add(maker.output[0])
             waiting.extend(each for each in maker.input if each)
-    return [node for node in graph.node if node.name in nodes], inputs
+    return [node for node in graph.node if node.output[0] in nodes], inputs
 
 
 def _part(model, nodes, inputs: Set[str], outputs: Set[str]) -> onnx.ModelProto:
@@ -89,6 +96,26 @@ def _part(model, nodes, inputs: Set[str], outputs: Set[str]) -> onnx.ModelProto:
     return part
 
 
-def _suppression(mark) -> host_nms.Suppression:
+def _telling_names(marks, crossing: Set[str], outputs) -> Dict[str, str]:
+    """New names of the tensors that go from part to part; outputs keep theirs."""
+    names = {}
+    for place, mark in zip(("rpn", "box_head"), marks):
+        tensors = zip((*mark.input, *mark.output), _TENSORS)
+        names.update((name, f"{place}_{what}") for name, what in tensors)
+    others = sorted(crossing - set(names) - set(outputs))
+    names.update((name, f"features_{i}") for i, name in enumerate(others, 1))
+    return {name: new for name, new in names.items() if name not in outputs}
+
+
+def _rename(graph, names: Dict[str, str]) -> None:
+    for value in (*graph.input, *graph.output):
+        value.name = names.get(value.name, value.name)
+    for node in graph.node:
+        for side in (node.input, node.output):
+            side[:] = [names.get(name, name) for name in side]
+
+
+def _suppression(mark, names: Dict[str, str]) -> host_nms.Suppression:
     settings = {each.name: onnx.helper.get_attribute_value(each) for each in mark.attribute}
-    return host_nms.Suppression(*mark.input, list(mark.output), **settings)
+    boxes, scores, *kept = (names.get(name, name) for name in (*mark.input, *mark.output))
+    return host_nms.Suppression(boxes, scores, kept, **settings)

@@ -1,7 +1,8 @@
 """A network in parts, with the non-maximum suppressions between them done in NumPy.
 
-`export --format onnx --nms host` cuts the network where it suppresses boxes, which is in two places:
-after the RPN and after the box head. The first file says in its metadata, under `KEY`, how. Nothing here knows which runtime runs a part.
+`export --format onnx --nms host` cuts the network where it suppresses boxes, which is in two
+places: after the RPN and after the box head. The first file says in its metadata, under `KEY`, how.
+Nothing here knows which runtime runs a part.
 """
 
 import json
