@@ -147,34 +147,36 @@ def suppress(
 
 def _suppress_one(boxes, scores, iou_threshold, score_threshold, max_output):
     """[n, q, 4] boxes and [n, k] scores -> boxes [m, 4], scores [m], classes [m] of one image."""
-    (count, classes), own = scores.shape, boxes.shape[1] > 1
-    left = np.full([classes, count], -np.inf, np.float32)
-    for k in range(classes):
-        rows = np.flatnonzero(scores[:, k] > np.float32(score_threshold))
-        rows = rows[np.argsort(-scores[rows, k], kind="stable")]
-        rows = rows[_greedy(boxes[rows, k if own else 0], iou_threshold, max_output)]
-        left[k, rows] = scores[rows, k]
-    left = left.ravel()
-    best = np.argsort(-left, kind="stable")[:max_output]
-    best = best[left[best] > -np.inf]
-    number, index = np.divmod(best, max(count, 1))
-    return boxes[index, number if own else 0], left[best], number.astype(np.float32)
+    scores = scores.T  # [k, n], so that of equal scores the lower class comes first
+    classes, index = np.nonzero(scores > np.float32(score_threshold))
+    order = np.argsort(-scores[classes, index], kind="stable")
+    classes, index = classes[order], index[order]
+    boxes = boxes[index, classes if boxes.shape[1] > 1 else 0]
+    kept = _greedy(boxes, classes, np.float32(iou_threshold), max_output)
+    classes, index = classes[kept], index[kept]
+    return boxes[kept], scores[classes, index], classes.astype(np.float32)
 
 
-def _greedy(boxes, iou_threshold, limit) -> List[int]:
+def _greedy(boxes, classes, iou_threshold, limit) -> List[int]:
     """Rows of [n, 4] boxes, sorted by descending score, that are kept: at most `limit`."""
-    low, high = np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])
-    area = np.prod(high - low, axis=1)
-    kept, waiting = [], np.arange(len(boxes))
-    while len(waiting) and len(kept) < limit:
-        best, waiting = waiting[0], waiting[1:]
+    first, second = boxes[:, :2].T, boxes[:, 2:].T
+    (y1, x1), (y2, x2) = np.minimum(first, second), np.maximum(first, second)  # [n] each
+    area = (y2 - y1) * (x2 - x1)
+    left, kept = np.ones(len(boxes), bool), []
+    for best in range(len(boxes)):
+        if not left[best]:
+            continue
         kept.append(best)
-        sides = np.minimum(high[best], high[waiting]) - np.maximum(low[best], low[waiting])
-        common = np.prod(np.maximum(sides, 0.0), axis=1)
-        union = area[best] + area[waiting] - common
+        if len(kept) == limit:
+            break
+        rest = slice(best + 1, None)
+        height = np.minimum(y2[best], y2[rest]) - np.maximum(y1[best], y1[rest])
+        width = np.minimum(x2[best], x2[rest]) - np.maximum(x1[best], x1[rest])
+        common = np.maximum(height, 0.0) * np.maximum(width, 0.0)
+        union = area[best] + area[rest] - common
         # What has nothing in common may have no area, and a union of 0.
         iou = common / np.where(common > 0.0, union, 1.0)
-        waiting = waiting[iou <= np.float32(iou_threshold)]
+        left[rest] &= (iou <= iou_threshold) | (classes[rest] != classes[best])
     return kept
 
 
