@@ -9,10 +9,7 @@ import numpy as np
 
 from tfmaskrcnn.config.model import InputConfig
 from tfmaskrcnn.inference.runtimes.numpy_resize import resize
-
-# As in `ops.images`.
-STRETCH_LOW, STRETCH_HIGH = np.float32(0.002), np.float32(0.998)
-BRIGHT_MEDIAN = 127
+from tfmaskrcnn.ops.limits import BRIGHT_MEDIAN, STRETCH_HIGH, STRETCH_LOW
 
 
 def target_size(size: Tuple[int, int], input: InputConfig) -> Tuple[int, int]:
@@ -46,7 +43,7 @@ def stretch_contrast(image: np.ndarray) -> np.ndarray:
 
 def invert_bright(image: np.ndarray) -> np.ndarray:
     """The negative of `image` [H, W, C] if its median is above 127, else itself; float32 0..255."""
-    median = _percentile(_cumulative_histogram(image), np.float32(0.5))
+    median = _percentile(_cumulative_histogram(image), 0.5)
     image = image.astype(np.float32)
     return np.float32(255.0) - image if median > BRIGHT_MEDIAN else image
 
@@ -91,6 +88,6 @@ def _cumulative_histogram(image: np.ndarray) -> np.ndarray:
     return counts.astype(np.float32) / np.float32(counts[-1])
 
 
-def _percentile(below: np.ndarray, share: np.float32) -> np.float32:
+def _percentile(below: np.ndarray, share: float) -> np.float32:
     """Lowest level that at least `share` of the values do not exceed."""
-    return np.float32(np.count_nonzero(below < share))
+    return np.float32(np.count_nonzero(below < np.float32(share)))

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.export import tflite
-from tfmaskrcnn.export.tflite_structure import check_tflite
+from tfmaskrcnn.inference.runtimes.tflite_structure import check_tflite
 
 
 @pytest.fixture(scope="module")
