@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfmaskrcnn.config.model import InputConfig
 from tfmaskrcnn.inference.runtimes import numpy_images
@@ -41,8 +42,6 @@ def test_the_input_is_that_of_the_saved_model_to_the_bit(name):
     def graph(image):  # as `Servable` has it; a graph multiplies where eager code divides
         ready, _ = images.preprocess(image, input)
         return ready, images.pad_to(ready, height, width, input)
-
-    import tensorflow as tf
 
     spec = tf.TensorSpec([None, None, input.channels], tf.uint8)
     wanted = as_graph(graph, input_signature=[spec])
