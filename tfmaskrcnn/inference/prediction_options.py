@@ -11,6 +11,7 @@ from tfmaskrcnn.drawing.drawing_style import DrawingStyle, checked_style
 from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.inference.journal import plain
 from tfmaskrcnn.inference.runtimes.file_about import is_model_file
+from tfmaskrcnn.inference.runtimes.host_nms import part_paths
 from tfmaskrcnn.inference.score_thresholds import weights_digest
 from tfmaskrcnn.inference.tiling.tile_plan import TileOptions
 from tfmaskrcnn.results.result_formats import FORMATS, writer
@@ -156,7 +157,7 @@ def model_digest(
         parts += [config.model.model_dump_json(), weights_digest(run.weights)]
         files = [run.thresholds]
     elif is_model_file(folder):
-        files = [folder]
+        files = part_paths(folder)  # which are one file but for `--nms host`
     else:
         inside = ("saved_model.pb", "variables/variables.index", "assets/config.json")
         files = [os.path.join(folder, name) for name in (*inside, "assets/thresholds.json")]

@@ -18,7 +18,7 @@ class Loaded(NamedTuple):
 
     inputs: Dict[str, Shape]  # name -> shape
     outputs: Sequence[str]
-    run: Run
+    run: Run  # takes of the arrays that it is given those that are inputs
 
 
 class FileNetwork(NamedTuple):

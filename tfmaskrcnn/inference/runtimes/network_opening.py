@@ -2,11 +2,13 @@
 
 import importlib
 import os
-from typing import Dict, Optional, Tuple
+from typing import Callable, Dict, Optional, Tuple
 
 from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.inference.exported import OUTPUTS
-from tfmaskrcnn.inference.runtimes.file_network import FileNetwork
+from tfmaskrcnn.inference.runtimes import host_nms
+from tfmaskrcnn.inference.runtimes.file_network import FileNetwork, Loaded
+from tfmaskrcnn.inference.runtimes.onnx_metadata import metadata_of
 
 # Ending -> the runtimes that take such a file, the first by default; each is a module with `load`.
 _MODULES: Dict[str, Dict[str, str]] = {
@@ -47,11 +49,21 @@ def open_network(path: str, runtime: Optional[str] = None) -> FileNetwork:
     modules = _MODULES[os.path.splitext(path)[1]]
     name = modules[runtime or next(iter(modules))]
     load = importlib.import_module(f"tfmaskrcnn.inference.runtimes.{name}").load
-    # A file of `--nms host` is the first of several: here `host_nms.chained` puts them together.
-    loaded = load(path)
+    loaded = _whole(path, load(path), load)
     if set(loaded.inputs) != _INPUTS or not set(OUTPUTS) <= set(loaded.outputs):
         raise InputError(
             f"{path} is no model of this package: its inputs are "
             f"{quoted(sorted(loaded.inputs), 150)}."
         )
     return FileNetwork(path, loaded.inputs["images"], loaded.run)
+
+
+def _whole(path: str, first: Loaded, load: Callable[[str], Loaded]) -> Loaded:
+    """What `first` is, or all the files of `--nms host` that the file at `path` is the first of."""
+    text = metadata_of(path).get(host_nms.KEY) if path.endswith(".onnx") else None
+    if text is None:
+        return first
+    plan = host_nms.from_text(text, path)
+    others = [load(each) for each in host_nms.existing_parts(path)[1:]]
+    run = host_nms.chained([part.run for part in (first, *others)], plan)
+    return Loaded(first.inputs, plan.outputs, run)

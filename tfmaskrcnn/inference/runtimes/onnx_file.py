@@ -24,4 +24,9 @@ def load(path: str) -> Loaded:
         inputs = {value.name: tuple(value.shape) for value in session.get_inputs()}
     except Exception as error:  # its classes have no common base
         raise unloadable(path, "ONNX Runtime", error) from None
-    return Loaded(inputs, outputs, lambda feed: dict(zip(outputs, session.run(outputs, feed))))
+
+    def run(known):
+        found = session.run(outputs, {name: known[name] for name in inputs})
+        return dict(zip(outputs, found))
+
+    return Loaded(inputs, outputs, run)

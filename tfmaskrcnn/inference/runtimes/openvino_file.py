@@ -23,8 +23,8 @@ def load(path: str) -> Loaded:
     except Exception as error:  # RuntimeError of C++, whose first line names a source file
         raise unloadable(path, "OpenVINO", error) from None
 
-    def run(feed):
-        found = model(feed)
+    def run(known):
+        found = model({name: known[name] for name in inputs})
         return {name: found[i] for i, name in enumerate(outputs)}
 
     return Loaded(inputs, outputs, run)
