@@ -68,7 +68,7 @@ def test_files_predict_without_tensorflow(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
-    # The pixels are those that the SavedModel decodes, turned; `tests/ops/test_decoding.py` has more.
+    # The pixels are those that the SavedModel decodes, turned (see also `ops/test_decoding.py`).
     encoded = (tmp_path / "photo.jpg").read_bytes()
     pixels = tf.io.decode_jpeg(encoded, dct_method="INTEGER_ACCURATE").numpy()
     for shape, total, names, scores in told:
