@@ -50,7 +50,9 @@ def test_it_tells_what_a_saved_model_tells(file):
         (None, "does not say which classes it finds"),
         ("text", "What .* says of itself is damaged"),
         ({**ABOUT, "format": 2}, r"exported by a newer version \(format 2, 1 is known here\)"),
-        ({**ABOUT, "model": {"input": {"mean": [1.0]}}}, "is told by another version"),
+        ({**ABOUT, "model": {"input": {"mean": [1.0]}}}, "is of another version"),
+        ({**ABOUT, "model": {"input": {}, "class_names": 5}}, "is of another version"),
+        ({**ABOUT, "model": {"input": {}, 7: 5}}, "is of another version"),
         ({**ABOUT, "thresholds": {"scores": [0.2]}}, "holds no score thresholds"),
     ],
 )
@@ -138,7 +140,7 @@ def test_the_commands_take_it(file, tmp_path, monkeypatch, capsys):
         (["evaluate", "a.onnx"], "a.onnx names no data; give --json"),
         (["predict", "a.onnx", "a.png", "--out", "x", "--set", "box_head.nms_iou=0.6"], "an ONNX"),
         (["predict", "a.onnx", "a.png", "--out", "x", "--tta", "1.5"], "needs a run folder"),
-        (["export", "a.onnx", "x"], "a.onnx"),
+        (["export", "a.onnx", "x"], "a.onnx is exported already; name the run"),
         (["evaluate", "a.onnx", *judged, "--save-thresholds"], "is for run folders"),
     ):
         assert main(arguments) == 2
