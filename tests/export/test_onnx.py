@@ -21,6 +21,7 @@ from tfmaskrcnn.export.check import differences, preprocessed, saved_network
 from tfmaskrcnn.export.frozen import FrozenNetwork
 from tfmaskrcnn.inference.prediction_files import find_images
 from tfmaskrcnn.inference.runtimes import host_nms
+from tfmaskrcnn.inference.runtimes.network_opening import open_network
 
 SIZE = (96, 128)
 
@@ -37,7 +38,7 @@ def file(saved_model, tmp_path_factory):
 @pytest.mark.slow
 def test_it_finds_what_the_saved_model_finds(saved_model, image_folder, file):
     images, sizes = preprocessed(saved_model, find_images([image_folder]), SIZE)
-    pair = saved_network(saved_model), portable.predictor(file)
+    pair = saved_network(saved_model), open_network(file)
     for row in differences(*pair, images, sizes, 2):
         assert row.expected == row.found == row.matched > 3
         assert row.box < 1e-2 and row.score < 1e-4 and row.mask < 1e-3
@@ -56,7 +57,7 @@ def test_it_holds_standard_operations_and_no_loop(file):
 
 @pytest.mark.slow
 def test_the_predictor_has_the_signatures_names(file):
-    run = portable.predictor(file)
+    run = open_network(file)
     outputs = run(np.zeros([2, *SIZE, 3], np.float32), np.full([2, 2], 96, np.float32))
     assert {name: value.shape for name, value in outputs.items()} == {
         "detection_boxes": (2, 20, 4),
@@ -84,8 +85,8 @@ def test_in_parts_it_finds_the_same(saved_model, file, tmp_path, capsys):
     rng = np.random.default_rng(0)
     images = rng.normal(size=[2, *SIZE, 3]).astype(np.float32)
     sizes = np.float32([[96, 128], [70, 100]])
-    expected = portable.predictor(file)(images, sizes)
-    found = portable.predictor(path)(images, sizes)
+    expected = open_network(file)(images, sizes)
+    found = open_network(path)(images, sizes)
     assert list(found) == list(expected) and expected["num_detections"].min() > 3
     for name, value in expected.items():
         np.testing.assert_array_equal(found[name], value, err_msg=name)
@@ -183,16 +184,16 @@ def test_detections_clipped_to_nothing_are_dropped_alike(tmp_path):
 def test_a_file_that_is_no_model_is_refused(tmp_path, content):
     path = tmp_path / "wrong.onnx"
     path.write_bytes(content)
-    with pytest.raises(mr.InputError, match="ONNX Runtime can load|no ONNX model of"):
-        portable.predictor(str(path))
+    with pytest.raises(mr.InputError, match="ONNX Runtime can load|no model of"):
+        open_network(str(path))
     with pytest.raises(mr.InputError, match="no file"):
-        portable.predictor(str(tmp_path / "missing.onnx"))
+        open_network(str(tmp_path / "missing.onnx"))
 
 
 def test_another_model_of_onnx_is_refused(tmp_path):
     onnx_of(lambda x: tf.sqrt(x), [np.float32([1, 4])], tmp_path)
-    with pytest.raises(mr.InputError, match="no ONNX model of this package"):
-        portable.predictor(str(tmp_path / "function.onnx"))
+    with pytest.raises(mr.InputError, match="no model of this package"):
+        open_network(str(tmp_path / "function.onnx"))
 
 
 def test_a_missing_package_is_named_with_the_remedy(saved_model, tmp_path, monkeypatch, capsys):

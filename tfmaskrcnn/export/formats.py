@@ -11,10 +11,12 @@ from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.export.check import differences, preprocessed, saved_network, table
+from tfmaskrcnn.export.file_metadata import describe_file
 from tfmaskrcnn.export.options import ExportOptions
 from tfmaskrcnn.export.saved_model import export_saved_model
 from tfmaskrcnn.inference.opening import with_weights
 from tfmaskrcnn.inference.runtimes import host_nms
+from tfmaskrcnn.inference.runtimes.network_opening import open_network
 from tfmaskrcnn.inference.score_thresholds import ScoreThresholds
 from tfmaskrcnn.support.shipped import script, shipped
 
@@ -89,9 +91,11 @@ def write_file(
     """
     began = time.time()
     shape = runtime.convert(folder, path, batch, size, **options)
+    told = {name: options[name] for name in ("precision", "nms") if name in options}
+    describe_file(path, folder, shape, **told)
     seconds, compared = time.time() - began, ""
     if images:
-        pair = saved_network(folder), runtime.predictor(path)
+        pair = saved_network(folder), open_network(path)
         rows = differences(*pair, *preprocessed(folder, images, shape[1:3]), batch)
         compared = table([os.path.basename(each) for each in images], rows)
     paths = host_nms.part_paths(path) if options.get("nms") == "host" else [path]

@@ -1,19 +1,13 @@
-"""SavedModel -> ONNX, checked to hold standard operations only, and its runner on a CPU."""
+"""SavedModel -> ONNX, checked to hold standard operations only."""
 
-import contextlib
 import importlib
-import io
 import logging
 import os
-from typing import Dict, Optional, Tuple
+from typing import Optional, Tuple
 
-import numpy as np
-
-from tfmaskrcnn.errors import InputError, quoted
-from tfmaskrcnn.export.check import Network, ready_inputs
+from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.export.frozen import freeze
 from tfmaskrcnn.export.onnx_ops import DOMAIN, handlers
-from tfmaskrcnn.inference.exported import OUTPUTS
 from tfmaskrcnn.inference.runtimes import host_nms
 from tfmaskrcnn.support.files import replaced
 from tfmaskrcnn.support.interrupts import heard_at_last
@@ -88,67 +82,6 @@ def _converted(tf2onnx, network, nms: str = "graph"):
     finally:
         logging.disable(before)
     return model
-
-
-def predictor(path: str) -> Network:
-    """An ONNX file as a function, run by ONNX Runtime on the CPU; needs no TensorFlow.
-
-    Args:
-        path: as written by `convert`.
-
-    Returns:
-        A function from images [B, H, W, C] float32, preprocessed as the signature `network` wants
-        them, and sizes [B, 2] float32 to the arrays of that signature's outputs by name.
-
-    Raises:
-        InputError: ONNX Runtime is missing, or `path` is no such model.
-    """
-    path = os.fspath(path)
-    runtime = _import("onnxruntime")
-    if not os.path.isfile(path):
-        raise InputError(f"There is no file {path}.")
-    session = _session(runtime, path)
-    outputs = [value.name for value in session.get_outputs()]
-    network = _runner(session)
-    text = session.get_modelmeta().custom_metadata_map.get(host_nms.KEY)
-    if text is not None:
-        plan = host_nms.from_text(text, path)
-        others = host_nms.existing_parts(path)[1:]
-        parts = [network, *(_runner(_session(runtime, each)) for each in others)]
-        network, outputs = host_nms.chained(parts, plan), plan.outputs
-    shapes = {value.name: value.shape for value in session.get_inputs()}
-    if set(shapes) != {"images", "sizes"} or not set(OUTPUTS) <= set(outputs):
-        raise InputError(
-            f"{path} is no ONNX model of this package: its inputs are "
-            f"{quoted(sorted(shapes), 150)}."
-        )
-
-    def run(images: np.ndarray, sizes: np.ndarray) -> Dict[str, np.ndarray]:
-        return network(ready_inputs(images, sizes, tuple(shapes["images"]), path))
-
-    return run
-
-
-def _session(runtime, path: str):
-    options = runtime.SessionOptions()
-    options.log_severity_level = 3
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # where it prints a box of stars
-            return runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its classes have no common base
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise InputError(f"{path} is no model that ONNX Runtime can load: {reason}") from None
-
-
-def _runner(session):
-    """A session as a function that picks its inputs, by name, from more arrays."""
-    inputs = [value.name for value in session.get_inputs()]
-    outputs = [value.name for value in session.get_outputs()]
-
-    def run(known: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
-        return dict(zip(outputs, session.run(outputs, {name: known[name] for name in inputs})))
-
-    return run
 
 
 def trtexec_command(path: str) -> str:
