@@ -22,11 +22,13 @@ WORKERS ?= 2
 PYTHON_A ?= python3.11
 PYTHON_B ?= python3.11
 PYTHON_C ?= python3.10
+# What `make test-rtx` runs NVIDIA's parser with.
+PYTHON_RTX ?= python3.11
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help env demo docs test trt-env test-trt lint format clean
+.PHONY: help env demo docs test trt-env test-trt test-rtx lint format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -36,6 +38,7 @@ help:
 	@echo "make test        all tests; TESTS=\"tests/ops -k nms\" for some, WORKERS=1 for less memory"
 	@echo "make lint        ruff, as in CI; make format mends what it can"
 	@echo "make test-trt    TF-TRT's real segmenter, without a GPU (1.9 GB to download; make trt-env)"
+	@echo "make test-rtx    TensorRT for RTX, its parser and builder, without a GPU (100 MB to download)"
 	@echo "make clean       remove environments, runs and builds"
 	@echo "PYTHON=python3.12 takes another Python (now $(PYTHON)), STACK=a or b another TensorFlow (now $(STACK))"
 
@@ -61,6 +64,11 @@ test-trt: .venv-trt/.ready
 	$(MAKE) STACK=b VENV=.venv-b PYTHON=$(PYTHON_B) .venv-b/.ready
 	.venv-trt/bin/python -m pytest --noconftest tests/export/test_tf_trt_segmentation.py
 
+# Engines are built, not run. PYTHON_RTX=path/to/python where `python3.11` does not start one.
+test-rtx: .venv-rtx/.ready
+	$(MAKE) STACK=a VENV=.venv-a PYTHON=$(PYTHON_A) .venv-a/.ready
+	.venv-rtx/bin/python -m pytest --noconftest tests/export/test_rtx.py
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -70,7 +78,7 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv-a .venv-b .venv-trt runs build site *.egg-info
+	rm -rf .venv-a .venv-b .venv-trt .venv-rtx runs build site *.egg-info
 
 # A Python that does not start, or too old or new a one, is told in one sentence.
 define check_python
@@ -95,3 +103,9 @@ $(READY): setup.cfg setup.py pyproject.toml requirements/stack_$(STACK).txt
 	$(PYTHON_C) -m venv .venv-trt
 	.venv-trt/bin/pip install --quiet --requirement requirements/stack_c.txt
 	touch .venv-trt/.ready
+
+.venv-rtx/.ready: requirements/rtx.txt
+	$(call check_python,$(PYTHON_RTX),PYTHON_RTX)
+	$(PYTHON_RTX) -m venv .venv-rtx
+	.venv-rtx/bin/pip install --quiet --requirement requirements/rtx.txt
+	touch .venv-rtx/.ready

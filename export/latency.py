@@ -17,9 +17,10 @@ import tempfile
 from typing import Any, Dict, List, Optional
 
 import numpy as np
-from latency_arguments import add_arguments
+from latency_arguments import RUNTIMES, add_arguments
+from latency_runners import Refused
 from latency_stages import AROUND
-from latency_worker import HERE, Refused
+from latency_worker import HERE
 
 COLUMNS = ("batch", "median", "p90", "p99", "images/s", "peak MB", "found", "ratio")
 
@@ -75,7 +76,7 @@ class Worker:
 
 
 def kind_of(path: str) -> str:
-    """SavedModel, TF-TRT, ONNX or TFLite, by what lies at `path`."""
+    """run, SavedModel, TF-TRT, ONNX or TFLite, by what lies at `path`."""
     if not os.path.exists(path):
         raise Refused(f"There is no {path}.")
     graph = os.path.join(path, "saved_model.pb")
@@ -85,7 +86,9 @@ def kind_of(path: str) -> str:
     for ending, kind in ((".onnx", "ONNX"), (".tflite", "TFLite")):
         if path.endswith(ending):
             return kind
-    raise Refused(f"{path} is neither a SavedModel folder nor an .onnx or .tflite file.")
+    if path.endswith(".tfmaskrcnn") or os.path.exists(os.path.join(path, "config.json")):
+        return "run"
+    raise Refused(f"{path} is neither a run or SavedModel folder nor an .onnx or .tflite file.")
 
 
 def specifications(args) -> List[Dict[str, Any]]:
@@ -104,7 +107,7 @@ def specifications(args) -> List[Dict[str, Any]]:
         kind, name = kind_of(path), path.rstrip("/")
         rule = _exported(path, args, kind)
         spec = {**common, "path": path, "kind": kind, "name": name, "paste_rule": rule}
-        specs.append(spec)
+        specs += _by_runtime(spec, args.runtime) if kind == "ONNX" else [spec]
         if args.bfloat16 and kind == "SavedModel":
             specs.append({**spec, "precision": "bfloat16", "name": f"{name} bfloat16"})
     if args.against:
@@ -112,11 +115,20 @@ def specifications(args) -> List[Dict[str, Any]]:
     return specs
 
 
+def _by_runtime(spec: Dict[str, Any], runtimes: List[str]) -> List[Dict[str, Any]]:
+    """An ONNX file's specification for each runtime, named by it if it is not the default alone."""
+    if runtimes == RUNTIMES[:1]:
+        return [{**spec, "runtime": runtimes[0]}]
+    return [{**spec, "runtime": each, "name": f"{spec['name']} {each}"} for each in runtimes]
+
+
 def _exported(path: str, args, kind: str) -> str:
-    """The paste rule inside a SavedModel; refuses one whose score threshold is another."""
+    """The paste rule inside a run or SavedModel; refuses one with another score threshold."""
+    place = ("config.json",) if kind == "run" else ("assets", "config.json")
     try:
-        with open(os.path.join(path, "assets", "config.json"), encoding="utf-8") as file:
+        with open(os.path.join(path, *place), encoding="utf-8") as file:
             config = json.load(file)
+        config = config["model"] if kind == "run" else config
     except (OSError, ValueError):  # of another program, or one file
         return "aligned"
     threshold = config.get("box_head", {}).get("score_threshold")

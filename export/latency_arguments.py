@@ -3,11 +3,20 @@
 import argparse
 import sys
 
+# What runs .onnx files, the default first; of several each file has a row of each.
+RUNTIMES = ["onnxruntime", "openvino"]
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to time, and how."""
     add = parser.add_argument
-    add("paths", nargs="+", metavar="ARTEFACT", help="SavedModel folder, .onnx or .tflite file")
+    add(
+        "paths",
+        nargs="+",
+        metavar="ARTEFACT",
+        help="run or SavedModel folder, .onnx or .tflite file",
+    )
+    add("--runtime", nargs="+", choices=RUNTIMES, default=RUNTIMES[:1], help="of .onnx files")
     add("--against", choices=["torchvision"], help="time this program's model too")
     add("--weights", metavar="NPZ", help="torchvision's state dict, of examples/drawn_model.py")
     add("--python", default=sys.executable, metavar="PYTHON", help="one that has torchvision")

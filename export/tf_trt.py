@@ -1,6 +1,6 @@
 """Convert the `network` signature of a SavedModel to TensorRT engines with TF-TRT.
 
-    python tf_trt.py SAVED_MODEL OUT --precision fp16 --shape 1x832x1344 --build
+    python tf_trt.py SAVED_MODEL OUT --precision float16 --shape 1x832x1344 --build
 
 `tfmaskrcnn export RUN OUT --format tf-trt` runs it where the package is installed. It needs only
 TensorFlow (with TensorRT, so 2.17 at most) and NumPy; copy `tf_trt*.py` to the target. Each shape
@@ -27,6 +27,9 @@ BOX_ARITHMETIC = (
 )
 # Leftovers of box arithmetic make segments of up to 16 nodes, the smallest head has 24.
 MIN_SEGMENT = {"inside": 3, "outside": 20}
+# TF-TRT's names of what the package's commands call float16 and so on; the command takes both.
+PRECISIONS = {"float16": "FP16", "float32": "FP32", "int8": "INT8"}
+SHORT = {"fp16": "float16", "fp32": "float32"}
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 
 
@@ -106,7 +109,7 @@ def convert_offline(network, precision, min_segment):
     trt = rewrite.custom_optimizers.add()
     trt.name = "TensorRTOptimizer"
     parameters = trt.parameter_map
-    parameters["precision_mode"].s = precision.upper().encode()
+    parameters["precision_mode"].s = PRECISIONS[precision].encode()
     parameters["minimum_segment_size"].i = min_segment
     parameters["max_workspace_size_bytes"].i = 1 << 30
     parameters["maximum_cached_engines"].i = 1
@@ -141,7 +144,7 @@ def convert_online(pinned, out, options, batches):
         input_saved_model_signature_key="network",
         use_dynamic_shape=True,  # explicit batch; with implicit batch NMS does not convert
         dynamic_shape_profile_strategy="Optimal",  # one profile: the shape is fixed
-        precision_mode=options.precision.upper(),
+        precision_mode=PRECISIONS[options.precision],
         minimum_segment_size=options.minimum_segment_size,
         use_calibration=batches is not None,
     )
@@ -239,7 +242,13 @@ def parse(arguments):
     add = parser.add_argument
     add("saved_model", metavar="SAVED_MODEL", help="folder of `tfmaskrcnn export`")
     add("out", metavar="OUT", help="new folder: one SavedModel a shape, report.json, tf_trt.log")
-    add("--precision", choices=["fp32", "fp16", "int8"], default="fp16", help="default fp16")
+    add(
+        "--precision",
+        type=lambda text: SHORT.get(text, text),
+        choices=list(PRECISIONS),
+        default="float16",
+        help="of the engines (float16); fp16 and fp32 will do",
+    )
     add(
         "--shape",
         type=_shape,
@@ -254,8 +263,8 @@ def parse(arguments):
     add(
         "--box-arithmetic",
         choices=["inside", "outside"],
-        help="of the engines; default: inside in fp32, outside in fp16 and int8, whose numbers "
-        "are too coarse for coordinates",
+        help="of the engines; default: inside in float32, outside in float16 and int8, whose "
+        "numbers are too coarse for coordinates",
     )
     add("--minimum-segment-size", type=int, metavar="N", help="nodes of the smallest engine")
     options = parser.parse_args(arguments)
@@ -265,7 +274,7 @@ def parse(arguments):
     if options.offline and (int8 or options.build):
         parser.error("--offline cannot build engines nor calibrate int8: both need the GPU")
     options.box_arithmetic = options.box_arithmetic or (
-        "inside" if options.precision == "fp32" else "outside"
+        "inside" if options.precision == "float32" else "outside"
     )
     if options.minimum_segment_size is None:
         options.minimum_segment_size = MIN_SEGMENT[options.box_arithmetic]

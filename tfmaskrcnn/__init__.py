@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # what editors complete and type checkers follow; `_PUBLIC` s
     from tfmaskrcnn.errors import InputError
     from tfmaskrcnn.export import ExportOptions, export_saved_model
     from tfmaskrcnn.inference.loading import load
+    from tfmaskrcnn.inference.opened_model import open_model as open
     from tfmaskrcnn.inference.packing import save
     from tfmaskrcnn.instances import Instances
     from tfmaskrcnn.model import weights
@@ -36,6 +37,7 @@ _PUBLIC = {
     "Instances": "instances:Instances",
     "MaskRCNN": "model.mask_rcnn:MaskRCNN",
     "load": "inference.loading:load",
+    "open": "inference.opened_model:open_model",
     "save": "inference.packing:save",
     "from_checkpoint": "checkpoints.importing:from_checkpoint",
     "export_saved_model": "export:export_saved_model",
@@ -68,6 +70,7 @@ __all__ = [  # spelled out, because type checkers read it; a test compares it wi
     "inference",
     "load",
     "load_config",
+    "open",
     "save",
     "serving",
     "train",

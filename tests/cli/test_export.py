@@ -57,6 +57,12 @@ def refused(given, tmp_path, capsys):
         (["--format", "onnx", "--shape", "1x96x128"], "--shape is for --format tf-trt"),
         (["--images", "x.jpg"], "--images is for --format onnx or tflite"),
         (["--format", "tf-trt", "--limit", "3"], "--limit is for --format onnx or tflite"),
+        (["--format", "tflite", "--nms", "host"], "--nms is for --format onnx"),
+        (
+            ["--format", "onnx", "--nms", "host", "--precision", "int8"],
+            "--nms host writes float32 and float16",
+        ),
+        (["--format", "tflite", "--precision", "bf16"], "bfloat16 is not for --format tflite"),
         (["--precision", "int8"], "--precision int8 is not for --format saved_model"),
         (["--format", "tflite", "--precision", "bfloat16"], "bfloat16 is not for --format tflite"),
         (["--format", "onnx"], "run takes images of any size, --format onnx needs one: give --fix"),
@@ -157,7 +163,7 @@ def test_tf_trt_gets_what_its_script_takes(tmp_path):
     assert (parsed.saved_model, parsed.out, parsed.precision) == ("exported", out, "int8")
     assert parsed.shape == [(1, 96, 128), (2, 96, 128)] and parsed.calibration_images == "photos"
     assert parsed.build and not parsed.offline and parsed.minimum_segment_size == 5
-    assert script("tf_trt").parse(formats.tf_trt_arguments("exported", out)).precision == "fp16"
+    assert script("tf_trt").parse(formats.tf_trt_arguments("exported", out)).precision == "float16"
 
 
 def test_where_tf_trt_cannot_work_it_is_said_before_anything_is_made(given, refused):
@@ -179,8 +185,8 @@ def test_tf_trt_is_handed_the_saved_model_and_its_exit_code_is_ours(
     monkeypatch.setattr(formats, "convert_tf_trt", lambda arguments: calls.append(arguments) or 3)
     out = str(tmp_path / "trt")
     command = ["export", str(given / "exported"), out, "--format", "tf-trt", "--offline"]
-    assert main([*command, "--precision", "float32", "--shape", "1x96x128"]) == 3
-    expected = [str(given / "exported"), out, "--precision", "fp32", "--shape", "1x96x128"]
+    assert main([*command, "--precision", "fp32", "--shape", "1x96x128"]) == 3
+    expected = [str(given / "exported"), out, "--precision", "float32", "--shape", "1x96x128"]
     assert calls == [True, [*expected, "--offline"]]
 
 

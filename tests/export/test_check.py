@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 import tfmaskrcnn as mr
-from tfmaskrcnn.export.check import difference, differences, ready_inputs, table
+from tfmaskrcnn.export.check import difference, differences, table
+from tfmaskrcnn.inference.runtimes.file_network import ready_inputs
 
 
 def outputs(boxes, scores, classes, masks=None, rows=4):
@@ -89,3 +90,10 @@ def test_inputs_of_another_shape_are_named():
     for images, sizes in ((np.zeros([2, 8, 8, 3]), np.zeros([2, 2])), (np.zeros(shape), [8, 8])):
         with pytest.raises(mr.InputError, match=r"x.onnx takes images \[1, 8, 8, 3\]"):
             ready_inputs(images, sizes, shape, "x.onnx")
+
+
+def test_each_detection_is_matched_once():
+    one = outputs([LEFT, LEFT, RIGHT], [0.9, 0.8, 0.7], [1, 1, 2])
+    two = outputs([LEFT, RIGHT], [0.9, 0.7], [1, 2])
+    assert difference(one, two, 0, [10, 20])[:3] == (3, 2, 2)
+    assert difference(two, one, 0, [10, 20])[:3] == (2, 3, 2)

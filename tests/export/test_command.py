@@ -21,5 +21,5 @@ def test_the_command_as_typed_writes_compares_and_keeps_quiet(saved_model, image
     assert lines[0].startswith(f"written     {out}") and out.stat().st_size > 1e6
     assert "images float32 [1, 96, 128, 3]" in lines[1]
     assert [line.split()[0] for line in lines[3:6]] == ["0.png", "1.png", "all"]
-    assert f"trtexec --onnx={out}" in lines[-1] and "--fp16" in lines[-1]
+    assert f"trtexec --onnx={out}" in lines[-1] and "--stronglyTyped" in lines[-1]
     assert done.stderr == ""

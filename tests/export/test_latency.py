@@ -62,7 +62,10 @@ def test_these_files_and_paste_are_all_that_a_target_machine_needs(exported, tmp
     import subprocess
     import sys
 
-    files = [EXPORT / f"latency{part}.py" for part in ("", "_arguments", "_worker", "_stages")]
+    files = [
+        EXPORT / f"latency{part}.py"
+        for part in ("", "_arguments", "_runners", "_worker", "_stages")
+    ]
     for file in [*files, EXPORT.parent / "tfmaskrcnn" / "ops" / "paste.py"]:
         shutil.copy(file, tmp_path)
     small = ("--size", "64x64", "--repeats", "1", "--warmup", "0")

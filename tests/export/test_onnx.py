@@ -11,12 +11,16 @@ import tf2onnx
 
 import tfmaskrcnn as mr
 from helpers.clipped import clipped_rois, without_empty
-from helpers.one_stack import on_stack_b
+from helpers.one_stack import on_stack_a, on_stack_b
+from helpers.some_signatures import exported_with
+from helpers.tiny import tiny_config
 from tfmaskrcnn.cli.main import main
 from tfmaskrcnn.export import onnx as portable
 from tfmaskrcnn.export.check import differences, preprocessed, saved_network
 from tfmaskrcnn.export.frozen import FrozenNetwork
 from tfmaskrcnn.inference.prediction_files import find_images
+from tfmaskrcnn.inference.runtimes import host_nms
+from tfmaskrcnn.inference.runtimes.network_opening import open_network
 
 SIZE = (96, 128)
 
@@ -33,7 +37,7 @@ def file(saved_model, tmp_path_factory):
 @pytest.mark.slow
 def test_it_finds_what_the_saved_model_finds(saved_model, image_folder, file):
     images, sizes = preprocessed(saved_model, find_images([image_folder]), SIZE)
-    pair = saved_network(saved_model), portable.predictor(file)
+    pair = saved_network(saved_model), open_network(file)
     for row in differences(*pair, images, sizes, 2):
         assert row.expected == row.found == row.matched > 3
         assert row.box < 1e-2 and row.score < 1e-4 and row.mask < 1e-3
@@ -52,7 +56,7 @@ def test_it_holds_standard_operations_and_no_loop(file):
 
 @pytest.mark.slow
 def test_the_predictor_has_the_signatures_names(file):
-    run = portable.predictor(file)
+    run = open_network(file)
     outputs = run(np.zeros([2, *SIZE, 3], np.float32), np.full([2, 2], 96, np.float32))
     assert {name: value.shape for name, value in outputs.items()} == {
         "detection_boxes": (2, 20, 4),
@@ -63,6 +67,54 @@ def test_the_predictor_has_the_signatures_names(file):
     }
     with pytest.raises(mr.InputError, match=r"takes images \[2, 96, 128, 3\]"):
         run(np.zeros([1, *SIZE, 3], np.float32), np.zeros([1, 2], np.float32))
+
+
+@on_stack_b
+@pytest.mark.slow
+def test_in_parts_it_finds_the_same(saved_model, file, tmp_path, capsys):
+    path = str(tmp_path / "model.onnx")
+    options = ["--format", "onnx", "--nms", "host", "--network-batch", "2"]
+    assert main(["export", saved_model, path, *options, "--fixed-size", *map(str, SIZE)]) == 0
+    parts = host_nms.part_paths(path)
+    assert capsys.readouterr().out.count("trtexec --onnx=") == 3
+    kinds = [{node.op_type for node in onnx.load(part).graph.node} for part in parts]
+    assert not any("NonMaxSuppression" in kind for kind in kinds)
+    assert ["RoiAlign" in kind for kind in kinds] == [False, True, True]
+    assert ["Conv" in kind for kind in kinds] == [True, False, True]
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=[2, *SIZE, 3]).astype(np.float32)
+    sizes = np.float32([[96, 128], [70, 100]])
+    expected = open_network(file)(images, sizes)
+    found = open_network(path)(images, sizes)
+    assert list(found) == list(expected) and expected["num_detections"].min() > 3
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+@on_stack_a
+@pytest.mark.slow
+def test_a_float16_file_has_float16_layers_and_float32_boxes(tmp_path):
+    model = mr.MaskRCNN(tiny_config().model)
+    options = mr.ExportOptions(precision="float16", fixed_size=SIZE)
+    folder = exported_with(["network"], model, tmp_path / "1", options)
+    path = str(tmp_path / "model.onnx")
+    portable.convert(folder, path)
+    graph = onnx.shape_inference.infer_shapes(onnx.load(path)).graph
+    kinds = {v.name: v.type.tensor_type.elem_type for v in (*graph.value_info, *graph.output)}
+    kinds.update({each.name: each.data_type for each in graph.initializer})
+    half, full = onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT
+    layers = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
+    found = {kinds[node.input[1]] for node in graph.node if node.op_type in layers}
+    assert found == {half}
+    boxes = [node.input[:2] for node in graph.node if node.op_type == "NonMaxSuppression"]
+    boxes += [node.input[1:2] for node in graph.node if node.op_type == "RoiAlign"]
+    assert len(boxes) == 4 and {kinds[name] for names in boxes for name in names} == {full}
+    assert {kinds[value.name] for value in graph.output} == {full}
+
+
+def test_the_command_for_tensorrt_leaves_precision_to_the_file():
+    command = portable.trtexec_command("a/model.onnx")
+    assert command == "trtexec --onnx=a/model.onnx --saveEngine=a/model.plan --stronglyTyped"
 
 
 def onnx_of(function, arrays, tmp_path):
@@ -128,16 +180,16 @@ def test_detections_clipped_to_nothing_are_dropped_alike(tmp_path):
 def test_a_file_that_is_no_model_is_refused(tmp_path, content):
     path = tmp_path / "wrong.onnx"
     path.write_bytes(content)
-    with pytest.raises(mr.InputError, match="ONNX Runtime can load|no ONNX model of"):
-        portable.predictor(str(path))
+    with pytest.raises(mr.InputError, match="ONNX Runtime can load|no model of"):
+        open_network(str(path))
     with pytest.raises(mr.InputError, match="no file"):
-        portable.predictor(str(tmp_path / "missing.onnx"))
+        open_network(str(tmp_path / "missing.onnx"))
 
 
 def test_another_model_of_onnx_is_refused(tmp_path):
     onnx_of(lambda x: tf.sqrt(x), [np.float32([1, 4])], tmp_path)
-    with pytest.raises(mr.InputError, match="no ONNX model of this package"):
-        portable.predictor(str(tmp_path / "function.onnx"))
+    with pytest.raises(mr.InputError, match="no model of this package"):
+        open_network(str(tmp_path / "function.onnx"))
 
 
 def test_a_missing_package_is_named_with_the_remedy(saved_model, tmp_path, monkeypatch, capsys):

@@ -3,8 +3,6 @@
 import dataclasses
 import json
 import os
-import sys
-import types
 
 import numpy as np
 import pytest
@@ -15,7 +13,12 @@ from helpers.one_stack import on_stack_a
 from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn.cli.main import main
 from tfmaskrcnn.config.yaml_files import save_config
+from tfmaskrcnn.data import read_image
 from tfmaskrcnn.export import parity
+from tfmaskrcnn.inference.exported import exported_config, saved_model_predictor
+from tfmaskrcnn.inference.prediction_files import find_images
+from tfmaskrcnn.inference.runtimes.file_network import FileNetwork
+from tfmaskrcnn.inference.runtimes.file_predictor import file_predictor
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.model.weights import save_weights
 
@@ -86,8 +89,8 @@ def test_keypoints_are_compared_where_there_are_any():
 def test_each_detection_is_matched_once_and_within_its_class():
     one = instances([[0, 0, 10, 10], [0, 0, 10, 10], [20, 20, 40, 40]], classes=[1, 1, 2])
     other = instances([[0, 0, 10, 10], [20, 20, 40, 40]], classes=[1, 3])
-    assert parity.match(one, other) == ([0], [0])
-    assert parity.match(one, instances([])) == ([], [])
+    assert parity.compare([one], [other]).matched == 1
+    assert parity.compare([one], [instances([])]).matched == 0
 
 
 @on_stack_a
@@ -106,36 +109,31 @@ def test_keras_and_saved_model_agree_and_the_numbers_are_written(artefacts, tmp_
     assert first["box_ap"] == pytest.approx(second["box_ap"], abs=1e-6)
 
 
-def test_files_get_preprocessed_images_and_give_pixels(artefacts, monkeypatch, tmp_path):
-    # A reader as the one of ONNX, answered by the SavedModel's own network.
-    run, exported, _, images = artefacts
+def test_around_a_file_s_network_everything_is_as_around_the_saved_model_s(artefacts):
+    # A file's network, answered by the SavedModel's own.
+    _, exported, _, images = artefacts
     loaded = tf.saved_model.load(exported)
 
-    def predictor(path):
-        def network(images, sizes):
-            assert images.shape == (1, 96, 128, 3) and sizes.shape == (1, 2)
-            outputs = loaded.signatures["network"](
-                images=tf.constant(images), sizes=tf.constant(sizes)
-            )
-            return {name: value.numpy() for name, value in outputs.items()}
+    def run(feed):
+        outputs = loaded.signatures["network"](**{n: tf.constant(v) for n, v in feed.items()})
+        return {name: value.numpy() for name, value in outputs.items()}
 
-        return network
-
-    module = types.SimpleNamespace(predictor=predictor)
-    monkeypatch.setitem(sys.modules, parity.READERS[".onnx"], module)
-    file = tmp_path / "model.onnx"
-    file.write_bytes(b"")
-    first, second = parity.measure([run, str(file)], images, limit=2)["rows"]
-    assert second["matched"] == first["found"] > 0 and second["box"] < 1e-2
-    assert "box_ap" not in first
+    network = FileNetwork("model.onnx", (1, 96, 128, 3), run)
+    pixels = [read_image(path) for path in find_images([images])]
+    pixels.append(pixels[0][:50, :90])  # which is enlarged and padded
+    expected = saved_model_predictor(exported)(pixels[:1])
+    expected += saved_model_predictor(exported)(pixels[1:])
+    found = file_predictor(network, exported_config(exported))(pixels)
+    difference = parity.compare(expected, found)
+    assert difference.matched == difference.found == sum(map(len, expected)) > 3
+    assert difference.box < 1e-4 and difference.score == 0.0 and difference.mask == 0.0
 
 
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["model.onnx"], "model.onnx cannot be the measure"),
+        (["model.onnx"], "There is no file model.onnx"),
         (["absent"], "There is no folder absent"),
-        (["{run}", "--size", "96"], "--size is '96'; wanted HEIGHTxWIDTH"),
         (["{run}", "absent"], "There is no folder absent"),
     ],
 )

@@ -13,6 +13,7 @@ from helpers.one_stack import on_stack_a
 from helpers.paths import ROOT
 from helpers.some_signatures import exported_with
 from helpers.tiny import tiny_config
+from tfmaskrcnn.inference.score_thresholds import ScoreThresholds
 
 sys.path.append(str(ROOT / "export"))
 import tf_trt  # noqa: E402
@@ -22,13 +23,20 @@ from tf_trt_preflight import Refusal  # noqa: E402
 
 # The last TensorFlow with TF-TRT is 2.17.
 pytestmark = on_stack_a
+# What TensorRT does not take, and what fixed shapes make constant.
+NOT_OF_TENSORRT = {"Shape", "Range", "Cast", "OneHot", "Where", "Fill", "Switch", "While"}
 IMAGE = ROOT / "examples/nuclei/images"
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    model = mr.MaskRCNN(tiny_config("box_head.score_threshold=0.01").model)
-    return mr.export_saved_model(model, str(tmp_path_factory.mktemp("exported") / "1"))
+    """With the operations of --apply-thresholds: of class 1 nothing is left."""
+    settings = "box_head.score_threshold=0.01", "box_head.max_detections=100"
+    model = mr.MaskRCNN(tiny_config(*settings).model)
+    thresholds = ScoreThresholds([0.9, 0.0, 0.0], overall=0.3, iou=0.5, kind="mask", images=9)
+    options = mr.ExportOptions(apply_thresholds=True)
+    folder = str(tmp_path_factory.mktemp("exported") / "1")
+    return mr.export_saved_model(model, folder, options, thresholds)
 
 
 @pytest.fixture(scope="module")
@@ -115,13 +123,14 @@ def test_a_folder_that_holds_something_is_not_overwritten(tmp_path, capsys):
     assert "is not empty" in capsys.readouterr().err
 
 
-def test_box_arithmetic_stays_in_float32_unless_asked_for_or_in_fp32(tmp_path):
+def test_box_arithmetic_stays_in_float32_unless_asked_for_or_in_full_precision(tmp_path):
     def options(*arguments):
         parsed = tf_trt.parse(["model", str(tmp_path / "out"), *arguments])
         return parsed.box_arithmetic, parsed.minimum_segment_size
 
     assert options() == ("outside", 20)
-    assert options("--precision", "fp32") == ("inside", 3)
+    for name in ("float32", "fp32"):
+        assert options("--precision", name) == ("inside", 3)
     assert options("--box-arithmetic", "inside") == ("inside", 3)
     assert options("--minimum-segment-size", "5") == ("outside", 5)
 
@@ -152,8 +161,7 @@ def test_shapes_are_wanted_where_the_network_takes_any_and_must_fit_where_not(lo
 def test_a_pinned_network_is_static_and_computes_the_same(loaded):
     network = tf_trt_graph.pin(loaded.signatures["network"], (2, 96, 128))
     left = {node.op for node in network.graph_def.node}
-    # What TensorRT does not take, and what fixed shapes make constant.
-    assert not left & {"Shape", "Range", "Cast", "OneHot", "Where", "Fill", "Switch", "While"}
+    assert not left & NOT_OF_TENSORRT
     new_axis = [n for n in network.graph_def.node if n.op == "StridedSlice"]
     assert all(node.attr["new_axis_mask"].i == 0 for node in new_axis)
     run = tf.compat.v1.wrap_function(
@@ -163,6 +171,7 @@ def test_a_pinned_network_is_static_and_computes_the_same(loaded):
     sizes = tf.constant([[96.0, 128.0], [80.0, 100.0]])
     expected = loaded.signatures["network"](images=images, sizes=sizes)
     assert expected["num_detections"].numpy().min() > 0
+    assert not np.any(expected["detection_classes"] == 1.0)
     for name, value in zip(network.outputs, run(images, sizes)):
         np.testing.assert_allclose(value, expected[name], atol=1e-5, err_msg=name)
 

@@ -94,7 +94,7 @@ def engines_as_functions(network):
 
 
 def test_fp16_takes_at_most_three_engines_and_leaves_two_operations_outside(exported, tmp_path):
-    options = ("--precision", "fp16", "--box-arithmetic", "inside", "--shape", SHAPE)
+    options = ("--precision", "float16", "--box-arithmetic", "inside", "--shape", SHAPE)
     (report,) = converted(exported, tmp_path / "out", *options)
     assert len(report["engines"]) <= 3
     assert report["share"] == 1.0
@@ -121,7 +121,9 @@ def test_with_box_arithmetic_outside_there_are_three_dense_engines(exported, tmp
         assert list(tf.saved_model.load(folder).signatures) == ["network"]
 
 
-@pytest.mark.parametrize("precision, box_arithmetic", [("fp32", "inside"), ("fp16", "outside")])
+@pytest.mark.parametrize(
+    "precision, box_arithmetic", [("float32", "inside"), ("float16", "outside")]
+)
 def test_the_cut_graph_computes_what_the_exported_one_does(
     exported, precision, box_arithmetic, monkeypatch
 ):
@@ -162,7 +164,7 @@ def test_the_way_for_gpus_cuts_alike(exported, tmp_path, monkeypatch):
     network = tf_trt_graph.pin(model.signatures["network"], (1, 256, 320))
     pinned, out = str(tmp_path / "pinned"), str(tmp_path / "out")
     tf_trt_graph.save(network, pinned)
-    options = tf_trt.parse(["model", str(tmp_path / "none"), "--precision", "fp16"])
+    options = tf_trt.parse(["model", str(tmp_path / "none"), "--precision", "float16"])
     before = tf_trt.convert_online(pinned, out, options, batches=None)
     counts = tf_trt_graph.flops(before)
     assert sum(counts.values()) == sum(tf_trt_graph.flops(network.graph_def).values())

@@ -15,6 +15,7 @@ from tfmaskrcnn.export.check import differences, preprocessed, saved_network
 from tfmaskrcnn.export.frozen import FrozenNetwork
 from tfmaskrcnn.export.tflite_ops import rebuild
 from tfmaskrcnn.inference.prediction_files import find_images
+from tfmaskrcnn.inference.runtimes.network_opening import open_network
 from tfmaskrcnn.ops.nms import class_aware_nms
 
 SIZE = (96, 128)
@@ -39,7 +40,7 @@ def compare(saved_model, image_folder):
     """A function from a file to how it differs from the SavedModel, which is opened once."""
     images, sizes = preprocessed(saved_model, find_images([image_folder]), SIZE)
     network = saved_network(saved_model)
-    return lambda path: differences(network, tflite.predictor(path), images, sizes, 2)
+    return lambda path: differences(network, open_network(path), images, sizes, 2)
 
 
 @on_stack_a
@@ -82,7 +83,7 @@ def test_the_plain_runtime_is_enough_and_weights_are_small(files):
 @on_stack_a
 @pytest.mark.slow
 def test_the_predictor_has_the_signatures_names(files):
-    run = tflite.predictor(files("float32"))
+    run = open_network(files("float32"))
     outputs = run(np.zeros([2, *SIZE, 3], np.float32), np.full([2, 2], 96, np.float32))
     assert {name: value.shape for name, value in outputs.items()} == {
         "detection_boxes": (2, 20, 4),
@@ -145,9 +146,9 @@ def test_a_file_that_is_no_model_is_refused(tmp_path, content):
     path = tmp_path / "wrong.tflite"
     path.write_bytes(content)
     with pytest.raises(mr.InputError, match="no model that TFLite can load"):
-        tflite.predictor(str(path))
+        open_network(str(path))
     with pytest.raises(mr.InputError, match="no file"):
-        tflite.predictor(str(tmp_path / "missing.tflite"))
+        open_network(str(tmp_path / "missing.tflite"))
 
 
 def test_another_model_of_tflite_is_refused(tmp_path):
@@ -155,8 +156,8 @@ def test_another_model_of_tflite_is_refused(tmp_path):
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
     path = tmp_path / "other.tflite"
     path.write_bytes(converter.convert())
-    with pytest.raises(mr.InputError, match="no TFLite model of this package"):
-        tflite.predictor(str(path))
+    with pytest.raises(mr.InputError, match="no model of this package"):
+        open_network(str(path))
 
 
 def test_wrong_arguments_end_in_one_sentence_and_exit_code_2(

@@ -6,7 +6,7 @@ import pytest
 import tfmaskrcnn as mr
 from helpers.tiny import tiny_config
 from tfmaskrcnn.config.yaml_files import save_config
-from tfmaskrcnn.inference.exported_model import ExportedModel
+from tfmaskrcnn.inference.opened_model import OpenedModel
 from tfmaskrcnn.inference.opening import Source
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.model.weights import named_weights, save_weights
@@ -59,8 +59,8 @@ def test_what_is_not_there_is_told(name, said):
     [
         ("x.keras", "keras.models.load_model"),
         ("x.pth", "mr.from_checkpoint"),
-        ("x.onnx", "ONNX Runtime"),
-        ("x.txt", "is no run folder, SavedModel, .npz or .tfmaskrcnn file"),
+        ("x.onnx", "is damaged or no ONNX model"),
+        ("x.txt", "is no run folder, SavedModel, .npz, .tfmaskrcnn, .onnx or .tflite file"),
     ],
 )
 def test_files_of_other_kinds_are_told_apart(tmp_path, name, said):
@@ -81,12 +81,12 @@ def found(images):
 
 
 def test_a_saved_model_predicts_and_says_that_it_cannot_be_trained():
-    model = ExportedModel("exported/1", Source(found, ("cell",), (1,)))
+    model = OpenedModel("exported/1", Source(found, ("cell",), (1,)))
     images = [np.zeros((8, 8, 3), np.uint8)] * 3
     assert [len(each) for each in model.predict_images(images, batch_size=2)] == [2, 2, 2]
     assert [len(each) for each in model.predict_images(images, 0.5)] == [1, 1, 1]
     assert model.class_names == ("cell",)
-    with pytest.raises(mr.InputError, match="exported/1 is a SavedModel: it predicts"):
+    with pytest.raises(mr.InputError, match="opened to predict .* no 'fit' here; mr.load of"):
         model.fit(None)
     assert not hasattr(model, "nothing")
     assert "exported/1" in repr(model)

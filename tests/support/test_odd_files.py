@@ -10,7 +10,7 @@ from tfmaskrcnn.data.checking import check
 from tfmaskrcnn.data.coco.image_files import image_facts, read_image
 from tfmaskrcnn.data.shapes import write_shapes
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.export.tflite_structure import check_tflite
+from tfmaskrcnn.inference.runtimes.tflite_structure import check_tflite
 from tfmaskrcnn.inference.score_thresholds import weights_digest
 from tfmaskrcnn.support.array_files import read_arrays
 

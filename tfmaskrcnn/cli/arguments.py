@@ -18,7 +18,12 @@ USE_SET_HELP = (
     "box_head.nms_iou=0.6 input.min_side=640; what its weights do not fit is refused"
 )
 
-MODEL_HELP = "run or SavedModel folder, .tfmaskrcnn file, or a name of `tfmaskrcnn weights`"
+MODEL_HELP = (
+    "run or SavedModel folder, .tfmaskrcnn, .onnx or .tflite file, or a name of `tfmaskrcnn "
+    "weights`"
+)
+# As `inference.runtimes.network_opening` has them.
+_RUNTIMES = ("onnxruntime", "openvino")
 
 
 class Parser(argparse.ArgumentParser):
@@ -78,6 +83,12 @@ def add_trust_code(parser) -> None:
 def add_model(parser) -> None:
     """The argument MODEL."""
     parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
+
+
+def add_runtime(parser, nargs=None, more: str = "") -> None:
+    """The option --runtime."""
+    text = f"what runs an .onnx file (onnxruntime){more}"
+    parser.add_argument("--runtime", choices=_RUNTIMES, nargs=nargs, help=text)
 
 
 def add_data(parser) -> None:
@@ -178,3 +189,11 @@ def share(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{quoted(text)} is no number from 0 to 1")
     return value
+
+
+def class_pair(text: str) -> str:
+    """CLASS or CLASS=CATEGORY, as the `type` of an argument."""
+    own, equal, other = text.partition("=")
+    if not own or (equal and not other):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a name nor CLASS=CATEGORY")
+    return text

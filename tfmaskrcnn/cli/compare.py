@@ -1,7 +1,7 @@
 """The command `compare` of the command line."""
 
 # Nothing here may import TensorFlow before the command runs, see `main`.
-from tfmaskrcnn.cli.arguments import command, count
+from tfmaskrcnn.cli.arguments import add_runtime, command, count
 
 
 def add_parser(commands) -> None:
@@ -11,8 +11,8 @@ def add_parser(commands) -> None:
         "compare",
         _compare,
         "Send the same images through several artefacts and tell how far their detections lie from "
-        "the first one's. ARTEFACT is a run folder, a SavedModel, an ONNX or a TFLite file; the "
-        "first is a run folder or a SavedModel. With --json also the AP of each.",
+        "the first one's. ARTEFACT is a run folder, a SavedModel, an ONNX or a TFLite file. With "
+        "--json also the AP of each.",
     )
     parser.add_argument("artefacts", nargs="+", metavar="ARTEFACT", help="the first is the measure")
     parser.add_argument("--images", required=True, metavar="IMAGES", help="folder, file or 'glob'")
@@ -20,7 +20,7 @@ def add_parser(commands) -> None:
         "--json", metavar="FILE", help="COCO instance annotations; --images is their folder"
     )
     parser.add_argument("--limit", type=count, metavar="N", help="only the first N images")
-    parser.add_argument("--size", metavar="HxW", help="of an ONNX or TFLite file's input")
+    add_runtime(parser, nargs="+", more="; of several each .onnx file has a row of each")
     parser.add_argument("--results", metavar="FILE", help="also write the numbers as JSON")
 
 
@@ -38,7 +38,8 @@ def _compare(options) -> None:
 
     from tfmaskrcnn.export.parity import measure, table
 
-    result = measure(*(artefacts, options.images, options.json, options.limit, options.size))
+    given = (options.images, options.json, options.limit, options.runtime or ())
+    result = measure(artefacts, *given)
     print(table(result))
     if options.results:
         with replaced(options.results, "w") as file:

@@ -1,15 +1,16 @@
 """The command `evaluate` of the command line."""
 
-import argparse
 import os
 
 # Nothing here may import TensorFlow before the command runs, see `main`.
 from tfmaskrcnn.cli.arguments import (
     USE_SET_HELP,
     add_model,
+    add_runtime,
     add_set,
     add_tiles,
     add_tta,
+    class_pair,
     command,
     count,
     share,
@@ -34,6 +35,7 @@ def add_parser(commands) -> None:
     parser.add_argument("--images", metavar="FOLDER", help="the folder their file names start from")
     parser.add_argument("--limit", type=count, metavar="N", help="only the first N images")
     _add_judging(parser.add_argument_group("how it is judged"))
+    add_runtime(parser, more="; that of --against is run by onnxruntime")
     _add_outputs(parser.add_argument_group("what is written"))
     add_set(parser, USE_SET_HELP)
 
@@ -88,14 +90,6 @@ def _add_outputs(parser) -> None:
     )
 
 
-def class_pair(text: str) -> str:
-    """CLASS or CLASS=CATEGORY, as the `type` of an argument."""
-    own, equal, other = text.partition("=")
-    if not own or (equal and not other):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a name nor CLASS=CATEGORY")
-    return text
-
-
 def _evaluate(options) -> None:
     # First what takes no time.
     names = _label(options), options.against
@@ -110,7 +104,9 @@ def _evaluate(options) -> None:
     from tfmaskrcnn.inference.score_thresholds import save_for_run
     from tfmaskrcnn.inference.tiling.tiled_prediction import tiled
 
-    source = tiled(open_augmented(options.model, config, options.tta), _tiles(options))
+    source = tiled(
+        open_augmented(options.model, config, options.tta, options.runtime), _tiles(options)
+    )
     report = _report(options, names[0], source, source)
     print(f"{report.result.table()}\n\n{summary(report)}")
     if options.against:
@@ -159,7 +155,7 @@ def _check(options):
         raise InputError(f"--max-detections is {given}; wanted three ascending numbers.")
     needs_data = not (options.json and options.images)
     _find_models(options, needs_data)
-    config = check_model(options.model, needs_data, options.set)
+    config = check_model(options.model, needs_data, options.set, options.runtime)
     check_augmentation(options.model, config, options.tta)
     other = check_model(options.against) if options.against else None
     if options.save_thresholds:
@@ -224,7 +220,7 @@ def _check_classes(options, config, other) -> None:
 
 
 def _class_names(model: str, config):
-    """Of a run with this configuration, or a SavedModel; none where it does not tell."""
+    """Of a run with this configuration, or an exported model; none where it does not tell."""
     from tfmaskrcnn.inference.exported import exported_config
 
     if config is not None:
@@ -235,10 +231,11 @@ def _class_names(model: str, config):
 def _check_saving(options, config) -> None:
     """Thresholds are of the scores that the run gives as it is."""
     from tfmaskrcnn.errors import InputError
+    from tfmaskrcnn.inference.opening import a_kind_of
 
     if config is None or not os.path.isdir(options.model):
-        kind = "SavedModel" if config is None else "file"
-        raise InputError(f"{options.model} is a {kind}; --save-thresholds is for run folders.")
+        kind = a_kind_of(options.model) if config is None else "a file"
+        raise InputError(f"{options.model} is {kind}; --save-thresholds is for run folders.")
     for name, given in (("--tta", options.tta is not None), ("--set", options.set)):
         if given:
             raise InputError(

@@ -28,7 +28,7 @@ def add_parser(commands) -> None:
     )
     _add_detection_options(parser.add_argument_group("what it finds"))
     _add_graph_options(parser.add_argument_group("how it computes"))
-    _add_file_options(parser.add_argument_group("onnx and tflite: compare with the SavedModel"))
+    _add_file_options(parser.add_argument_group("onnx and tflite"))
     _add_tf_trt_options(parser.add_argument_group("tf-trt"))
     add_set(parser)
 
@@ -73,6 +73,7 @@ def _add_graph_options(parser) -> None:
     parser.add_argument("--max-side", type=count, metavar="N", help="their long side at most")
     parser.add_argument(
         "--precision",
+        type=checks.precision_name,
         choices=("float32", "float16", "bfloat16", "int8"),
         help="saved_model and onnx: of the arithmetic (float32, float16, bfloat16 in a SavedModel "
         "alone); tflite: of the weights (float32, float16, int8); tf-trt: of the engines (float16, "
@@ -104,9 +105,19 @@ def _add_graph_options(parser) -> None:
 
 def _add_file_options(parser) -> None:
     parser.add_argument(
-        "--images", nargs="+", metavar="IMAGE", help="on these images, folders or 'globs'"
+        "--images",
+        nargs="+",
+        metavar="IMAGE",
+        help="compare with the SavedModel on these images, folders or 'globs'",
     )
     parser.add_argument("--limit", type=count, metavar="N", help="on the first N of them only")
+    parser.add_argument(
+        "--nms",
+        choices=("graph", "host"),
+        help="onnx: suppress boxes in the file, or write three files, for runtimes without "
+        "NonMaxSuppression such as TensorRT for RTX, with the suppression in NumPy between them "
+        "(graph)",
+    )
 
 
 def _add_tf_trt_options(parser) -> None:
@@ -195,15 +206,19 @@ def _write_file(options, opened) -> int:
 
     images = find_images(options.images)[: options.limit] if options.images else []
     runtime = importlib.import_module(f"tfmaskrcnn.export.{options.format}")
-    more = {"precision": options.precision or "float32"} if options.format == "tflite" else {}
+    if options.format == "tflite":
+        more = {"precision": options.precision or "float32"}
+    else:
+        more = {"nms": options.nms or "graph"}
     size = tuple(options.fixed_size) if options.fixed_size else None
     batch = options.network_batch or 1
     with opened as folder:
         written = write_file(folder, options.out, runtime, size, batch, images, **more)
     print(written.text())
     if options.format == "onnx":
-        print("For TensorRT 10, on the machine that will run it (not run here):")
-        print(f"  {runtime.trtexec_command(options.out)}")
+        print("For TensorRT 10 and 11, on the machine that will run it (not run here):")
+        for path in written.paths:
+            print(f"  {runtime.trtexec_command(path)}")
     return 0
 
 

@@ -14,6 +14,8 @@ PRECISIONS = {  # of each format; the first one is the default
     "tf-trt": ("float16", "float32", "int8"),
     "file": (),  # the weights as they are
 }
+# Other tools' names of the same.
+_SHORT = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 FILES = ("onnx", "tflite")
 # Options that only some formats have.
 _COMPARING = ("images", "limit")
@@ -21,6 +23,11 @@ TF_TRT = ("shape", "calibration_images", "build", "offline", "box_arithmetic")
 TF_TRT += ("minimum_segment_size",)
 # Of the signatures that take images, which only a SavedModel has.
 _OF_IMAGES = ("masks", "max_pixels", "max_batch", "on_error", "gif", "webp")
+
+
+def precision_name(text: str) -> str:
+    """A precision by the name that it has here: "fp16" is "float16"."""
+    return _SHORT.get(text, text)
 
 
 def check_options(options) -> None:
@@ -33,12 +40,14 @@ def check_options(options) -> None:
     elif options.out.endswith(SUFFIX):
         raise InputError(f"{options.out}: a {SUFFIX} file is written with --format file.")
     for names, formats in (
-        *((_COMPARING, FILES), (TF_TRT, ("tf-trt",))),
+        *((_COMPARING, FILES), (("nms",), ("onnx",)), (TF_TRT, ("tf-trt",))),
         (_OF_IMAGES, ("saved_model",)),
     ):
         wrong = [name for name in names if getattr(options, name) is not None]
         if wrong and options.format not in formats:
             raise InputError(f"{_typed(wrong[0])} is for --format {' or '.join(formats)}.")
+    if options.nms == "host" and options.precision == "int8":
+        raise InputError("--nms host writes float32 and float16; leave --precision int8 out.")
     known = PRECISIONS[options.format]
     if options.precision and options.precision not in known:
         raise InputError(

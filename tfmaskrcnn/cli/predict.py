@@ -9,6 +9,7 @@ from tfmaskrcnn.cli.arguments import (
     USE_SET_HELP,
     add_model,
     add_out,
+    add_runtime,
     add_set,
     add_tiles,
     add_tta,
@@ -93,6 +94,7 @@ def _add_inputs(parser) -> None:
 def _add_looking(parser) -> None:
     add_tiles(parser)
     add_tta(parser)
+    add_runtime(parser)
 
 
 def _add_saving(parser) -> None:
@@ -212,7 +214,7 @@ def _predict(options) -> int:
     # First what takes no time.
     wanted = checked_options(_options(options))
     model = model_folder(options.model)
-    config = check_model(model, overrides=options.set)
+    config = check_model(model, overrides=options.set, runtime=options.runtime)
     check_augmentation(model, config, options.tta)
 
     from tfmaskrcnn.inference.prediction_files import prepared_pictures
@@ -223,8 +225,8 @@ def _predict(options) -> int:
     warnings.filterwarnings("ignore", "Image size .* could be decompression bomb")
     pictures = prepared_pictures(options.inputs, options.out, wanted)
     writable_folder(options.out)
-    source = open_augmented(model, config, options.tta)
-    wanted = wanted._replace(model=model_digest(model, config, options.tta))
+    source = open_augmented(model, config, options.tta, options.runtime)
+    wanted = wanted._replace(model=model_digest(model, config, options.tta, options.runtime))
     outcome = run(source, pictures, options.out, wanted)
     for name, place in outcome.written.items():
         print(f"{name:<11} {place}")

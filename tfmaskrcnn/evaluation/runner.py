@@ -15,9 +15,8 @@ from tfmaskrcnn.evaluation.coco_evaluator import CocoEvaluator
 from tfmaskrcnn.evaluation.coco_result import CocoResult
 from tfmaskrcnn.evaluation.ground_truth import GroundTruthFile
 from tfmaskrcnn.evaluation.reporting.report import Report, check_iou
-from tfmaskrcnn.inference.exported import saved_model_predictor
 from tfmaskrcnn.inference.loading import load
-from tfmaskrcnn.inference.opening import is_saved_model
+from tfmaskrcnn.inference.opening import is_exported, open_source
 from tfmaskrcnn.inference.tiling.tile_plan import TileOptions
 from tfmaskrcnn.inference.tiling.tiled_prediction import tiled_predictor
 from tfmaskrcnn.instances import Instances
@@ -134,7 +133,7 @@ def options_of(options: Dict[str, Any]) -> EvaluationOptions:
 
 def _evaluated(source, json_path: str, image_dir: str, options: EvaluationOptions):
     """The evaluator that has seen what `source` finds, and the records of its images."""
-    if isinstance(source, (str, os.PathLike)) and not is_saved_model(source):
+    if isinstance(source, (str, os.PathLike)) and not is_exported(source):
         source = load(source)
     cut = TileOptions(options.tile, options.overlap)
     predict = tiled_predictor(as_predictor(source), source, cut)
@@ -180,7 +179,7 @@ def add_predictions(
 def as_predictor(source) -> Predictor:
     """The function behind what `evaluate` takes as its source."""
     if isinstance(source, (str, os.PathLike)):
-        return saved_model_predictor(source)
+        return open_source(source).predict
     method = getattr(source, "predict_images", None)
     if method is not None:
         if "batch_size" in inspect.signature(method).parameters:
@@ -190,5 +189,5 @@ def as_predictor(source) -> Predictor:
         return source
     raise InputError(
         f"Cannot evaluate a {type(source).__name__}; wanted a function, an object with "
-        "predict_images, or the folder of a SavedModel."
+        "predict_images, or an exported model."
     )

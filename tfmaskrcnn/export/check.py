@@ -11,6 +11,7 @@ from tfmaskrcnn.ops.boxes import iou
 Network = Callable[[np.ndarray, np.ndarray], Dict[str, np.ndarray]]
 # Detections of the two are the same object when their boxes overlap this much.
 SAME_IOU = 0.5
+_OBJECT = ("boxes", "classes")
 
 
 class Difference(NamedTuple):
@@ -25,17 +26,6 @@ class Difference(NamedTuple):
     mask_mean: float  # mean of the same
     mask_peak: float  # largest mask probability of the file; near 0 means that masks are lost
     keypoint: Optional[float] = None  # largest distance of matched keypoints, input pixels
-
-
-def ready_inputs(images, sizes, shape: Tuple[int, ...], path: str) -> Dict[str, np.ndarray]:
-    """Both inputs as float32 arrays, after a check against the `shape` that the file takes."""
-    images, sizes = np.asarray(images, np.float32), np.asarray(sizes, np.float32)
-    if images.shape != tuple(shape) or sizes.shape != (shape[0], 2):
-        raise InputError(
-            f"{path} takes images {list(shape)} and sizes [{shape[0]}, 2], found "
-            f"{list(images.shape)} and {list(sizes.shape)}."
-        )
-    return {"images": images, "sizes": sizes}
 
 
 def saved_network(folder: str) -> Network:
@@ -101,14 +91,32 @@ def differences(
     return result
 
 
+def same_objects(boxes, classes, other_boxes, other_classes) -> Tuple[np.ndarray, np.ndarray]:
+    """Rows of one's [n, 4] boxes and of another's [m, 4] that are the same object.
+
+    Of one class and an IoU of at least `SAME_IOU`; the first of the first choose first, and each is
+    matched once.
+
+    Returns:
+        Two [k] int arrays, of rows of the one and of the other.
+    """
+    pairs = []
+    if len(boxes) and len(other_boxes):
+        overlap = iou(np.asarray(boxes, np.float32), np.asarray(other_boxes, np.float32)).numpy()
+        overlap[np.asarray(classes)[:, np.newaxis] != other_classes] = 0.0
+        for row in range(len(boxes)):
+            column = int(overlap[row].argmax())
+            if overlap[row, column] >= SAME_IOU:
+                pairs.append((row, column))
+                overlap[:, column] = 0.0
+    rows, columns = np.array(pairs, int).reshape(-1, 2).T
+    return rows, columns
+
+
 def difference(expected, found, i: int, size) -> Difference:
     """How far two `network` outputs lie apart in image `i` of height and width `size`."""
     ours, theirs = (_one_image(outputs, i, size) for outputs in (found, expected))
-    overlap = iou(theirs["boxes"], ours["boxes"]).numpy()  # [E, F]
-    overlap *= theirs["classes"][:, None] == ours["classes"]
-    place = overlap.argmax(axis=1) if overlap.size else np.zeros(len(overlap), int)
-    same = np.flatnonzero(overlap.max(axis=1, initial=0) >= SAME_IOU)
-    place = place[same]
+    same, place = same_objects(*(each[key] for each in (theirs, ours) for key in _OBJECT))
     box, score, mask = (
         np.abs(ours[key][place] - theirs[key][same]) for key in ("boxes", "scores", "masks")
     )

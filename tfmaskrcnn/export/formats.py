@@ -11,14 +11,14 @@ from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.export.check import differences, preprocessed, saved_network, table
+from tfmaskrcnn.export.file_metadata import describe_file
 from tfmaskrcnn.export.options import ExportOptions
 from tfmaskrcnn.export.saved_model import export_saved_model
 from tfmaskrcnn.inference.opening import with_weights
+from tfmaskrcnn.inference.runtimes import host_nms
+from tfmaskrcnn.inference.runtimes.network_opening import open_network
 from tfmaskrcnn.inference.score_thresholds import ScoreThresholds
 from tfmaskrcnn.support.shipped import script, shipped
-
-# The names of precisions in `export/tf_trt.py`.
-_TRT_PRECISIONS = {"float32": "fp32", "float16": "fp16", "int8": "int8"}
 
 
 @contextlib.contextmanager
@@ -48,18 +48,18 @@ def saved_model_of(
 
 
 class Written(NamedTuple):
-    """A file for another runtime, and how it was compared with its SavedModel."""
+    """A file for another runtime, or its parts, and how it was compared with its SavedModel."""
 
-    path: str
+    paths: Sequence[str]
     seconds: float
     shape: Tuple[int, int, int, int]  # (B, H, W, C) of its input `images`
     differences: str  # a table; empty without images
 
     def text(self) -> str:
         """Lines for a terminal."""
-        megabytes, batch = os.path.getsize(self.path) / 1e6, self.shape[0]
+        megabytes, batch = sum(map(os.path.getsize, self.paths)) / 1e6, self.shape[0]
         lines = [
-            f"written     {self.path} ({megabytes:.1f} MB, {self.seconds:.0f} s)",
+            f"written     {', '.join(self.paths)} ({megabytes:.1f} MB, {self.seconds:.0f} s)",
             f"inputs      images float32 {list(self.shape)}, sizes float32 [{batch}, 2]",
             self.differences,
         ]
@@ -79,7 +79,7 @@ def write_file(
 
     Args:
         folder: of the SavedModel.
-        path: the file to write.
+        path: the file to write, or the first of them.
         runtime: the module `export.onnx` or `export.tflite`.
         size: (height, width) of the network's input; None takes what it was exported with.
         batch: images at a time, fixed.
@@ -91,12 +91,15 @@ def write_file(
     """
     began = time.time()
     shape = runtime.convert(folder, path, batch, size, **options)
+    told = {name: options[name] for name in ("precision", "nms") if name in options}
+    describe_file(path, folder, shape, **told)
     seconds, compared = time.time() - began, ""
     if images:
-        pair = saved_network(folder), runtime.predictor(path)
+        pair = saved_network(folder), open_network(path)
         rows = differences(*pair, *preprocessed(folder, images, shape[1:3]), batch)
         compared = table([os.path.basename(each) for each in images], rows)
-    return Written(path, seconds, shape, compared)
+    paths = host_nms.part_paths(path) if options.get("nms") == "host" else [path]
+    return Written(paths, seconds, shape, compared)
 
 
 def check_tf_trt(offline: bool) -> None:
@@ -117,7 +120,7 @@ def tf_trt_arguments(
     **options,
 ) -> List[str]:
     """The command line of `export/tf_trt.py`, whose options these are."""
-    arguments = [folder, out, "--precision", _TRT_PRECISIONS[precision]]
+    arguments = [folder, out, "--precision", precision]
     for shape in shapes:
         arguments += ["--shape", shape]
     if calibration_images:

@@ -1,19 +1,14 @@
-"""SavedModel -> ONNX, checked to hold standard operations only, and its runner on a CPU."""
+"""SavedModel -> ONNX, checked to hold standard operations only."""
 
-import contextlib
 import importlib
-import io
 import logging
 import os
-from typing import Dict, Optional, Tuple
+from typing import Optional, Tuple
 
-import numpy as np
-
-from tfmaskrcnn.errors import InputError, quoted
-from tfmaskrcnn.export.check import Network, ready_inputs
+from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.export.frozen import freeze
-from tfmaskrcnn.export.onnx_ops import handlers
-from tfmaskrcnn.inference.exported import OUTPUTS
+from tfmaskrcnn.export.onnx_ops import DOMAIN, handlers
+from tfmaskrcnn.inference.runtimes import host_nms
 from tfmaskrcnn.support.files import replaced
 from tfmaskrcnn.support.interrupts import heard_at_last
 
@@ -23,7 +18,11 @@ _NEEDED = 'install the extra: pip install -e ".[onnx]"'
 
 
 def convert(
-    folder: str, path: str, batch: int = 1, size: Optional[Tuple[int, int]] = None
+    folder: str,
+    path: str,
+    batch: int = 1,
+    size: Optional[Tuple[int, int]] = None,
+    nms: str = "graph",
 ) -> Tuple[int, int, int, int]:
     """Write the signature `network` of a SavedModel as an ONNX file.
 
@@ -32,6 +31,8 @@ def convert(
         path: the file to write; inputs and outputs have the signature's names.
         batch: B, fixed.
         size: (height, width), see `frozen.freeze`.
+        nms: "graph" suppresses boxes by ONNX's operation; "host" writes three files that the
+            suppressions lie between (`host_nms.part_paths`), to be done in NumPy.
 
     Returns:
         The shape (B, H, W, C) of its input `images`.
@@ -42,18 +43,27 @@ def convert(
     tf2onnx, onnx = _import("tf2onnx"), _import("onnx")
     with heard_at_last():  # tf2onnx tries rewritings, and goes on after any exception
         network = freeze(folder, batch, size)
-        model = _converted(tf2onnx, network)
+        model = _converted(tf2onnx, network, nms)
+    models = [model] if nms == "graph" else _split(model)
     try:
-        onnx.checker.check_model(model)
+        for each in models:
+            onnx.checker.check_model(each)
     except onnx.checker.ValidationError as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{folder} holds something that ONNX has no form of: {reason}") from None
-    with replaced(path) as file:
-        file.write(model.SerializeToString())
+    for name, each in zip(host_nms.part_paths(path), models):
+        with replaced(name) as file:
+            file.write(each.SerializeToString())
     return network.shape
 
 
-def _converted(tf2onnx, network):
+def _split(model):
+    from tfmaskrcnn.export.onnx_parts import split  # needs the extra
+
+    return split(model)
+
+
+def _converted(tf2onnx, network, nms: str = "graph"):
     """The ONNX model of a `FrozenNetwork`, its inputs and outputs named as the signature's."""
     names = {tensor: name for name, tensor in {**network.inputs, **network.outputs}.items()}
     before = logging.root.manager.disable
@@ -65,7 +75,8 @@ def _converted(tf2onnx, network):
             input_names=list(network.inputs.values()),
             output_names=list(network.outputs.values()),
             opset=OPSET,
-            custom_op_handlers=handlers(),
+            custom_op_handlers=handlers(nms),
+            extra_opset=[tf2onnx.utils.make_opsetid(DOMAIN, 1)] if nms == "host" else None,
             tensors_to_rename=names,
         )
     finally:
@@ -73,52 +84,14 @@ def _converted(tf2onnx, network):
     return model
 
 
-def predictor(path: str) -> Network:
-    """An ONNX file as a function, run by ONNX Runtime on the CPU; needs no TensorFlow.
-
-    Args:
-        path: as written by `convert`.
-
-    Returns:
-        A function from images [B, H, W, C] float32, preprocessed as the signature `network` wants
-        them, and sizes [B, 2] float32 to the arrays of that signature's outputs by name.
-
-    Raises:
-        InputError: ONNX Runtime is missing, or `path` is no such model.
-    """
-    path = os.fspath(path)
-    runtime = _import("onnxruntime")
-    if not os.path.isfile(path):
-        raise InputError(f"There is no file {path}.")
-    options = runtime.SessionOptions()
-    options.log_severity_level = 3
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # where it prints a box of stars
-            session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        outputs = [value.name for value in session.get_outputs()]
-        shapes = {value.name: value.shape for value in session.get_inputs()}
-    except Exception as error:  # its classes have no common base
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise InputError(f"{path} is no model that ONNX Runtime can load: {reason}") from None
-    if set(shapes) != {"images", "sizes"} or not set(OUTPUTS) <= set(outputs):
-        raise InputError(
-            f"{path} is no ONNX model of this package: its inputs are "
-            f"{quoted(sorted(shapes), 150)}."
-        )
-
-    def run(images: np.ndarray, sizes: np.ndarray) -> Dict[str, np.ndarray]:
-        feed = ready_inputs(images, sizes, tuple(shapes["images"]), path)
-        return dict(zip(outputs, session.run(outputs, feed)))
-
-    return run
-
-
 def trtexec_command(path: str) -> str:
-    """The command that builds a TensorRT 10 engine of FP16 from the file at `path`.
+    """The command that builds an engine of TensorRT 10 or 11 from the file at `path`.
 
-    It names no shapes: the file's are fixed, and trtexec refuses to hear them again.
+    Each number keeps the type that it has in the file: version 10 has to be asked for it, 11 always
+    does so. It names no shapes: the file's are fixed, and trtexec refuses to hear them again.
     """
-    return f"trtexec --onnx={path} --saveEngine={os.path.splitext(path)[0]}.plan --fp16"
+    plan = f"{os.path.splitext(path)[0]}.plan"
+    return f"trtexec --onnx={path} --saveEngine={plan} --stronglyTyped"
 
 
 def _import(name: str):

@@ -6,12 +6,15 @@ static but for the rows of NonMaxSuppression itself.
 
 import numpy as np
 
+# The node that `marked_nms` leaves, where `onnx_parts.split` cuts.
+DOMAIN, MARK = "tfmaskrcnn", "HostNonMaxSuppression"
 
-def handlers() -> dict:
-    """What `tf2onnx.convert` takes as `custom_op_handlers`."""
+
+def handlers(nms: str = "graph") -> dict:
+    """What `tf2onnx.convert` takes as `custom_op_handlers`; `nms` as `onnx.convert` has it."""
     return {
         "CropAndResize": (crop_and_resize, []),
-        "CombinedNonMaxSuppression": (combined_nms, []),
+        "CombinedNonMaxSuppression": (marked_nms if nms == "host" else combined_nms, []),
     }
 
 
@@ -84,7 +87,7 @@ def combined_nms(graph, node, name, args) -> None:
     boxes, scores = node.input[:2]  # [B, n, q, 4], [B, n, k]
     batch, count, own, _ = graph.get_shape(boxes)
     classes = graph.get_shape(scores)[2]
-    (max_output, iou, threshold) = (_scalar(node.inputs[i]) for i in (3, 4, 5))
+    max_output, iou, threshold = _nms_settings(node)
     build, ints = _Builder(graph, name), np.int64
     groups = (batch, classes) if own == 1 else (batch * classes, 1)
 
@@ -127,6 +130,31 @@ def combined_nms(graph, node, name, args) -> None:
         build("Cast", build("ReduceSum", real, build.constant([1], ints), keepdims=0), to=6),
     ]
     _replace(graph, node, results)
+
+
+def marked_nms(graph, node, name, args) -> None:
+    """CombinedNonMaxSuppression as one node of ours, which no runtime knows."""
+    kinds = [(graph.get_shape(o), graph.get_dtype(o)) for o in node.output]
+    shapes, dtypes = zip(*kinds)
+    max_output, iou, threshold = _nms_settings(node)
+    names, inputs = list(node.output), list(node.input[:2])
+    settings = {"iou_threshold": iou, "score_threshold": threshold, "max_output": max_output}
+    graph.remove_node(node.name)
+    graph.make_node(
+        MARK,
+        inputs,
+        attr=settings,
+        outputs=names,
+        shapes=list(shapes),
+        dtypes=list(dtypes),
+        domain=DOMAIN,
+        name=name,
+    )
+
+
+def _nms_settings(node):
+    """(rows of the result, IoU threshold, score threshold) of a CombinedNonMaxSuppression."""
+    return (_scalar(node.inputs[i]) for i in (3, 4, 5))
 
 
 def _scalar(node):

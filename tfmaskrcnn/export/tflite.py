@@ -1,23 +1,15 @@
-"""SavedModel -> TFLite of built-in operations alone, and its runner."""
+"""SavedModel -> TFLite of built-in operations alone."""
 
-import os
 import tempfile
-import warnings
-from typing import Dict, Optional, Tuple
-
-import numpy as np
+from typing import Optional, Tuple
 
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.export.check import Network, ready_inputs
 from tfmaskrcnn.export.frozen import freeze
 from tfmaskrcnn.export.tflite_ops import rebuild
-from tfmaskrcnn.export.tflite_structure import check_tflite
-from tfmaskrcnn.inference.exported import OUTPUTS
+from tfmaskrcnn.inference.runtimes.tflite_file import SIGNATURE
 from tfmaskrcnn.support.files import replaced
 from tfmaskrcnn.support.interrupts import heard_at_last
 from tfmaskrcnn.support.quiet import without_native_output
-
-SIGNATURE = "network"
 
 
 def convert(
@@ -71,53 +63,3 @@ def convert(
     with replaced(path) as file:
         file.write(content)
     return network.shape
-
-
-def predictor(path: str, threads: Optional[int] = None) -> Network:
-    """A TFLite file as a function, run by the plain interpreter: LiteRT's, else TensorFlow's.
-
-    Args:
-        path: as written by `convert`.
-        threads: of the CPU; None lets the interpreter choose.
-
-    Returns:
-        A function from images [B, H, W, C] float32, preprocessed as the signature `network` wants
-        them, and sizes [B, 2] float32 to the arrays of that signature's outputs by name.
-
-    Raises:
-        InputError: `path` is no such model.
-    """
-    path = os.fspath(path)
-    if not os.path.isfile(path):
-        raise InputError(f"There is no file {path}.")
-    check_tflite(path)
-    try:
-        with warnings.catch_warnings(), without_native_output():
-            warnings.simplefilter("ignore")  # TensorFlow's praise of LiteRT
-            interpreter = _interpreter_class()(model_path=path, num_threads=threads)
-            interpreter.allocate_tensors()
-        signature = interpreter.get_signature_list().get(SIGNATURE, {})
-    except Exception as error:  # of a damaged one; also `UnicodeDecodeError` of a name
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise InputError(f"{path} is no model that TFLite can load: {reason}") from None
-    if set(signature.get("inputs", ())) != {"images", "sizes"} or not set(OUTPUTS) <= set(
-        signature["outputs"]
-    ):
-        raise InputError(f"{path} is no TFLite model of this package: it has no such signature.")
-    run_signature = interpreter.get_signature_runner(SIGNATURE)
-    shape = tuple(int(n) for n in run_signature.get_input_details()["images"]["shape"])
-
-    def run(images: np.ndarray, sizes: np.ndarray) -> Dict[str, np.ndarray]:
-        return run_signature(**ready_inputs(images, sizes, shape, path))
-
-    return run
-
-
-def _interpreter_class():
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        import tensorflow as tf
-
-        return tf.lite.Interpreter
-    return Interpreter

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     )
     from tfmaskrcnn.inference.description import describe
     from tfmaskrcnn.inference.exported import saved_model_predictor
-    from tfmaskrcnn.inference.exported_model import ExportedModel
     from tfmaskrcnn.inference.loading import load
+    from tfmaskrcnn.inference.opened_model import OpenedModel
     from tfmaskrcnn.inference.opening import Source, open_source
     from tfmaskrcnn.inference.packing import save
     from tfmaskrcnn.inference.prediction_files import find_images, predict_all, predict_files
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tfmaskrcnn.inference.video_writer import VideoWriter
 
 __all__ = [
-    "ExportedModel",
+    "OpenedModel",
     "PredictionOptions",
     "ScoreThresholds",
     "Source",
@@ -59,7 +59,7 @@ __getattr__, __dir__ = on_use(
         "Tracker": "tracking:Tracker",
         "VideoFrames": "video:VideoFrames",
         "VideoWriter": "video_writer:VideoWriter",
-        "ExportedModel": "exported_model:ExportedModel",
+        "OpenedModel": "opened_model:OpenedModel",
         "load": "loading:load",
         "save": "packing:save",
         "open_source": "opening:open_source",

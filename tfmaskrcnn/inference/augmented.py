@@ -10,7 +10,7 @@ from tfmaskrcnn.config.yaml_files import override
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.inference.exported import exported_config
 from tfmaskrcnn.inference.merging import merge
-from tfmaskrcnn.inference.opening import Source, open_checked
+from tfmaskrcnn.inference.opening import Source, a_kind_of, open_checked
 from tfmaskrcnn.inference.variants import DEFAULT_WORDS, Variant, moved, moved_back, variants_of
 from tfmaskrcnn.instances import Instances
 
@@ -32,13 +32,18 @@ def check_augmentation(
     scales = [variant.scale for variant in variants if variant.scale != 1.0]
     if scales and config is None:
         raise InputError(
-            f"{folder} is a SavedModel, which resizes every image to the size it was exported for; "
-            f"--tta {scales[0]:g} needs a run folder (flips need none)."
+            f"{folder} is {a_kind_of(folder)}, which resizes every image to the size it was "
+            f"exported for; --tta {scales[0]:g} needs a run folder (flips need none)."
         )
     return variants
 
 
-def open_augmented(folder: str, config: Optional[Config], words: Optional[Sequence[str]]) -> Source:
+def open_augmented(
+    folder: str,
+    config: Optional[Config],
+    words: Optional[Sequence[str]],
+    runtime: Optional[str] = None,
+) -> Source:
     """The model in `folder`, answering with what it finds in several variants of each image.
 
     A variant of another scale goes through a model of its own with the same weights, whose `input`
@@ -47,16 +52,17 @@ def open_augmented(folder: str, config: Optional[Config], words: Optional[Sequen
     are at most `box_head.max_detections` and no scores below `box_head.score_threshold`.
 
     Args:
-        folder: a run or an exported SavedModel.
+        folder: a run or an exported model.
         config: what `opening.check_model` gives for it.
         words: flips and scales, see `variants.variants_of`; an empty list stands for `hflip`, None
             opens the plain model.
+        runtime: of an .onnx file, see `opening.open_source`.
 
     Raises:
-        InputError: a word is unknown, or a SavedModel is to see scaled images.
+        InputError: a word is unknown, or an exported model is to see scaled images.
     """
     variants = check_augmentation(folder, config, words)
-    source = open_checked(folder, config)
+    source = open_checked(folder, config, runtime)
     if len(variants) == 1:
         return source
     predictors = {1.0: source.predict}

@@ -1,10 +1,11 @@
-"""What `info` tells of a run folder or an exported model."""
+"""What `info` tells of a run or an exported model."""
 
 from typing import Any, Dict, Optional
 
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.inference.exported import exported_config, exported_json, load_saved_model
-from tfmaskrcnn.inference.opening import is_saved_model, run_config
+from tfmaskrcnn.inference.opening import a_kind_of, is_exported, is_saved_model, run_config
+from tfmaskrcnn.inference.runtimes.file_about import check_described, file_about, is_model_file
 from tfmaskrcnn.inference.score_thresholds import (
     ScoreThresholds,
     exported_thresholds,
@@ -18,18 +19,23 @@ from tfmaskrcnn.support.single_file import is_single_file
 
 @takes(folder=A_PATH)
 def describe(folder: str) -> Dict[str, Any]:
-    """What a run folder, single-file model or SavedModel holds, of JSON's types."""
-    if is_saved_model(folder):
-        about = {"kind": "SavedModel"}
+    """What a run folder, single-file or exported model holds, of JSON's types."""
+    if is_exported(folder):
+        about = {"kind": a_kind_of(folder).split(" ", 1)[1]}
         model, export = exported_config(folder), exported_json(folder, "export.json")
         if model.get("class_names"):
             about["classes"] = dict(enumerate(model["class_names"], start=1))
         if export:  # of this program
             about["exported_by"] = export.get("versions")
             about["options"] = export.get("options")
-            if model.get("input", {}).get("channels", 3) in (1, 3, 4):  # those of image files
+            channels = model.get("input", {}).get("channels", 3)
+            if is_saved_model(folder) and channels in (1, 3, 4):  # those of image files
                 about["image_bytes"] = export.get("image_bytes", {"exif": "ignore"})
         about.update(_thresholds(exported_thresholds(folder, model.get("num_classes"))))
+        if is_model_file(folder):
+            check_described(folder)
+            told = file_about(folder)
+            return {**about, "precision": told["precision"], "nms": told["nms"], "model": model}
         return {**about, "signatures": _signatures(folder), "model": model}
     config = run_config(folder)
     from tfmaskrcnn.model.memory_advice import memory_about

@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from tfmaskrcnn.errors import InputError, quoted
+from tfmaskrcnn.inference.runtimes.file_about import file_asset, is_model_file
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.ops.limits import MAX_BATCH
 from tfmaskrcnn.ops.paste import masks_to_rle
@@ -150,7 +151,7 @@ def saved_model_predictor(path: str, paste_rule: Optional[str] = None) -> Callab
 
 
 def exported_config(folder: str) -> Dict[str, Any]:
-    """The configuration inside a SavedModel; empty for a model exported by another program."""
+    """The configuration inside a SavedModel, ONNX or TFLite file; empty of another program's."""
     from tfmaskrcnn.config.yaml_files import with_former_defaults  # a server's client has none
 
     found = exported_json(folder, "config.json")
@@ -160,7 +161,12 @@ def exported_config(folder: str) -> Dict[str, Any]:
 
 
 def exported_json(folder: str, name: str) -> Dict[str, Any]:
-    """What a JSON file among the assets of a SavedModel holds; empty if there is none."""
+    """What a JSON file among the assets of a SavedModel holds; empty if there is none.
+
+    An ONNX or TFLite file has the same in its metadata.
+    """
+    if is_model_file(folder):
+        return file_asset(folder, name)
     path = os.path.join(folder, "assets", name)
     return read_json(path) if os.path.exists(path) else {}
 

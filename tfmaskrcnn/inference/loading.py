@@ -8,7 +8,8 @@ from tfmaskrcnn.config.model import ModelConfig
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.config.yaml_files import load_config, override
 from tfmaskrcnn.errors import InputError, quoted
-from tfmaskrcnn.inference.opening import is_saved_model, open_source, run_config, with_weights
+from tfmaskrcnn.inference.opened_model import OpenedModel
+from tfmaskrcnn.inference.opening import is_exported, open_source, run_config, with_weights
 from tfmaskrcnn.support.given import path_text
 from tfmaskrcnn.support.run_folder import Run
 from tfmaskrcnn.support.single_file import is_single_file
@@ -20,8 +21,6 @@ _OTHERS = {
     "source='matterport') reads those of Matterport",
     ".pth": "mr.from_checkpoint(path, source='torchvision') or 'detectron2' reads it",
     ".pkl": "mr.from_checkpoint(path, source='detectron2') reads it",
-    ".onnx": "it is for ONNX Runtime; load the run or the SavedModel that it was made of",
-    ".tflite": "it is for TFLite; load the run or the SavedModel that it was made of",
 }
 
 ConfigLike = Union[None, str, "os.PathLike[str]", Config, ModelConfig]
@@ -32,15 +31,16 @@ def load(source: str, overrides: Sequence[str] = (), config: ConfigLike = None):
 
     Args:
         source: a run folder, or one that `import-weights` made; a single file that `save` wrote; a
-            weights file (`.npz`); the folder of a SavedModel; or the name of published weights,
-            such as "maskrcnn_resnet50_fpn_v2_coco", which are fetched at first use.
+            weights file (`.npz`); the folder of a SavedModel, an `.onnx` or `.tflite` file; or the
+            name of published weights, such as "maskrcnn_resnet50_fpn_v2_coco", which are fetched
+            at first use.
         overrides: `"key=value"` changes of its configuration.
         config: of a `.npz` alone: a configuration, or what `load_config` reads. None takes the
             `config.json` beside the file.
 
     Returns:
-        A `MaskRCNN` with its weights; of a SavedModel an `ExportedModel`, which has the same
-        `predict_images` and cannot be trained.
+        A `MaskRCNN` with its weights; of what was exported the `OpenedModel` that `mr.open` gives,
+        which has the same `predict_images` and cannot be trained.
 
     Raises:
         InputError: there is no such thing, it is damaged, or what it consists of does not fit
@@ -52,10 +52,8 @@ def load(source: str, overrides: Sequence[str] = (), config: ConfigLike = None):
     if config is not None:
         raise InputError(f"config is for a weights file (.npz); {source} has its own.")
     folder = model_folder(source)
-    if os.path.isdir(folder) and is_saved_model(folder):
-        from tfmaskrcnn.inference.exported_model import ExportedModel
-
-        return ExportedModel(folder, open_source(folder, overrides=overrides))
+    if os.path.exists(folder) and is_exported(folder):
+        return OpenedModel(folder, open_source(folder, overrides=overrides))
     if not os.path.isdir(folder) and not is_single_file(folder):
         raise _nothing(folder)
     return with_weights(run_config(folder, overrides), folder)
@@ -93,6 +91,6 @@ def _nothing(path: str) -> InputError:
         return InputError(f"There is no run folder, file or SavedModel {quoted(path, 150)}.")
     other = _OTHERS.get(os.path.splitext(path)[1].lower())
     return InputError(
-        f"{path} is no run folder, SavedModel, .npz or .tfmaskrcnn file"
+        f"{path} is no run folder, SavedModel, .npz, .tfmaskrcnn, .onnx or .tflite file"
         + (f"; {other}." if other else ".")
     )

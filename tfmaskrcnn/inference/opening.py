@@ -1,7 +1,7 @@
-"""Opens what can predict: a run folder, a single file that is taken as one, or a SavedModel.
+"""Opens what can predict: a run, a single file that is taken as one, or an exported model.
 
-A SavedModel needs no Keras. "Folder" means any of the three here: `support.single_file` tells how
-paths lead into a file.
+A SavedModel needs no Keras, an ONNX or TFLite file no TensorFlow. "Folder" means any of them here:
+`support.single_file` tells how paths lead into a file.
 """
 
 import dataclasses
@@ -21,6 +21,14 @@ from tfmaskrcnn.inference.exported import (
     exported_json,
     saved_model_predictor,
 )
+from tfmaskrcnn.inference.runtimes.file_about import (
+    check_described,
+    file_about,
+    is_model_file,
+    kind_of_file,
+)
+from tfmaskrcnn.inference.runtimes.file_predictor import file_predictor
+from tfmaskrcnn.inference.runtimes.network_opening import check_runtime, open_network
 from tfmaskrcnn.inference.score_thresholds import (
     ScoreThresholds,
     exported_thresholds,
@@ -37,9 +45,6 @@ from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.support.given import A_PATH, TEXTS, takes
 from tfmaskrcnn.support.run_folder import Run
 from tfmaskrcnn.support.single_file import SUFFIX, about, exists, is_single_file
-
-# What ONNX Runtime and TFLite read; the other kinds of models are folders.
-FILE_ENDINGS = (".onnx", ".tflite")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,35 +77,52 @@ class Source(NamedTuple):
 
 
 def is_saved_model(folder: str) -> bool:
-    """Whether `folder` is an exported model and not a run."""
+    """Whether `folder` is a SavedModel."""
     return os.path.exists(os.path.join(folder, "saved_model.pb"))
+
+
+def is_exported(folder: str) -> bool:
+    """Whether `folder` is an exported model and not a run."""
+    return is_model_file(folder) or is_saved_model(folder)
+
+
+def a_kind_of(folder: str) -> str:
+    """What `folder` is, for messages: "a run", "a SavedModel", "an ONNX file", "a TFLite file"."""
+    if is_model_file(folder):
+        kind = kind_of_file(folder)
+        return f"{'an' if kind[0] == 'O' else 'a'} {kind}"
+    return "a SavedModel" if is_saved_model(folder) else "a run"
 
 
 def check_artefacts(paths: Sequence[str]) -> None:
     """Find without TensorFlow what is wrong with models that are to be compared.
 
     Raises:
-        InputError: one is no run, SavedModel, .onnx or .tflite file, or the first is a file.
+        InputError: one is no run, SavedModel, .onnx or .tflite file; or the first does not say
+            what it is.
     """
-    if paths[0].endswith(FILE_ENDINGS):
-        raise InputError(
-            f"{paths[0]} cannot be the measure; name a run folder or SavedModel first."
-        )
-    for path in paths:
-        if not path.endswith(FILE_ENDINGS):
+    check_model(paths[0])
+    for path in paths[1:]:
+        if is_model_file(path):
+            file_about(path)  # if it is not there or damaged; it may say nothing
+        else:
             check_model(path)
-        elif not os.path.isfile(path):
-            raise InputError(f"There is no file {path}.")
 
 
 def check_model(
-    folder: str, needs_data: bool = False, overrides: Sequence[str] = ()
+    folder: str,
+    needs_data: bool = False,
+    overrides: Sequence[str] = (),
+    runtime: Optional[str] = None,
 ) -> Optional[Config]:
-    """The configuration of a run, None of a SavedModel; finds without TensorFlow what is wrong.
+    """The configuration of a run, None of an exported model; finds what is wrong.
 
-    Args and Raises: see `open_source`.
+    Without TensorFlow. Args and Raises: see `open_source`.
     """
-    if not is_saved_model(folder):
+    check_runtime(folder, runtime)
+    if is_model_file(folder):
+        check_described(folder)
+    if not is_exported(folder):
         config = run_config(folder, overrides)
         if needs_data and not (config.data.val_json and config.data.val_images):
             raise InputError(f"{folder} has no val split; give --json FILE and --images FOLDER.")
@@ -108,8 +130,8 @@ def check_model(
         return config
     if overrides:
         raise InputError(
-            f"{folder} is a SavedModel, whose settings were fixed when it was exported; --set is "
-            "for run folders."
+            f"{folder} is {a_kind_of(folder)}, whose settings were fixed when it was exported; "
+            "--set is for run folders."
         )
     if needs_data:
         raise InputError(f"{folder} names no data; give --json FILE and --images FOLDER.")
@@ -117,27 +139,34 @@ def check_model(
 
 
 @takes(folder=A_PATH, overrides=TEXTS)
-def open_source(folder: str, needs_data: bool = False, overrides: Sequence[str] = ()) -> Source:
-    """The model in `folder`, by what lies there. A SavedModel is opened without Keras.
+def open_source(
+    folder: str,
+    needs_data: bool = False,
+    overrides: Sequence[str] = (),
+    runtime: Optional[str] = None,
+) -> Source:
+    """The model in `folder`, by what lies there; see above for what it needs.
 
     Args:
-        folder: a run, a single-file model or an exported SavedModel, or the name of published
-            weights.
+        folder: a run, a single-file model, a SavedModel, an .onnx or .tflite file, or the name of
+            published weights.
         needs_data: its `val_json` and `val_images` will be used.
         overrides: `"key=value"` changes of a run's configuration.
+        runtime: of an .onnx file, "onnxruntime" (None) or "openvino".
 
     Raises:
-        InputError: `folder` is neither, is damaged, names no data though they are needed, or does
-            not fit the overrides.
+        InputError: `folder` is none of them, is damaged, names no data though they are needed, or
+            does not fit the overrides or the runtime; or the runtime is not installed.
     """
-    folder = model_folder(folder)
-    return open_checked(folder, check_model(folder, needs_data, overrides))
+    folder = os.fspath(model_folder(folder))
+    config = check_model(folder, needs_data, overrides, runtime)
+    return open_checked(folder, config, runtime)
 
 
-def open_checked(folder: str, config: Optional[Config]) -> Source:
+def open_checked(folder: str, config: Optional[Config], runtime: Optional[str] = None) -> Source:
     """The model in `folder`, for which `check_model` has given `config`."""
     if config is None:
-        return _open_saved_model(folder)
+        return _open_exported(folder, runtime)
     model = with_weights(config, folder)
 
     def predict(images):
@@ -193,14 +222,14 @@ def run_config(folder: str, overrides: Sequence[str] = ()) -> Config:
     """
     if not os.path.exists(folder):
         raise InputError(f"There is no folder {folder}.")
-    if is_saved_model(folder):
-        raise InputError(f"{folder} is a SavedModel; wanted the folder of a training run.")
+    if is_exported(folder):
+        raise InputError(f"{folder} is {a_kind_of(folder)}; wanted the folder of a training run.")
     if not exists(os.path.join(folder, "config.json")):
         if is_single_file(folder):
             raise InputError(f"{folder} has no config.json in it.")
         raise InputError(
             f"{folder} is neither a run (no config.json) nor a SavedModel (no saved_model.pb), nor "
-            f"a {SUFFIX} file."
+            f"a {SUFFIX}, .onnx or .tflite file."
         )
     for override in overrides:
         if split_override(override)[0][0] == "train":
@@ -208,8 +237,12 @@ def run_config(folder: str, overrides: Sequence[str] = ()) -> Config:
     return with_paths_found(load_config(folder, overrides), folder)
 
 
-def _open_saved_model(folder: str) -> Source:
-    model, predict = exported_config(folder), saved_model_predictor(folder)
+def _open_exported(folder: str, runtime: Optional[str]) -> Source:
+    model = exported_config(folder)
+    if is_model_file(folder):
+        predict = file_predictor(open_network(folder, runtime), model)
+    else:
+        predict = saved_model_predictor(folder)
     names, ids = tuple(model.get("class_names", ())), tuple(model.get("category_ids", ()))
 
     head = model.get("keypoint_head", {})
@@ -232,7 +265,7 @@ def _open_saved_model(folder: str) -> Source:
 
 
 def about_exported(folder: str, source: Source) -> Source:
-    """`source` with what a SavedModel tells of the sizes of pictures."""
+    """`source` with what an exported model tells of the sizes of pictures."""
     input, about = exported_config(folder).get("input"), exported_json(folder, "export.json")
     return source._replace(
         input=NetworkInput.of(input) if input else None,

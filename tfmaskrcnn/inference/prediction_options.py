@@ -10,6 +10,8 @@ from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.drawing.drawing_style import DrawingStyle, checked_style
 from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.inference.journal import plain
+from tfmaskrcnn.inference.runtimes.file_about import is_model_file
+from tfmaskrcnn.inference.runtimes.host_nms import part_paths
 from tfmaskrcnn.inference.score_thresholds import weights_digest
 from tfmaskrcnn.inference.tiling.tile_plan import TileOptions
 from tfmaskrcnn.results.result_formats import FORMATS, writer
@@ -136,19 +138,26 @@ def _check_kinds(options: PredictionOptions) -> None:
             raise InputError(f"--{option} is {quoted(value)}; wanted {wanted}.")
 
 
-def model_digest(folder: str, config: Optional[Config], tta: Optional[Sequence[str]] = None) -> str:
+def model_digest(
+    folder: str,
+    config: Optional[Config],
+    tta: Optional[Sequence[str]] = None,
+    runtime: Optional[str] = None,
+) -> str:
     """16 hexadecimal digits for a model, the settings it is used with and its thresholds.
 
     Args:
-        folder: a run or an exported SavedModel.
+        folder: a run or an exported model.
         config: what `opening.check_model` gives for it.
-        tta: of `augmented.open_augmented`.
+        tta, runtime: of `augmented.open_augmented`.
     """
-    parts = [repr(tta)]
+    parts = [repr(tta), *([runtime] if runtime else [])]
     if config is not None:
         run = Run(folder)
         parts += [config.model.model_dump_json(), weights_digest(run.weights)]
         files = [run.thresholds]
+    elif is_model_file(folder):
+        files = part_paths(folder)  # which are one file but for `--nms host`
     else:
         inside = ("saved_model.pb", "variables/variables.index", "assets/config.json")
         files = [os.path.join(folder, name) for name in (*inside, "assets/thresholds.json")]

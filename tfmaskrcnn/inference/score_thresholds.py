@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, Optional, Sequence, Tuple, Union
 import numpy as np
 
 from tfmaskrcnn.errors import InputError, quoted
+from tfmaskrcnn.inference.runtimes.file_about import file_asset, is_model_file
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.support.archives import open_archive
 from tfmaskrcnn.support.files import open_regular, read_json, replaced
@@ -128,7 +129,11 @@ class ScoreThresholds:
         Raises:
             InputError: `path` cannot be read, or holds something else.
         """
-        raw = read_json(path)
+        return cls.from_json(read_json(path), path)
+
+    @classmethod
+    def from_json(cls, raw: Any, path: str) -> "ScoreThresholds":
+        """As `read`, of what the file at `path` holds."""
         fields = {field.name: field for field in dataclasses.fields(cls)}
         try:
             if not isinstance(raw, dict):
@@ -196,11 +201,16 @@ def stored_thresholds(folder: str, num_classes: int) -> Optional[ScoreThresholds
 
 
 def exported_thresholds(folder: str, num_classes: Optional[int]) -> Optional[ScoreThresholds]:
-    """The thresholds in a SavedModel of `num_classes` (None: not known), if there are any.
+    """The thresholds in an exported model of `num_classes` (None: not known), if there are any.
 
     Raises: see `stored_thresholds`.
     """
-    path = os.path.join(folder, "assets", os.path.basename(Run(folder).thresholds))
+    name = os.path.basename(Run(folder).thresholds)
+    if is_model_file(folder):
+        raw = file_asset(folder, name)
+        found = ScoreThresholds.from_json(raw, folder) if raw else None
+        return found and _of_classes(found, folder, num_classes)
+    path = os.path.join(folder, "assets", name)
     return _read(path, num_classes) if os.path.exists(path) else None
 
 
@@ -227,7 +237,10 @@ def content_digest(archive: zipfile.ZipFile) -> str:
 
 
 def _read(path: str, num_classes: Optional[int]) -> ScoreThresholds:
-    found = ScoreThresholds.read(path)
+    return _of_classes(ScoreThresholds.read(path), path, num_classes)
+
+
+def _of_classes(found: ScoreThresholds, path: str, num_classes: Optional[int]) -> ScoreThresholds:
     if num_classes is not None and len(found.scores) != num_classes:
         raise InputError(
             f"{path} holds thresholds of {len(found.scores)} classes, the model has {num_classes}; "

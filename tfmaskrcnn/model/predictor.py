@@ -13,7 +13,7 @@ from tfmaskrcnn.ops.images import pad_to, padded_size, preprocess
 from tfmaskrcnn.ops.placement import in_original, points_in_original
 from tfmaskrcnn.ops.structures import Detections
 from tfmaskrcnn.ops.tensors import as_graph
-from tfmaskrcnn.support.given import A_COUNT, Kind, check
+from tfmaskrcnn.support.given import A_COUNT, Kind, check, check_image
 from tfmaskrcnn.support.reproducible import sums_in_order
 
 _PICTURES = Kind(lambda value: isinstance(value, Iterable), "a list of images")
@@ -114,12 +114,3 @@ class Predictor:
 
 def _of_image(found: Detections, i: int) -> Detections:
     return Detections(*(None if part is None else part[i] for part in found))
-
-
-def check_image(image, what: str, channels: int = 3) -> None:
-    """Raise an `InputError` that names `what` unless `image` is a uint8 [H, W, channels] array."""
-    shape, dtype = getattr(image, "shape", None), getattr(image, "dtype", type(image).__name__)
-    if shape is None or len(shape) != 3 or shape[2] != channels or dtype != np.uint8 or 0 in shape:
-        raise InputError(
-            f"{what} must be a uint8 array [height, width, {channels}], found {dtype} {shape}."
-        )

@@ -9,13 +9,8 @@ from typing import Tuple
 import tensorflow as tf
 
 from tfmaskrcnn.config.model import InputConfig
+from tfmaskrcnn.ops.limits import BRIGHT_MEDIAN, STRETCH_HIGH, STRETCH_LOW
 from tfmaskrcnn.ops.resize import resize
-
-# Shares of an image's values that `stretch_contrast` sends to 0 and to 255: a few dead or hot
-# pixels must not decide the range.
-STRETCH_LOW, STRETCH_HIGH = 0.002, 0.998
-# An image whose median lies above the middle of 0..255 has a bright background.
-BRIGHT_MEDIAN = 127
 
 
 def fitted_size(

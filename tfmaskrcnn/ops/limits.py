@@ -7,3 +7,8 @@ MAX_PIXELS = 50_000_000
 MAX_BATCH = 64
 # Side of the ground-truth masks of a batch: what the object's box shows, resampled.
 GT_MASK_SIDE = 112
+# Shares of an image's values that `stretch_contrast` sends to 0 and to 255: a few dead or hot
+# pixels must not decide the range.
+STRETCH_LOW, STRETCH_HIGH = 0.002, 0.998
+# An image whose median lies above the middle of 0..255 has a bright background.
+BRIGHT_MEDIAN = 127

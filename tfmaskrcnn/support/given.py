@@ -89,6 +89,15 @@ def check(value: Any, what: str, kind: Union[Kind, type]) -> None:
         raise InputError(f"{what} is {quoted(value)}; wanted {kind.words}.")
 
 
+def check_image(image: Any, what: str, channels: int = 3) -> None:
+    """Raise an `InputError` that names `what` unless `image` is a uint8 [H, W, channels] array."""
+    shape, dtype = getattr(image, "shape", None), getattr(image, "dtype", type(image).__name__)
+    if shape is None or len(shape) != 3 or shape[2] != channels or dtype != "uint8" or 0 in shape:
+        raise InputError(
+            f"{what} must be a uint8 array [height, width, {channels}], found {dtype} {shape}."
+        )
+
+
 def takes(**kinds: Union[Kind, type]):
     """A decorator that checks arguments by name; one that has its default is not looked at."""
 

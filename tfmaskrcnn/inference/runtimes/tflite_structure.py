@@ -9,7 +9,7 @@ What the numbers of an operation mean stays the interpreter's business.
 import math
 import os
 import struct
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support.files import open_regular
@@ -53,6 +53,19 @@ def check_tflite(path: str) -> None:
     Raises:
         InputError: it is; or it cannot be read.
     """
+    _of_file(path, _Model.check)
+
+
+def metadata_of(path: str, name: str) -> Optional[bytes]:
+    """What a TFLite file holds as metadata of this name; None if there are none.
+
+    Raises: see `check_tflite`.
+    """
+    return _of_file(path, lambda model: model.metadata(name.encode()))
+
+
+def _of_file(path: str, use: Callable[["_Model"], Any]):
+    """`use` of the file's content."""
     try:
         with open_regular(path) as file:
             content = file.read()
@@ -61,7 +74,7 @@ def check_tflite(path: str) -> None:
     if content[4:8] != _IDENTIFIER:
         raise InputError(f"{path} is no model that TFLite can load: it does not begin as one.")
     try:
-        _Model(content).check()
+        return use(_Model(content))
     except _Broken as error:
         raise InputError(
             f"{path} is a damaged TFLite model of {os.path.getsize(path)} bytes: {error}; export "
@@ -97,6 +110,20 @@ class _Model:
                 for named in self._tables(signature, field):
                     index = self._scalar(named, 1, "<I")
                     self._check_index(index, counts[number], "a tensor")
+
+    def metadata(self, name: bytes) -> Optional[bytes]:
+        root = self._table(self._number(0, "<I"))
+        buffers = self._tables(root, 4)
+        for entry in self._tables(root, 6):
+            if self._bytes(entry, 0) == name:
+                index = self._scalar(entry, 1, "<I")
+                self._check_index(index, len(buffers), "a buffer")
+                return self._bytes(buffers[index], 0)
+        return None
+
+    def _bytes(self, table: _Table, number: int) -> bytes:
+        place, count = self._list(table, number, 1)
+        return self._content[place : place + count]
 
     def _check_tensor(self, tensor: _Table, buffers: int) -> None:
         self._check_index(self._scalar(tensor, 2, "<I"), buffers, "a buffer")

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.export import tflite
-from tfmaskrcnn.export.tflite_structure import check_tflite
+from tfmaskrcnn.inference.runtimes import tflite_file
+from tfmaskrcnn.inference.runtimes.tflite_structure import check_tflite
 
 
 @pytest.fixture(scope="module")
@@ -46,16 +46,16 @@ def test_a_model_that_is_cut_off_is_refused_wherever_it_is(content, tmp_path):
 def test_the_interpreter_is_not_asked_for_a_damaged_model(content, tmp_path, monkeypatch):
     path = tmp_path / "a.tflite"
     path.write_bytes(content[: len(content) // 2])
-    monkeypatch.setattr(tflite, "_interpreter_class", None)  # not called
+    monkeypatch.setattr(tflite_file, "_interpreter_class", None)  # not called
     with pytest.raises(InputError, match="a.tflite is a damaged TFLite model"):
-        tflite.predictor(str(path))
+        tflite_file.load(str(path))
     path.write_text("no model")
     with pytest.raises(InputError, match="a.tflite is no model that TFLite can load"):
-        tflite.predictor(str(path))
+        tflite_file.load(str(path))
     path.unlink()
     path.mkdir()
     with pytest.raises(InputError, match="There is no file"):
-        tflite.predictor(str(path))
+        tflite_file.load(str(path))
 
 
 def test_offsets_that_lead_anywhere_are_refused_or_harmless(content, tmp_path):
