@@ -5,8 +5,7 @@ from typing import Dict, Iterator, List, Sequence, Tuple
 import numpy as np
 
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.export.check import preprocessed
-from tfmaskrcnn.inference.prediction_files import find_images
+from tfmaskrcnn.inference.image_sources import find_images
 from tfmaskrcnn.support.progress_bar import progress_bar
 
 # Fewer leave the ranges to chance; more than the upper number change them no longer.
@@ -42,6 +41,8 @@ def feeds(
     Raises:
         InputError: an image cannot be read.
     """
+    from tfmaskrcnn.export.check import preprocessed  # the rest of this file needs no TensorFlow
+
     batch, size = shape[0], shape[1:3]
     with progress_bar("calibrating") as progress:
         for start in range(0, len(paths), batch):
