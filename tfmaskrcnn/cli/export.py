@@ -114,7 +114,7 @@ def _add_file_options(parser) -> None:
     parser.add_argument(
         "--calibration-images",
         metavar="FOLDER",
-        help="images like those to come, for --precision int8; of tf-trt too",
+        help="onnx and tf-trt: images like those to come, for --precision int8",
     )
     parser.add_argument(
         "--nms",

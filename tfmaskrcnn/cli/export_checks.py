@@ -41,7 +41,7 @@ def check_options(options) -> None:
         raise InputError(f"{options.out}: a {SUFFIX} file is written with --format file.")
     for names, formats in (
         *((_COMPARING, FILES), (("nms",), ("onnx",)), (TF_TRT, ("tf-trt",))),
-        *((_OF_IMAGES, ("saved_model",)), (_CALIBRATED, (*FILES, "tf-trt"))),
+        *((_OF_IMAGES, ("saved_model",)), (_CALIBRATED, ("onnx", "tf-trt"))),
     ):
         wrong = [name for name in names if getattr(options, name) is not None]
         if wrong and options.format not in formats:
@@ -54,18 +54,17 @@ def check_options(options) -> None:
             f"--precision {options.precision} is not for --format {options.format}; wanted one of "
             f"{', '.join(known)}."
         )
-    if options.format in FILES:
+    if options.format == "onnx":
         _check_calibration(options)
 
 
 def _check_calibration(options) -> None:
-    """Refuse images that nothing is calibrated on, and int8 in ONNX without them."""
+    """Refuse, of ONNX, images that nothing is calibrated on, and int8 without them."""
     if options.calibration_images and options.precision != "int8":
         raise InputError("--calibration-images is for --precision int8.")
-    if options.format == "onnx" and options.precision == "int8" and not options.calibration_images:
+    if options.precision == "int8" and not options.calibration_images:
         raise InputError(
-            "--precision int8 of --format onnx wants --calibration-images FOLDER, with images like "
-            "those to come."
+            "--precision int8 wants --calibration-images FOLDER, with images like those to come."
         )
 
 

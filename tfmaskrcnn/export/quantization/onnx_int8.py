@@ -1,6 +1,7 @@
 """SavedModel -> ONNX in eight bits: the file of float32, calibrated and written anew."""
 
 import os
+import re
 import tempfile
 from typing import Optional, Sequence, Tuple
 
@@ -11,6 +12,9 @@ from tfmaskrcnn.export.quantization.calibration_images import feeds
 from tfmaskrcnn.export.quantization.integer_nodes import WEIGHTED
 from tfmaskrcnn.export.quantization.qdq import quantize
 from tfmaskrcnn.inference.exported import exported_json
+
+# What else is told to stay in float32.
+_TOLD = ("RoiAlign", "TopK", "NonMaxSuppression", "Softmax", "Sigmoid")
 
 
 def convert(
@@ -54,22 +58,23 @@ def summary(path: str) -> str:
 
     nodes = onnx.load(path).graph.node
     rounded = {node.output[0] for node in nodes if node.op_type == "DequantizeLinear"}
-    integer, last, kinds = 0, [], set()
+    integer, last, kinds = 0, [], []
     for node in nodes:
         if node.op_type not in WEIGHTED:
-            kinds.add(node.op_type)
+            kinds.append(node.op_type)
         elif set(node.input[:2]) <= rounded:
             integer += 1
         elif _layer(node.name) not in last:
             last.append(_layer(node.name))
-    others = ", ".join(sorted(kinds - {"DequantizeLinear", "QuantizeLinear"}))
+    kept = [kind for kind in _TOLD if kind in kinds]
     return (
         f"eight bits  {integer} convolutions and matrix products, and what lies between them\n"
-        f"float32     {', '.join(last)}; elsewhere {others}"
+        f"float32     {', '.join([*last, *kept])}, and the arithmetic of boxes and masks"
     )
 
 
 def _layer(name: str) -> str:
-    """The layer of a node: ".../rpn/objectness/BiasAdd_3" -> "rpn/objectness"."""
-    parts = [part for part in name.split("/") if not part.startswith("StatefulPartitionedCall")]
-    return "/".join(parts[:2]) or name
+    """The layer of a node: ".../rpn_1/objectness_1/BiasAdd_3" -> "rpn/objectness"."""
+    parts = [re.sub(r"_\d+$", "", part) for part in name.split("/")[:-1]]
+    parts = [part for part in parts if part != "StatefulPartitionedCall"]
+    return "/".join(parts[-2:]) or name
