@@ -88,14 +88,16 @@ def openvino(spec: Dict[str, Any]) -> Callable[[np.ndarray], Found]:
     settings = {"INFERENCE_PRECISION_HINT": "f32"}
     if spec["threads"]:
         settings["INFERENCE_NUM_THREADS"] = spec["threads"]
-    model = core.compile_model(core.read_model(spec["path"]), "CPU", settings)
-    shape = next(list(i.shape) for i in model.inputs if i.get_any_name() == "images")
-    feeds = network_inputs(shape, spec)
-    names = [output.get_any_name() for output in model.outputs]
+    read = core.read_model(spec["path"])
+    # Compiled, they may have names of tensors inside as well; their order stays.
+    names = [output.get_any_name() for output in read.outputs]
+    shapes = {port.get_any_name(): list(port.shape) for port in read.inputs}
+    model = core.compile_model(read, "CPU", settings)
+    feeds = network_inputs(shapes["images"], spec)
 
     def run(images: np.ndarray) -> Found:
-        found = model(feeds)
-        return split({name: found[i] for i, name in enumerate(names)}, shape[1:3])
+        found = model([feeds[name] for name in shapes])
+        return split({name: found[i] for i, name in enumerate(names)}, shapes["images"][1:3])
 
     return run
 

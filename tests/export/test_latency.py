@@ -4,14 +4,17 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import tfmaskrcnn as mr
 from helpers.one_stack import on_stack_a
+from helpers.plain_networks import write_onnx
 from helpers.tiny import tiny_config
+from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.support.shipped import script
 
-latency, stages = script("latency"), script("latency_stages")
+latency, stages, runners = map(script, ("latency", "latency_stages", "latency_runners"))
 EXPORT = Path(latency.__file__).parent
 
 
@@ -131,3 +134,29 @@ def test_a_gain_and_a_loss_of_bfloat16_are_told_apart():
     assert "loses (0.50 times" in text and "a CPU, 2 threads" in text and "2.000s" in text
     text = latency.table({**result, "convolution_ms": {"float32": 20.0, "bfloat16": 10.0}})
     assert "gains (2.00 times" in text
+
+
+def test_an_onnx_file_has_a_row_of_each_runtime(tmp_path, capsys):
+    pytest.importorskip("openvino")
+    path = write_onnx(tmp_path / "a.onnx")
+    options = ("--size", "64x96", "--repeats", "1", "--warmup", "0", "--threads", "1")
+    code, out, _ = run(capsys, path, "--runtime", "onnxruntime", "openvino", *options)
+    rows = [line.split() for line in out.splitlines() if line.startswith(f"  {path}")]
+    assert code == 0 and [row[1] for row in rows] == ["onnxruntime", "openvino"]
+    assert {row[-1] for row in rows} == {"2"}  # detections
+
+
+def test_a_run_is_timed_by_keras(tmp_path, monkeypatch):
+    (tmp_path / "config.json").write_text("{}")
+    assert latency.kind_of(str(tmp_path)) == "run"
+    asked = []
+
+    class Model:
+        def predict_images(self, images, batch_size):
+            asked.append((len(images), batch_size))
+            return [Instances(np.ones((1, 4)), [0.5], [1], (4, 4), np.ones((1, 28, 28)))] * 2
+
+    monkeypatch.setattr("tfmaskrcnn.inference.loading.load", lambda path: Model())
+    spec = {"path": str(tmp_path), "threads": 0, "precision": "float32"}
+    found = runners.RUNNERS["run"](spec)(np.zeros((2, 4, 4, 3), np.uint8))
+    assert asked == [(2, 2)] and [len(boxes) for boxes, _ in found] == [1, 1]

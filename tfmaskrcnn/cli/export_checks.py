@@ -81,6 +81,12 @@ def _check_plain(options) -> None:
 
 def check_saved_model(options) -> None:
     """Refuse what was fixed when the SavedModel, that is there already, was exported."""
+    from tfmaskrcnn.inference.runtimes.file_about import is_model_file
+
+    if is_model_file(options.model):
+        raise InputError(
+            f"{options.model} is exported already; name the run or SavedModel that it was made of."
+        )
     if options.format in ("saved_model", "file"):
         raise InputError(
             f"{options.model} is a SavedModel; wanted the folder of a training run, or another "

@@ -4,7 +4,9 @@ import json
 import sys
 
 import numpy as np
+import onnx
 import pytest
+from PIL import Image
 
 import tfmaskrcnn as mr
 from helpers.plain_networks import ABOUT, BOXES, SIZE, write_onnx
@@ -19,6 +21,7 @@ def file(tmp_path):
 
 @pytest.mark.parametrize("runtime", [None, "onnxruntime", "openvino"])
 def test_each_runtime_gives_the_same(file, runtime):
+    pytest.importorskip(runtime or "onnxruntime")
     image = np.full((32, 48, 3), 60, np.uint8)  # (60 - 10) / 50 is 1 everywhere
     (found,) = mr.open(file, runtime=runtime).predict_images([image])
     np.testing.assert_allclose(found.boxes, BOXES * np.float32([32, 48, 32, 48]), rtol=1e-6)
@@ -50,7 +53,9 @@ def test_it_tells_what_a_saved_model_tells(file):
         (None, "does not say which classes it finds"),
         ("text", "What .* says of itself is damaged"),
         ({**ABOUT, "format": 2}, r"exported by a newer version \(format 2, 1 is known here\)"),
-        ({**ABOUT, "model": {"input": {"mean": [1.0]}}}, "is told by another version"),
+        ({**ABOUT, "model": {"input": {"mean": [1.0]}}}, "is of another version"),
+        ({**ABOUT, "model": {"input": {}, "class_names": 5}}, "is of another version"),
+        ({**ABOUT, "model": {"input": {}, 7: 5}}, "is of another version"),
         ({**ABOUT, "thresholds": {"scores": [0.2]}}, "holds no score thresholds"),
     ],
 )
@@ -99,8 +104,6 @@ def test_other_networks_and_shapes_are_refused(file, tmp_path):
     network = open_network(file)
     with pytest.raises(mr.InputError, match=r"takes images \[1, 64, 96, 3\]"):
         network(np.zeros((2, *SIZE, 3)), np.zeros((2, 2)))
-    import onnx
-
     model = onnx.load(file)
     model.graph.input[0].name = model.graph.node[4].input[0] = "x"
     onnx.save(model, tmp_path / "other.onnx")
@@ -109,8 +112,7 @@ def test_other_networks_and_shapes_are_refused(file, tmp_path):
 
 
 def test_the_commands_take_it(file, tmp_path, monkeypatch, capsys):
-    from PIL import Image
-
+    pytest.importorskip("openvino")
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (48, 32), (60, 60, 60)).save("a.png")
     box = {"bbox": [0, 0, 24, 16], "area": 384, "segmentation": [[0, 0, 24, 0, 24, 16, 0, 16]]}
@@ -138,7 +140,7 @@ def test_the_commands_take_it(file, tmp_path, monkeypatch, capsys):
         (["evaluate", "a.onnx"], "a.onnx names no data; give --json"),
         (["predict", "a.onnx", "a.png", "--out", "x", "--set", "box_head.nms_iou=0.6"], "an ONNX"),
         (["predict", "a.onnx", "a.png", "--out", "x", "--tta", "1.5"], "needs a run folder"),
-        (["export", "a.onnx", "x"], "a.onnx"),
+        (["export", "a.onnx", "x"], "a.onnx is exported already; name the run"),
         (["evaluate", "a.onnx", *judged, "--save-thresholds"], "is for run folders"),
     ):
         assert main(arguments) == 2
@@ -146,8 +148,6 @@ def test_the_commands_take_it(file, tmp_path, monkeypatch, capsys):
 
 
 def test_compare_takes_an_old_file_behind_one_that_knows(file, tmp_path, monkeypatch, capsys):
-    from PIL import Image
-
     monkeypatch.chdir(tmp_path)
     write_onnx("old.onnx", None)
     Image.new("RGB", (48, 32), (60, 60, 60)).save("a.png")

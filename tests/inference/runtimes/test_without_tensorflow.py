@@ -57,6 +57,7 @@ def write_tflite(path):
 @pytest.mark.slow
 def test_files_predict_without_tensorflow(tmp_path):
     pytest.importorskip("ai_edge_litert")
+    pytest.importorskip("openvino")
     write_onnx(tmp_path / "a.onnx")
     write_tflite(tmp_path / "a.tflite")
     smooth = np.random.default_rng(0).integers(0, 256, (9, 14, 3), np.uint8)

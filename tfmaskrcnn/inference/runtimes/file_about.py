@@ -4,6 +4,7 @@ import json
 import os
 from typing import Any, Dict, Optional, Sequence, Tuple
 
+from tfmaskrcnn.config.model import ModelConfig
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.inference.runtimes import onnx_metadata, tflite_structure
 from tfmaskrcnn.inference.runtimes.file_network import existing
@@ -27,7 +28,7 @@ def is_model_file(path: str) -> bool:
 
 
 def kind_of_file(path: str) -> str:
-    """ "ONNX file" or "TFLite file"."""
+    """The kind of a file: "ONNX file" or "TFLite file"."""
     return KINDS[os.path.splitext(path)[1]]
 
 
@@ -49,7 +50,8 @@ def file_about(path: str) -> Dict[str, Any]:
         about = json.loads(text)
     except ValueError:
         about = None
-    if not isinstance(about, dict) or not isinstance(about.get("model"), dict):
+    model = about.get("model") if isinstance(about, dict) else None
+    if not isinstance(model, dict) or not isinstance(model.get("input"), dict):
         raise InputError(f"What {path} says of itself is damaged; export it again.")
     if about.get("format") != FORMAT:
         raise InputError(
@@ -60,17 +62,23 @@ def file_about(path: str) -> Dict[str, Any]:
 
 
 def check_described(path: str) -> None:
-    """Refuse a file that does not say what it holds.
+    """Refuse a file that does not say what it holds, or says what cannot be.
 
     Raises:
         InputError: it says nothing, or what `file_about` raises.
     """
-    if not file_about(path):
+    about = file_about(path)
+    if not about:
         raise InputError(
             f"{path} does not say which classes it finds and how images are prepared for it, as "
             "files of today do: export it again. (`compare` takes it behind the run or SavedModel "
             "that it was made of.)"
         )
+    try:
+        ModelConfig(**about["model"])
+    except (TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"The configuration in {path} is of another version: {reason}") from None
 
 
 def file_asset(path: str, name: str) -> Any:

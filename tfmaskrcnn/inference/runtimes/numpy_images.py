@@ -27,25 +27,23 @@ def target_size(size: Tuple[int, int], input: InputConfig) -> Tuple[int, int]:
     return height, width
 
 
-def stretch_contrast(image: np.ndarray) -> np.ndarray:
-    """`image` [H, W, C] with its 0.2 and 99.8 percentiles at 0 and 255; float32 0..255.
+def enhance(image: np.ndarray, input: InputConfig) -> np.ndarray:
+    """`image` [H, W, C] uint8 after what `input` asks for at the original resolution, if anything.
 
-    See `ops.images.stretch_contrast`.
+    Both steps send each of the 256 levels to another, so one look-up makes the float32 image, which
+    is all the memory that they take.
     """
-    below = _cumulative_histogram(image)
-    low, high = _percentile(below, STRETCH_LOW), _percentile(below, STRETCH_HIGH)
-    image = image.astype(np.float32)
-    if not high > low:
+    if not (input.stretch_contrast or input.invert_bright):
         return image
-    factor = np.float32(255.0) / np.maximum(high - low, np.float32(1.0))
-    return np.clip((image - low) * factor, np.float32(0.0), np.float32(255.0))
-
-
-def invert_bright(image: np.ndarray) -> np.ndarray:
-    """The negative of `image` [H, W, C] if its median is above 127, else itself; float32 0..255."""
-    median = _percentile(_cumulative_histogram(image), 0.5)
-    image = image.astype(np.float32)
-    return np.float32(255.0) - image if median > BRIGHT_MEDIAN else image
+    counts = sum(
+        np.bincount(part, minlength=256) for part in np.array_split(image.ravel(), len(image))
+    )
+    levels = np.arange(256, dtype=np.float32)
+    if input.stretch_contrast:
+        levels = _stretched(levels, counts)
+    if input.invert_bright and _percentile(levels, counts, 0.5) > BRIGHT_MEDIAN:
+        levels = np.float32(255.0) - levels
+    return levels[image]
 
 
 def normalize(image: np.ndarray, input: InputConfig) -> np.ndarray:
@@ -63,11 +61,7 @@ def normalize(image: np.ndarray, input: InputConfig) -> np.ndarray:
 def preprocess(image: np.ndarray, input: InputConfig) -> np.ndarray:
     """The network's input for an image [H, W, C] uint8, before padding: [h, w, C] float32."""
     size = target_size(image.shape[:2], input)
-    if input.stretch_contrast:
-        image = stretch_contrast(image)
-    if input.invert_bright:
-        image = invert_bright(image)
-    return normalize(resize(image, size, input.resize), input)
+    return normalize(resize(enhance(image, input), size, input.resize), input)
 
 
 def pad_to(image: np.ndarray, height: int, width: int, input: InputConfig) -> np.ndarray:
@@ -82,12 +76,21 @@ def pad_to(image: np.ndarray, height: int, width: int, input: InputConfig) -> np
     return padded
 
 
-def _cumulative_histogram(image: np.ndarray) -> np.ndarray:
-    """[256] float32: entry v is the share of values <= v."""
-    counts = np.cumsum(np.bincount(image.astype(np.uint8).ravel(), minlength=256))
-    return counts.astype(np.float32) / np.float32(counts[-1])
+def _stretched(levels: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """[256] float32 `levels` as `ops.images.stretch_contrast` changes those of an image.
+
+    `counts` [256] are of the values that have each level.
+    """
+    low, high = (_percentile(levels, counts, share) for share in (STRETCH_LOW, STRETCH_HIGH))
+    if not high > low:
+        return levels
+    factor = np.float32(255.0) / np.maximum(high - low, np.float32(1.0))
+    return np.clip((levels - low) * factor, np.float32(0.0), np.float32(255.0))
 
 
-def _percentile(below: np.ndarray, share: float) -> np.float32:
-    """Lowest level that at least `share` of the values do not exceed."""
+def _percentile(levels: np.ndarray, counts: np.ndarray, share: float) -> np.float32:
+    """Lowest whole level that at least `share` of the values do not exceed."""
+    whole = np.zeros(256, np.int64)
+    np.add.at(whole, levels.astype(np.uint8), counts)
+    below = np.cumsum(whole).astype(np.float32) / np.float32(whole.sum())
     return np.float32(np.count_nonzero(below < np.float32(share)))

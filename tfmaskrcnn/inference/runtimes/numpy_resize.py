@@ -105,13 +105,18 @@ def _summed(image: np.ndarray, spans: Spans, axis: int) -> np.ndarray:
 
 
 def _as_pillow(image: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
-    """Pillow itself, a channel at a time: it would weigh colours by an alpha channel."""
+    """Pillow itself, along the rows and then down the columns, as all its versions up to 12.
+
+    Version 13 begins with the columns where that is less work, which changes pixels by 1. A channel
+    at a time, because it weighs colours by an alpha channel.
+    """
     if image.dtype != np.uint8:
         image = np.clip(np.round(image), 0.0, 255.0).astype(np.uint8)
-    planes = [
-        np.asarray(Image.fromarray(plane).resize(size[::-1], Image.Resampling.BILINEAR))
-        for plane in np.ascontiguousarray(image.transpose(2, 0, 1))
-    ]
+    bilinear = Image.Resampling.BILINEAR
+    planes = []
+    for plane in np.ascontiguousarray(image.transpose(2, 0, 1)):
+        wide = Image.fromarray(plane).resize((size[1], len(plane)), bilinear)
+        planes.append(np.asarray(wide.resize(size[::-1], bilinear)))
     return np.stack(planes, axis=-1).astype(np.float32)
 
 

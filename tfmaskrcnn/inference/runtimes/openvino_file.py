@@ -17,14 +17,16 @@ def load(path: str) -> Loaded:
     openvino = needed("openvino", "openvino", "--runtime openvino needs", "openvino")
     try:
         core = openvino.Core()
-        model = core.compile_model(core.read_model(path), "CPU", _SETTINGS)
-        inputs = {port.get_any_name(): tuple(port.shape) for port in model.inputs}
-        outputs = [port.get_any_name() for port in model.outputs]
+        read = core.read_model(path)
+        # Compiled, they may have names of tensors inside as well; their order stays.
+        inputs = {port.get_any_name(): tuple(port.shape) for port in read.inputs}
+        outputs = [port.get_any_name() for port in read.outputs]
+        model = core.compile_model(read, "CPU", _SETTINGS)
     except Exception as error:  # RuntimeError of C++, whose first line names a source file
         raise unloadable(path, "OpenVINO", error) from None
 
     def run(known):
-        found = model({name: known[name] for name in inputs})
+        found = model([known[name] for name in inputs])
         return {name: found[i] for i, name in enumerate(outputs)}
 
     return Loaded(inputs, outputs, run)
