@@ -1,5 +1,6 @@
 """Both files of a small network: their form, and that they compute what it does."""
 
+import logging
 import sys
 
 import numpy as np
@@ -72,6 +73,12 @@ def test_weights_have_a_scale_a_channel_and_are_stored_as_integers(files):
         weights = makers[stem.input[1]]
         assert values[weights.input[0]].dtype == np.int8
         assert values[weights.input[1]].shape == (8,)
+
+
+def test_what_the_library_remarks_is_not_heard(tmp_path, caplog, capsys):
+    with caplog.at_level(logging.INFO):
+        quantize(saved(tmp_path / "a.onnx"), str(tmp_path / "b.onnx"), small_feeds())
+    assert not caplog.records and capsys.readouterr().out == ""
 
 
 def test_a_missing_package_is_named_with_the_remedy(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import contextlib
 import copy
 import importlib
 import io
+import logging
 import os
 import tempfile
 from typing import Dict, Iterable, NamedTuple
@@ -121,7 +122,12 @@ def _written(library, model, choice: Choice, ranges, form: Form):
             "OpTypesToExcludeOutputQuantization": list(form.float_results),
         },
     )
-    quantizer.quantize_model()
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # it remarks on each dead channel
+    try:
+        quantizer.quantize_model()
+    finally:
+        logging.disable(before)
     quantizer.model.topological_sort()  # what is new stands at the end
     return quantizer.model.model
 
