@@ -10,6 +10,7 @@ from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.ops.limits import MAX_BATCH
 from tfmaskrcnn.ops.paste import masks_to_rle
+from tfmaskrcnn.support import storage
 from tfmaskrcnn.support.files import read_json
 from tfmaskrcnn.support.given import A_PATH, takes
 
@@ -162,7 +163,7 @@ def exported_config(folder: str) -> Dict[str, Any]:
 def exported_json(folder: str, name: str) -> Dict[str, Any]:
     """What a JSON file among the assets of a SavedModel holds; empty if there is none."""
     path = os.path.join(folder, "assets", name)
-    return read_json(path) if os.path.exists(path) else {}
+    return read_json(path) if storage.exists(path) else {}
 
 
 def _most_at_once(folder: str) -> int:

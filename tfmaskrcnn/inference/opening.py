@@ -34,6 +34,7 @@ from tfmaskrcnn.inference.trained_sizes import (
     run_sizes,
 )
 from tfmaskrcnn.instances import Instances
+from tfmaskrcnn.support import storage
 from tfmaskrcnn.support.given import A_PATH, TEXTS, takes
 from tfmaskrcnn.support.run_folder import Run
 from tfmaskrcnn.support.single_file import SUFFIX, about, exists, is_single_file
@@ -73,7 +74,7 @@ class Source(NamedTuple):
 
 def is_saved_model(folder: str) -> bool:
     """Whether `folder` is an exported model and not a run."""
-    return os.path.exists(os.path.join(folder, "saved_model.pb"))
+    return storage.exists(os.path.join(folder, "saved_model.pb"))
 
 
 def check_artefacts(paths: Sequence[str]) -> None:
@@ -89,7 +90,7 @@ def check_artefacts(paths: Sequence[str]) -> None:
     for path in paths:
         if not path.endswith(FILE_ENDINGS):
             check_model(path)
-        elif not os.path.isfile(path):
+        elif not storage.is_file(path):
             raise InputError(f"There is no file {path}.")
 
 
@@ -191,7 +192,7 @@ def run_config(folder: str, overrides: Sequence[str] = ()) -> Config:
     Raises:
         InputError: `folder` is no run, or an override is of training.
     """
-    if not os.path.exists(folder):
+    if not storage.exists(folder):
         raise InputError(f"There is no folder {folder}.")
     if is_saved_model(folder):
         raise InputError(f"{folder} is a SavedModel; wanted the folder of a training run.")

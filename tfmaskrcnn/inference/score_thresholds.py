@@ -13,6 +13,7 @@ import numpy as np
 
 from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.instances import Instances
+from tfmaskrcnn.support import storage
 from tfmaskrcnn.support.archives import open_archive
 from tfmaskrcnn.support.files import open_regular, read_json, replaced
 from tfmaskrcnn.support.run_folder import Run
@@ -201,7 +202,7 @@ def exported_thresholds(folder: str, num_classes: Optional[int]) -> Optional[Sco
     Raises: see `stored_thresholds`.
     """
     path = os.path.join(folder, "assets", os.path.basename(Run(folder).thresholds))
-    return _read(path, num_classes) if os.path.exists(path) else None
+    return _read(path, num_classes) if storage.exists(path) else None
 
 
 def weights_digest(path: str) -> str:
