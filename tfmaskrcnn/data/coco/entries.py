@@ -29,7 +29,7 @@ from tfmaskrcnn.support import storage
 OnFault = Callable[[str, int, Fault], None]
 # Pixels that are believed without a look at the image file's header: masks of this size are drawn
 # in a moment. Larger ones must be as large as the file.
-_BELIEVED_PIXELS = 2**26
+BELIEVED_PIXELS = 2**26
 
 
 class Rules(NamedTuple):
@@ -162,7 +162,7 @@ def _check_believed(entry: Dict[str, Any], path: Optional[str], where: str) -> N
         where: names the image.
     """
     size = entry["height"], entry["width"]
-    if size[0] * size[1] <= _BELIEVED_PIXELS:
+    if size[0] * size[1] <= BELIEVED_PIXELS:
         return
     if path is not None:
         try:

@@ -49,6 +49,11 @@ class Faults:
         self.first = self.first or str(self.explained(part, number, fault))
         self.left_out += 1
 
+    @property
+    def any(self) -> bool:
+        """Whether there was one."""
+        return bool(self.left_out or self._renumbered)
+
     def of_image(self, image_id: int) -> None:
         """Raise what is wrong in an image, where that was put off; here nothing was."""
 
