@@ -138,7 +138,9 @@ def open_bytes(path: str) -> BinaryIO:
     """`open(path, "rb")`."""
     if not is_remote(path):
         return open(path, "rb")
-    return io.BufferedReader(_Reader(path), _BUFFER)
+    if is_folder(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    return io.BufferedReader(_Reader(path, size(path)), _BUFFER)
 
 
 @contextlib.contextmanager
@@ -181,10 +183,8 @@ class FilesThere:
 class _Reader(io.RawIOBase):
     """A remote file as Python's own are: TensorFlow's opens late, and `seek` returns nothing."""
 
-    def __init__(self, path: str):
-        if is_folder(path):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-        self._path, self._size, self._at = path, size(path), 0
+    def __init__(self, path: str, size: int):
+        self._path, self._size, self._at = path, size, 0
         self._file = _gfile().GFile(path, "rb")
 
     def readable(self) -> bool:
