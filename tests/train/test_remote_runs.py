@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -128,6 +129,24 @@ def test_shards_in_a_store_are_read_as_on_this_machine(data):
     for one, other in zip(far.records, near.records):
         assert one.path.content == other.path.content
         np.testing.assert_array_equal(one.boxes, other.boxes)
+
+
+def test_shards_are_written_into_a_store(data):
+    far = f"{STORE}/data/train"
+    write_tfrecord(f"{far}/instances.json", f"{far}/images", f"{STORE}/a/b", shards=2, workers=1)
+    assert len(storage.names_in(f"{STORE}/a")) == 4
+    for name in ("b-00000-of-00002.tfrecord", "b-00001-of-00002.tfrecord"):
+        with storage.open_bytes(f"{STORE}/a/{name}") as file:
+            here = Path(data, "records", name.replace("b-", "train-"))
+            assert file.read() == here.read_bytes()
+
+
+def test_a_set_in_a_store_is_checked_as_on_this_machine(data, capsys):
+    found = []
+    for folder in (data, f"{STORE}/data"):
+        code = main(["check-data", f"{folder}/train/instances.json", f"{folder}/train/images"])
+        found.append((code, capsys.readouterr().out.replace(folder, "")))
+    assert found[0] == found[1] and "4 images" in found[0][1]
 
 
 @pytest.mark.parametrize(
