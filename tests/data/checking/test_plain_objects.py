@@ -69,7 +69,6 @@ def test_nothing_is_odd_about_what_is_plain(seed, monkeypatch):
     wrong = {f.annotation_id for f in findings if f.rule == "area"}
     assert not plain.shapes & odd and not plain.areas & wrong
     assert plain.areas <= plain.shapes and len(plain.shapes) >= 10
-    assert plain.areas or seed == 5
     assert {repr(f) for f in check_objects(record, by_id, plain)} == {repr(f) for f in findings}
     for number in plain.shapes:  # nothing to mend either
         shape, box = by_id[number]["segmentation"], by_id[number]["bbox"]
