@@ -14,6 +14,7 @@ from helpers.paths import ROOT
 LAZY = [
     "tfmaskrcnn",
     "tfmaskrcnn.checkpoints",
+    "tfmaskrcnn.data",
     "tfmaskrcnn.inference",
     "tfmaskrcnn.serving",
     "tfmaskrcnn.drawing",

@@ -111,6 +111,16 @@ def is_legacy(optimizer) -> bool:
     return not KERAS3 and isinstance(optimizer, keras.optimizers.legacy.Optimizer)
 
 
+def momentum_of(optimizer, variable):
+    """SGD's slot of a variable."""
+    index = (
+        optimizer._get_variable_index(variable)
+        if KERAS3
+        else optimizer._index_dict[optimizer._var_key(variable)]
+    )
+    return optimizer.momentums[index]
+
+
 def build_optimizer(optimizer, variables) -> None:
     """Make the optimizer's own variables now rather than at the first update."""
     if not is_legacy(optimizer):

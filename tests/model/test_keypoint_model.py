@@ -21,7 +21,8 @@ from tfmaskrcnn.drawing.drawing_style import DrawingStyle
 from tfmaskrcnn.drawing.overlays import draw, draw_ground_truth
 from tfmaskrcnn.inference.exported import saved_model_predictor
 from tfmaskrcnn.instances import Instances
-from tfmaskrcnn.model.losses import RoiSample, keypoint_losses
+from tfmaskrcnn.model.losses import keypoint_losses
+from tfmaskrcnn.model.roi_samples import RoiSample
 from tfmaskrcnn.ops.structures import GroundTruth
 
 KEYPOINTS = (
@@ -54,7 +55,7 @@ def random_images(*sizes):
     return [rng.integers(0, 256, (h, w, 3), np.uint8) for h, w in sizes]
 
 
-def loss_of(logits, keypoints, positive=(True, True), **options):
+def loss_of(logits, keypoints, positive=(True, True), most=None, **options):
     """The keypoint loss of two RoIs of 8 x 8 pixels at the origin, one object, M = 4."""
     rois = RoiSample(
         tf.constant([[[0, 0, 8, 8.0]] * 2]),
@@ -65,7 +66,8 @@ def loss_of(logits, keypoints, positive=(True, True), **options):
     )
     truth = GroundTruth(*[None] * 5, keypoints=tf.constant([[keypoints]], tf.float32))
     head = KeypointHeadConfig(enabled=True, num_keypoints=2, **options)
-    return keypoint_losses(tf.constant(logits, tf.float32), rois, truth, head)["keypoint_loss"]
+    logits = tf.constant(logits, tf.float32)
+    return keypoint_losses(logits, rois, truth, head, most)["keypoint_loss"]
 
 
 def test_the_loss_is_the_cross_entropy_over_the_positions():
@@ -91,6 +93,9 @@ def test_weight_and_divisor_are_configuration():
     plain, heavy = loss_of(logits, points), loss_of(logits, points, loss_weight=4)
     assert heavy.total == 4 * plain.total and heavy.count == plain.count
     assert loss_of(logits, points, normalize_by_visible=False).count == 4  # 2 RoIs x 2 keypoints
+    # RoIs that can be positive count, whether they are among those that the head has seen or not.
+    assert loss_of(logits, points, most=16, normalize_by_visible=False).count == 32
+    assert loss_of(logits, points, most=16).count == plain.count
 
 
 def test_fit_logs_the_keypoint_loss_and_all_of_the_head_learns(arrows, config, model):

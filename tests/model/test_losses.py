@@ -7,7 +7,6 @@ import tensorflow as tf
 from tfmaskrcnn.config.heads import BoxHeadConfig, MaskHeadConfig, mask_channels
 from tfmaskrcnn.config.model import RpnConfig
 from tfmaskrcnn.model.losses import (
-    RoiSample,
     box_losses,
     class_loss,
     delta_loss,
@@ -15,10 +14,9 @@ from tfmaskrcnn.model.losses import (
     mask_losses,
     number_of,
     objectness_loss,
-    positives_only,
     rpn_losses,
-    sample_rois,
 )
+from tfmaskrcnn.model.roi_samples import RoiSample, positives_only, sample_rois
 from tfmaskrcnn.ops.masks import mask_targets
 from tfmaskrcnn.ops.structures import PYRAMID_LEVELS, GroundTruth, Proposals, RpnOutput
 
@@ -357,12 +355,12 @@ def test_the_mask_head_needs_the_first_rows_alone():
     for seed in range(20):
         truth, proposals = random_scene(seed, batch=1)
         rois = sample_rois(proposals, truth, seeds(seed), BOX)
-        first = positives_only(rois, BOX)
+        first = positives_only(rois, BOX, fixed=True)
         assert first.boxes.shape == [1, 4, 4]  # a quarter of 16
         assert float(number_of(first.positive)) == float(number_of(rois.positive)) > 0
     tiny = BoxHeadConfig(samples_per_image=3, positive_fraction=0.25)
     rois = sample_rois(proposals, truth, seeds(0), tiny)
-    first = positives_only(rois, tiny)
+    first = positives_only(rois, tiny, fixed=True)
     assert first.boxes.shape[1] == 1 and float(number_of(rois.positive)) == 1.0
 
 
@@ -372,9 +370,24 @@ def test_the_mask_loss_of_the_first_rows_is_that_of_all(seed):
     rois = sample_rois(proposals, truth, seeds(seed, seed + 50), BOX)
     masks = random_predictions(seed)[2]
     whole = mask_losses(masks, rois, truth, MASK)["mask_loss"]
-    first = mask_losses(masks[:, :4], positives_only(rois, BOX), truth, MASK)["mask_loss"]
+    first = positives_only(rois, BOX, fixed=True)
+    first = mask_losses(masks[:, :4], first, truth, MASK)["mask_loss"]
     np.testing.assert_allclose(first.total, whole.total, rtol=1e-6)
     assert float(first.count) == float(whole.count)
+
+
+@pytest.mark.parametrize(
+    "counts, rows",
+    [([0], 16), ([1], 16), ([16], 16), ([17, 3], 32), ([5, 128], 128), ([113], 128)],
+)
+def test_the_mask_head_sees_the_positives_rounded_up_to_eighths(counts, rows):
+    positive = tf.constant(np.arange(512) < np.array(counts)[:, np.newaxis])
+    boxes = tf.reshape(tf.range(512.0 * 4 * len(counts)), [len(counts), 512, 4])
+    index = tf.tile([tf.range(512)], [len(counts), 1])
+    found = positives_only(RoiSample(boxes, index, index, positive, positive), BoxHeadConfig())
+    assert found.boxes.shape == [len(counts), rows, 4]
+    np.testing.assert_array_equal(found.boxes, boxes[:, :rows])
+    assert float(number_of(found.positive)) == sum(counts)
 
 
 # The heads.

@@ -115,6 +115,28 @@ def test_rows_of_padding_change_no_loss(data, model):
         np.testing.assert_array_equal(clean[name].total, dirty[name].total)
 
 
+def test_the_mask_head_sees_fewer_rois_with_the_same_loss_and_gradient(data, model, monkeypatch):
+    batch = _seeded(next(iter(from_coco(*data, tiny_config(), training=True))))
+    box_config = model.config.box_head.model_copy(update={"samples_per_image": 256})
+    config = model.config.model_copy(update={"box_head": box_config})
+    monkeypatch.setattr(model, "config", config)
+    seen, found = [], []
+    head = model.mask_head.call
+    monkeypatch.setattr(
+        model.mask_head, "call", lambda x, **flags: seen.append(x.shape[1]) or head(x, **flags)
+    )
+    weights = model.mask_head.trainable_variables
+    for compiled in (None, object()):
+        monkeypatch.setattr(model, "_xla", compiled, raising=False)
+        monkeypatch.setattr(model, "part", lambda _, function: function)
+        with tf.GradientTape() as tape:
+            loss = model.loss_terms(batch, training=False)["mask_loss"].total
+        found.append([loss.numpy(), *(g.numpy() for g in tape.gradient(loss, weights))])
+    assert seen[0] < seen[1] == 64
+    for few, all_rows in zip(*found):
+        np.testing.assert_allclose(few, all_rows, rtol=1e-5, atol=1e-6 * np.abs(all_rows).max())
+
+
 def _seeded(batch):
     return {**batch, "seed": tf.zeros([batch["image"].shape[0], 2], tf.int32)}
 

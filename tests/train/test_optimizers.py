@@ -9,6 +9,7 @@ from tfmaskrcnn import compat
 from tfmaskrcnn.config.run import ScheduleConfig, TrainConfig
 from tfmaskrcnn.model.gradients import GradientRules, apply_gradients, rules_of
 from tfmaskrcnn.train import make_optimizer
+from tfmaskrcnn.train.gradient_momentum import GradientMomentum
 from tfmaskrcnn.train.schedule import WarmupSchedule
 
 CONSTANT = ScheduleConfig(kind="constant", warmup_steps=0)
@@ -53,6 +54,33 @@ def test_sgd_has_momentum_and_the_papers_l2():
     assert found["kernel"] == pytest.approx(1 - 0.12 - (0.06 + 0.1176), rel=1e-5)
     for name in ("bias", "gamma", "beta"):
         assert found[name] == pytest.approx(1 - 0.1 - 0.15, rel=1e-5)
+
+
+def test_momentum_of_gradients_is_pytorchs_and_at_a_constant_rate_keras_too():
+    settings = {"learning_rate": 0.4, "momentum": 0.5, "weight_decay": 0}
+    warm = ScheduleConfig(kind="constant", warmup_steps=2, warmup_factor=0.0)
+    found = after_steps(
+        make_optimizer(TrainConfig(**settings, momentum_of="pytorch", schedule=warm), 10),
+        1.0,
+        steps=3,
+    )
+    # Rates 0, 0.2 and 0.4; the sums of gradients are 1, 1.5 and 1.75.
+    for value in found.values():
+        assert value == pytest.approx(1 - 0.2 * 1.5 - 0.4 * 1.75, rel=1e-5)
+    steps = [settings, {**settings, "momentum_of": "pytorch"}]
+    first, second = (make_optimizer(TrainConfig(**s, schedule=CONSTANT), 10) for s in steps)
+    assert type(first) is keras.optimizers.SGD and type(second) is GradientMomentum
+    assert after_steps(first, 1.0, 3) == pytest.approx(after_steps(second, 1.0, 3), rel=1e-6)
+
+
+def test_momentum_of_gradients_survives_saving_and_is_plain_descent_without_any():
+    config = TrainConfig(
+        learning_rate=0.5, momentum=0, weight_decay=0, momentum_of="pytorch", schedule=CONSTANT
+    )
+    optimizer = make_optimizer(config, 10)
+    again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
+    assert type(again) is GradientMomentum
+    assert after_steps(again, 1.0, 2)["bias"] == pytest.approx(0.0, abs=1e-6)
 
 
 def test_clipping_rides_on_the_optimizer():

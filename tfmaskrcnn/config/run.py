@@ -72,6 +72,9 @@ class DataConfig(Section):
     # Show images of rare classes more often: those of a class in a share f of all images
     # sqrt(t / f) times an epoch, where that is above 1 (LVIS, Gupta et al. 2019, has t = 0.001).
     repeat_threshold: Optional[Annotated[float, Field(gt=0, le=1)]] = None
+    # Of crowd regions (COCO's iscrowd) in training: not used, neither as objects nor as background,
+    # or background like all else, as in torchvision and Detectron2.
+    crowds: Literal["unused", "background"] = "unused"
     skip_invalid: bool = False  # leave wrong annotations out instead of stopping
     # For a trial: use so many images of each split, those with objects before the others.
     limit: Optional[Limit] = None
@@ -116,6 +119,9 @@ class TrainConfig(Section):
     # learning_rate is that of batches of this size, for others in proportion (Goyal et al., 2.1).
     reference_batch: Optional[Count] = None
     momentum: float = Field(0.9, ge=0, lt=1)
+    # What SGD's momentum keeps: keras the steps, pytorch the gradients, whose sum the rate of each
+    # step multiplies. They differ where the rate changes.
+    momentum_of: Literal["keras", "pytorch"] = "keras"
     weight_decay: NotNegative = 1e-4  # L2 on kernels only
     clip_norm: Optional[Positive] = None  # of all gradients together
     # Factors of the learning rate by how a weight's path begins: {backbone: 0.1}.

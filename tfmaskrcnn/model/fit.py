@@ -95,10 +95,14 @@ class TrainableModel(PartlyTrained):
         optimizer, arguments = compile_arguments(config, named_weights(self))
         self.compile(optimizer, **arguments)
 
+    @property
+    def compiles_parts(self) -> bool:
+        """Whether `part` compiles now: anew for each shape."""
+        return getattr(self, "_xla", None) is not None
+
     def part(self, name: str, function: Callable) -> Callable:
         """`function` (a layer, a method), by XLA where `compile` was told so; `name` is its own."""
-        xla = getattr(self, "_xla", None)
-        return xla.of(name, function) if xla else function
+        return self._xla.of(name, function) if self.compiles_parts else function
 
     @contextlib.contextmanager
     def without_xla(self) -> Iterator[None]:

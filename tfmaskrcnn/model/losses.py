@@ -4,21 +4,22 @@ Every function returns a sum and the count it is to be divided by, so that many 
 both before they divide and agree with one.
 """
 
-from typing import Dict, NamedTuple, Optional, Sequence
+from typing import Callable, Dict, NamedTuple, Optional, Sequence
 
 import tensorflow as tf
 
 from tfmaskrcnn.config.heads import BoxHeadConfig, MaskHeadConfig
 from tfmaskrcnn.config.keypoints import KeypointHeadConfig
 from tfmaskrcnn.config.model import RpnConfig
+from tfmaskrcnn.model.roi_samples import RoiSample
 from tfmaskrcnn.ops.boxes import encode_boxes
 from tfmaskrcnn.ops.focal import softmax_focal_loss
 from tfmaskrcnn.ops.heatmaps import keypoint_targets
 from tfmaskrcnn.ops.masks import mask_targets
 from tfmaskrcnn.ops.matching import match_boxes
 from tfmaskrcnn.ops.sampling import sample_rows
-from tfmaskrcnn.ops.structures import GroundTruth, Proposals, RpnOutput
-from tfmaskrcnn.ops.tensors import own_channel
+from tfmaskrcnn.ops.structures import GroundTruth, RpnOutput
+from tfmaskrcnn.ops.tensors import own_channel, side, with_gradient_of
 
 BOX_LOSS_NAMES = ("rpn_cls_loss", "rpn_box_loss", "cls_loss", "box_loss")
 MASK_LOSS_NAMES = ("mask_loss",)
@@ -33,22 +34,24 @@ class LossTerm(NamedTuple):
     count: tf.Tensor  # float32 scalar, may be 0: then the loss is 0
 
 
-class RoiSample(NamedTuple):
-    """RoIs that the box and mask losses look at, positives first."""
-
-    boxes: tf.Tensor  # [B, R, 4] float32 yxyx pixels
-    classes: tf.Tensor  # [B, R] int32, 0 is background
-    gt_index: tf.Tensor  # [B, R] int32, row of the ground truth
-    positive: tf.Tensor  # [B, R] bool
-    valid: tf.Tensor  # [B, R] bool
-
-
 def rpn_losses(
-    rpn: RpnOutput, truth: GroundTruth, seeds: tf.Tensor, config: RpnConfig
+    rpn: RpnOutput,
+    truth: GroundTruth,
+    seeds: tf.Tensor,
+    config: RpnConfig,
+    head_at: Optional[Callable] = None,
 ) -> Dict[str, LossTerm]:
     """Objectness and box loss of sampled anchors (Faster R-CNN, equation 1).
 
     Both are divided by the number of anchors to sample, as in Detectron2.
+
+    Args:
+        rpn: logits, deltas and anchors of all levels.
+        truth: in the same pixels.
+        seeds: [B, 2] int32.
+        config: how anchors are matched and sampled.
+        head_at: from rows [B, n] of `rpn.all_levels` to their logits and deltas, by which the
+            gradient goes back; None for that of `rpn` itself.
     """
     logits, deltas, anchors = rpn.all_levels()  # [B, N], [B, N, 4], [N, 4]
     match = match_boxes(
@@ -62,35 +65,13 @@ def rpn_losses(
     targets = encode_boxes(boxes, tf.gather(anchors, sample.index), config.delta_weights)
     logits = tf.gather(logits, sample.index, batch_dims=1)
     deltas = tf.gather(deltas, sample.index, batch_dims=1)
+    if head_at is not None:
+        twins = head_at(sample.index)
+        logits, deltas = map(with_gradient_of, (logits, deltas), twins)
     count = tf.cast(config.samples_per_image * tf.shape(logits)[0], tf.float32)
     objectness = objectness_loss(logits, sample.positive, sample.valid)
     box = delta_loss(deltas, targets, sample.positive, config.smooth_l1_beta)
     return {"rpn_cls_loss": LossTerm(objectness, count), "rpn_box_loss": LossTerm(box, count)}
-
-
-def sample_rois(
-    proposals: Proposals, truth: GroundTruth, seeds: tf.Tensor, config: BoxHeadConfig
-) -> RoiSample:
-    """Proposals and the ground truth itself, matched and sampled (Fast R-CNN, section 2.3)."""
-    boxes = tf.concat([proposals.boxes, truth.boxes], axis=1)
-    usable = tf.concat([proposals.valid, truth.valid & ~truth.crowd], axis=1)
-    match = match_boxes(boxes, truth, config.positive_iou, config.positive_iou, keep_best=False)
-    sample = sample_rows(
-        match.positive & usable,
-        match.negative & usable,
-        config.samples_per_image,
-        config.positive_fraction,
-        seeds + 1,
-    )
-    gt_index = tf.gather(match.gt_index, sample.index, batch_dims=1)
-    classes = tf.gather(truth.classes, gt_index, batch_dims=1)
-    return RoiSample(
-        tf.gather(boxes, sample.index, batch_dims=1),
-        tf.where(sample.positive, classes, 0),
-        gt_index,
-        sample.positive,
-        sample.valid,
-    )
 
 
 def box_losses(
@@ -136,7 +117,11 @@ def mask_losses(
 
 
 def keypoint_losses(
-    logits: tf.Tensor, rois: RoiSample, truth: GroundTruth, config: KeypointHeadConfig
+    logits: tf.Tensor,
+    rois: RoiSample,
+    truth: GroundTruth,
+    config: KeypointHeadConfig,
+    most: Optional[int] = None,
 ) -> Dict[str, LossTerm]:
     """Cross-entropy over the positions of each heat map (Mask R-CNN, section 5).
 
@@ -144,23 +129,19 @@ def keypoint_losses(
 
     Args:
         logits: [B, R, J, M, M] float32.
-        rois: as many as can be positive.
+        rois: all positive ones, perhaps more.
         truth: with keypoints.
         config: weight of the loss and what it is divided by.
+        most: how many RoIs of an image can be positive; None for those that are here.
     """
     target = keypoint_targets(rois.boxes, truth.keypoints, rois.gt_index, logits.shape[3])
     seen = target.visible & rois.positive[..., tf.newaxis]  # [B, R, J]
     flat = tf.reshape(logits, tf.concat([tf.shape(seen), [-1]], axis=0))  # [B, R, J, M * M]
     each = tf.nn.sparse_softmax_cross_entropy_with_logits(target.position, flat)
     total = config.loss_weight * tf.reduce_sum(tf.where(seen, each, 0.0))
-    count = number_of(seen if config.normalize_by_visible else tf.ones_like(seen))
+    possible = number_of(tf.ones_like(seen[:, 0])) * tf.cast(most or side(seen, 1), tf.float32)
+    count = number_of(seen) if config.normalize_by_visible else possible
     return {"keypoint_loss": LossTerm(total, count)}
-
-
-def positives_only(rois: RoiSample, config: BoxHeadConfig) -> RoiSample:
-    """The first rows of a sample, as many as can be positive: all that the mask head must see."""
-    rows = max(int(config.samples_per_image * config.positive_fraction), 1)
-    return RoiSample(*(part[:, :rows] for part in rois))
 
 
 def objectness_loss(logits: tf.Tensor, positive: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:

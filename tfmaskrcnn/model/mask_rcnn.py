@@ -1,6 +1,7 @@
 """Mask R-CNN as a `keras.Model` (He et al., arXiv 1703.06870): wiring only."""
 
 import contextlib
+import functools
 from typing import Dict, List, Optional, Sequence, Union
 
 import keras
@@ -26,6 +27,7 @@ from tfmaskrcnn.model.losses import BOX_LOSS_NAMES, KEYPOINT_LOSS_NAMES, MASK_LO
 from tfmaskrcnn.model.predictor import Predictor
 from tfmaskrcnn.model.proposals import select_proposals
 from tfmaskrcnn.model.roi_heads import make_box_head, make_keypoint_head, make_mask_head
+from tfmaskrcnn.model.roi_samples import most_positives, positives_only, sample_rois
 from tfmaskrcnn.model.weights import named_weights
 from tfmaskrcnn.ops.anchors import pyramid_anchors
 from tfmaskrcnn.ops.atlas import Atlas, build_atlas
@@ -219,17 +221,18 @@ class MaskRCNN(TrainableModel):
         box_config = self.config.box_head
         pyramid = self.part("features", self.features)(batch["image"], training)
         rpn = self.rpn_output(pyramid)
-        terms = losses.rpn_losses(rpn, inner_truth, seeds, self.config.rpn)
+        at = functools.partial(self.rpn.at, pyramid)  # the gradient's way, a short one
+        terms = losses.rpn_losses(rpn, inner_truth, seeds, self.config.rpn, at)
         limits = clip_sizes(batch["image"], batch["size"], self.config)
         proposals = self.propose(rpn, limits.proposals, training=True)
-        rois = losses.sample_rois(proposals, inner_truth, seeds, box_config)
+        rois = sample_rois(proposals, inner_truth, seeds, box_config)
         atlas = build_atlas(pyramid)
         features = self.roi_features(atlas, rois.boxes, box_config.roi_side)
         box_head = self.part("box_head", self.box_head)
         logits, deltas = box_head(features, training=training, valid=rois.valid)
         weights = weights_by_class(box_config.class_weights, self.config.class_names)
         terms.update(losses.box_losses(logits, deltas, rois, inner_truth, box_config, weights))
-        inner = losses.positives_only(rois, box_config)
+        inner = positives_only(rois, box_config, fixed=self.compiles_parts)
         # Where a box ends must not move the mask within it.
         rois = inner._replace(boxes=outer_boxes(inner.boxes, self.config))
         if self.mask_head:
@@ -242,7 +245,8 @@ class MaskRCNN(TrainableModel):
             c = self.config.keypoint_head
             features = self.roi_features(atlas, inner.boxes, c.roi_side)
             logits = self.part("keypoint_head", self.keypoint_head)(features)
-            terms.update(losses.keypoint_losses(logits, rois, truth, c))
+            most = most_positives(box_config)
+            terms.update(losses.keypoint_losses(logits, rois, truth, c, most))
         return terms
 
     # Prediction.

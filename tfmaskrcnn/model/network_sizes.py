@@ -59,9 +59,9 @@ def _pyramid(model: ModelConfig, widths: Sequence[int], cells: float) -> Held:
     outputs = 5 * _cell_anchors(model)  # objectness and deltas
     weights = 4 * 9 * channels**2 + channels * sum(widths)
     weights += 9 * channels * inner + (rpn.num_convs - 1) * 9 * inner**2 + inner * outputs
-    # Merged maps and the pyramid, with trained norms also what goes into them.
-    maps = 2 * _norm_maps(model.fpn.norm) * channels
-    maps += rpn.num_convs * inner + outputs
+    # Merged maps and the pyramid, with trained norms also what goes into them. The RPN's own maps
+    # wait for no gradient, which goes back by the surroundings of a few anchors.
+    maps = 2 * _norm_maps(model.fpn.norm) * channels + outputs
     return Held(weights, weights, cells * _ALL_LEVELS * maps + _atlas(model, cells))
 
 

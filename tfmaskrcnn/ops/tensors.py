@@ -54,6 +54,11 @@ def own_channel(logits: tf.Tensor, class_index: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(logits * chosen, axis=-1)
 
 
+def with_gradient_of(value: tf.Tensor, twin: tf.Tensor) -> tf.Tensor:
+    """`value` to the bit, with the gradient of `twin`, which is the same computed another way."""
+    return tf.stop_gradient(value) + (twin - tf.stop_gradient(twin))
+
+
 def as_graph(function: Callable, **options):
     """`tf.function(function, **options)` without AutoGraph, also in the layers that it calls.
 

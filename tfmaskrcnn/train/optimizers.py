@@ -10,6 +10,7 @@ from tfmaskrcnn.config.run import TrainConfig
 from tfmaskrcnn.model.gradients import GradientRules, set_rules
 from tfmaskrcnn.support.given import A_COUNT, takes
 from tfmaskrcnn.train.addons import ADDONS, make_addon
+from tfmaskrcnn.train.gradient_momentum import GradientMomentum
 from tfmaskrcnn.train.schedule import make_schedule, with_phases
 
 _LOG = logging.getLogger(__name__)
@@ -53,7 +54,8 @@ def make_optimizer(config: TrainConfig, steps_per_epoch: Optional[int] = None):
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     else:
         l2, momentum = config.weight_decay, config.momentum
-        optimizer = keras.optimizers.SGD(schedule(rate), momentum, **compat.NO_OPTIMIZER_XLA)
+        kind = GradientMomentum if config.momentum_of == "pytorch" else keras.optimizers.SGD
+        optimizer = kind(schedule(rate), momentum, **compat.NO_OPTIMIZER_XLA)
     set_rules(optimizer, GradientRules(l2, config.clip_norm, config.rates))
     return compat.loss_scaling(optimizer) if config.precision == "mixed_float16" else optimizer
 

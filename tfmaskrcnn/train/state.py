@@ -19,8 +19,10 @@ from tfmaskrcnn.train.stored_progress import checked_progress
 # Keys that older states know nothing of, with the value that they had without saying so.
 _LATER = {
     "train.early_stop_on": "ap",
+    "train.momentum_of": "keras",
     "train.phases": [],
     "data.classes": None,
+    "data.crowds": "unused",
     "model.input.exif": "ignore",
     "model.box_head.loss": "softmax",
     "model.box_head.focal_gamma": 2.0,

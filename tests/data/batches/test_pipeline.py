@@ -77,6 +77,19 @@ def test_batches_have_the_promised_keys_shapes_and_dtypes(data, training):
     assert dataset.image_names == {i + 1: f"{i + 1:06d}.png" for i in range(COUNT)}
 
 
+def test_crowds_become_background_when_asked_in_training_alone(data):
+    first = [np.arange(len(r.crowd)) == 0 for r in data.records]
+    records = [r._replace(crowd=flags) for r, flags in zip(data.records, first)]
+    crowded = data._replace(records=records)
+    as_background = config_of("data.crowds=background")
+    used, plain = (next(iter(from_records(crowded, c, True))) for c in (as_background, config_of()))
+    assert plain["gt_crowd"].numpy().any() and not used["gt_crowd"].numpy().any()
+    for name in ("gt_boxes", "gt_classes"):
+        objects = plain[name][plain["gt_valid"] & ~plain["gt_crowd"]]
+        np.testing.assert_array_equal(used[name][used["gt_valid"]], objects)
+    assert next(iter(from_records(crowded, as_background, False)))["gt_crowd"].numpy().any()
+
+
 def test_training_drops_the_last_batch_and_evaluation_keeps_it(data):
     config = config_of()
     train, val = (from_records(data, config, training) for training in (True, False))

@@ -2,9 +2,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfmaskrcnn.config.model import RpnConfig
 from tfmaskrcnn.model.layers.rpn import RpnHead
+from tfmaskrcnn.model.losses import rpn_losses
 from tfmaskrcnn.model.weights import named_weights
 from tfmaskrcnn.ops.anchors import cell_anchors, level_anchors
+from tfmaskrcnn.ops.structures import PYRAMID_LEVELS, RpnOutput, ground_truth_of
 
 
 def built(num_anchors=3, channels=4, inputs=4):
@@ -130,3 +133,76 @@ def test_every_weight_has_a_finite_gradient():
         total = tf.reduce_sum(tf.square(logits - 1.0)) + tf.reduce_sum(tf.square(deltas - 1.0))
     for gradient in tape.gradient(total, head.trainable_variables):
         assert np.isfinite(gradient).all() and np.abs(gradient).sum() > 0
+
+
+def drawn_pyramid(channels=4, batch=2):
+    """Levels of 8 x 10 to 1 x 1, in none of which a 5 x 5 neighbourhood of a corner is whole."""
+    sizes = [(8, 10), (4, 5), (2, 3), (1, 2), (1, 1)]
+    return {
+        level: tf.Variable(features(batch, *size, channels, seed))
+        for seed, (level, size) in enumerate(zip(PYRAMID_LEVELS, sizes))
+    }
+
+
+@pytest.mark.parametrize("num_convs", [1, 2])
+def test_some_anchors_by_themselves_are_those_of_the_whole_with_their_gradient(num_convs):
+    head = RpnHead(3, 4, num_convs, name="rpn")
+    head.build((None, None, None, 4))
+    rng = np.random.default_rng(1)
+    for weight in head.trainable_variables:
+        weight.assign(rng.normal(size=weight.shape))
+    pyramid = drawn_pyramid()
+    total = 3 * (80 + 20 + 6 + 2 + 1)
+    index = tf.constant([rng.permutation(total)[:200], rng.permutation(total)[:200]], tf.int32)
+    weigh = tf.constant(rng.normal(size=[2, 200, 5]), tf.float32)
+    watched = [*pyramid.values(), *head.trainable_variables]
+
+    def gradients(function):
+        with tf.GradientTape() as tape:
+            logits, deltas = function()
+            loss = tf.reduce_sum(weigh * tf.concat([logits[..., tf.newaxis], deltas], -1))
+        found = tape.gradient(loss, watched)
+        return logits, deltas, [tf.convert_to_tensor(g) for g in found]
+
+    def whole():
+        parts = zip(*(head(tf.convert_to_tensor(pyramid[level])) for level in PYRAMID_LEVELS))
+        return [tf.gather(tf.concat(part, 1), index, batch_dims=1) for part in parts]
+
+    *expected, slow = gradients(whole)
+    *found, fast = gradients(lambda: head.at(pyramid, index))
+    for one, other in zip([*expected, *slow], [*found, *fast]):
+        np.testing.assert_allclose(other, one, rtol=1e-4, atol=2e-5 * np.abs(one).max())
+
+
+def test_the_rpns_gradient_takes_the_short_way_and_its_loss_stays_to_the_bit():
+    head = built()
+    pyramid = drawn_pyramid()
+    logits, deltas, anchors = {}, {}, {}
+    for k, level in enumerate(PYRAMID_LEVELS):
+        logits[level], deltas[level] = head(tf.convert_to_tensor(pyramid[level]))
+        cell = cell_anchors([2.0**k], [0.5, 1.0, 2.0])
+        anchors[level] = level_anchors(cell, *pyramid[level].shape[1:3], 2**k, 0.5)
+    rpn = RpnOutput(logits, deltas, anchors)
+    truth = ground_truth_of(
+        {
+            "gt_boxes": tf.constant([[[1.0, 1, 4, 4]]] * 2),
+            "gt_classes": tf.ones([2, 1], tf.int32),
+            "gt_valid": tf.ones([2, 1], tf.bool),
+            "gt_crowd": tf.zeros([2, 1], tf.bool),
+        }
+    )
+    seeds, config = tf.constant([[0, 1], [0, 2]]), RpnConfig(samples_per_image=16)
+    asked = []
+
+    def at(index):
+        asked.append(index)
+        return head.at(pyramid, index)
+
+    plain = rpn_losses(rpn, truth, seeds, config)
+    with tf.GradientTape() as tape:
+        short = rpn_losses(rpn, truth, seeds, config, at)
+        total = short["rpn_cls_loss"].total + short["rpn_box_loss"].total
+    for name, term in plain.items():
+        assert float(short[name].total) == float(term.total) > 0
+    assert asked[0].shape == [2, 16]
+    assert all(np.any(tf.convert_to_tensor(g)) for g in tape.gradient(total, head.convs[0].weights))

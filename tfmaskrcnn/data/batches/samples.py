@@ -40,6 +40,7 @@ def sample_function(
     reader = MovingReader(data, config, training, transform if training else None)
     static = static_size(config, training)
     dtypes = _gt_dtypes(config)
+    background = training and config.data.crowds == "background"
     paste = Paster(data, config, reader, dtypes) if training and augment.copy_paste else None
 
     def instances(matrix, size, order, *objects):
@@ -51,6 +52,8 @@ def sample_function(
         moved = reader.moved(index, seeds[0])
         geometry, image = moved.geometry, moved.image
         order = tf.argsort(tf.random.stateless_uniform(tf.shape(moved.crowd), seeds[2]))
+        if background:
+            order = tf.boolean_mask(order, ~tf.gather(moved.crowd, order))
         inputs = [geometry.matrix, geometry.size, order, *moved.objects]
         if paste:
             paste_seed = tf.random.fold_in(seed, _PASTE_SEED)

@@ -10,14 +10,16 @@ import numpy as np
 from tfmaskrcnn.config.keypoints import KeypointHeadConfig
 from tfmaskrcnn.data.coco.annotations import Checked, Segmentation
 from tfmaskrcnn.data.coco.data_classes import ClassesLike, DataClasses
-from tfmaskrcnn.data.coco.entries import Entries, OnFault, Rules, read_entries
+from tfmaskrcnn.data.coco.entries import BELIEVED_PIXELS, Entries, OnFault, Rules, read_entries
 from tfmaskrcnn.data.coco.faults import Faults
 from tfmaskrcnn.data.coco.file import check_kind
 from tfmaskrcnn.data.coco.image_arrays import ImageArray
 from tfmaskrcnn.data.coco.image_files import ImageBytes
+from tfmaskrcnn.data.coco.kept_sets import keep, place_of, read_kept
 from tfmaskrcnn.data.coco.keypoint_annotations import KeypointNames, keypoint_names
 from tfmaskrcnn.data.coco.lazy_entries import read_coco_lazily
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.support import storage
 from tfmaskrcnn.support.collecting import no_collecting
 from tfmaskrcnn.support.given import A_FOLDER, A_PATH, takes
 
@@ -63,6 +65,8 @@ def load_coco(
 ) -> CocoData:
     """Read and check a COCO instance JSON; the image files' contents are not read.
 
+    What a file of more than 20 MB was read to is kept in the user's cache, for the next time.
+
     Classes are 1..K in the order of the category ids, or in that of `classes`. A box that reaches
     over the image's edge is clipped. Images without objects are kept.
 
@@ -80,16 +84,52 @@ def load_coco(
     Raises:
         InputError: one sentence that names the file, the id, the value found and the value wanted.
     """
-    json_path = os.fspath(json_path)
+    json_path, image_dir, wanted = (
+        os.fspath(json_path),
+        os.fspath(image_dir),
+        DataClasses.of(classes),
+    )
+    joints = keypoint_head is not None and keypoint_head.enabled
+    place = None if joints else place_of(json_path, masks, wanted)
     with no_collecting():
-        raw = read_coco_lazily(json_path)
-        faults = Faults(raw, json_path, os.fspath(image_dir), skip_invalid)
-        rules = (masks, keypoint_head, DataClasses.of(classes))
-        data, entries = checked_set(raw, json_path, image_dir, faults, *rules)
-    stop_if_all_wrong(data, faults)
-    faults.report()
-    _report(json_path, data.records, entries.left_out)
+        data, left_out = _of_kept(place, json_path, image_dir) if place else (None, 0)
+        if data is None:
+            raw = read_coco_lazily(json_path)
+            faults = Faults(raw, json_path, image_dir, skip_invalid)
+            rules = (masks, keypoint_head, wanted)
+            data, entries = checked_set(raw, json_path, image_dir, faults, *rules)
+            left_out = entries.left_out
+            stop_if_all_wrong(data, faults)
+            faults.report()
+            clean = place and not faults.any
+            del raw, entries, faults  # the memory of them is needed for what follows
+            if clean:
+                _keep(place, data, left_out)
+    _report(json_path, data.records, left_out)
     return data
+
+
+def _of_kept(place: str, json_path: str, image_dir: str) -> Tuple[Optional[CocoData], int]:
+    """A set, and how many annotations it leaves out, if it is kept and all its images are there."""
+    kept = read_kept(place)
+    if kept is None:
+        return None, 0
+    join, files = os.path.join, storage.FilesThere()
+    if not storage.is_folder(image_dir):
+        return None, 0
+    records = [Record(row[0], join(image_dir, row[1]), *row[1:]) for row in kept.rows]
+    if not all(record.path in files for record in records):
+        return None, 0
+    _LOG.info("%s: taken from what was read of it before, %s.", json_path, place)
+    return CocoData(records, kept.class_names, kept.category_ids, json_path), kept.left_out
+
+
+def _keep(place: str, data: CocoData, left_out: int) -> None:
+    if any(r.height * r.width > BELIEVED_PIXELS for r in data.records):
+        return  # whose files are looked at each time
+    names, ids = data.class_names, data.category_ids
+    about = {"class_names": names, "category_ids": ids, "left_out": left_out}
+    keep(place, data.records, about, data.json_path)
 
 
 def checked_coco(
