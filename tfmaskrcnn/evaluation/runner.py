@@ -15,8 +15,10 @@ from tfmaskrcnn.evaluation.coco_evaluator import CocoEvaluator
 from tfmaskrcnn.evaluation.coco_result import CocoResult
 from tfmaskrcnn.evaluation.ground_truth import GroundTruthFile
 from tfmaskrcnn.evaluation.reporting.report import Report, check_iou
+from tfmaskrcnn.inference.exported import saved_model_predictor
 from tfmaskrcnn.inference.loading import load
 from tfmaskrcnn.inference.opening import is_exported, open_source
+from tfmaskrcnn.inference.runtimes.file_about import is_model_file
 from tfmaskrcnn.inference.tiling.tile_plan import TileOptions
 from tfmaskrcnn.inference.tiling.tiled_prediction import tiled_predictor
 from tfmaskrcnn.instances import Instances
@@ -179,7 +181,9 @@ def add_predictions(
 def as_predictor(source) -> Predictor:
     """The function behind what `evaluate` takes as its source."""
     if isinstance(source, (str, os.PathLike)):
-        return open_source(source).predict
+        if is_model_file(source):
+            return open_source(source).predict
+        return saved_model_predictor(source)
     method = getattr(source, "predict_images", None)
     if method is not None:
         if "batch_size" in inspect.signature(method).parameters:
