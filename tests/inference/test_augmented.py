@@ -86,7 +86,7 @@ def test_every_scale_has_its_predictor_and_limits_hold():
 def test_a_run_is_opened_once_for_each_scale(monkeypatch):
     opened = []
 
-    def open_checked(folder, config):
+    def open_checked(folder, config, runtime=None):
         opened.append((config.model.input.min_side, config.model.input.max_side))
         return Source(blocks, ("a", "b"), (1, 2))
 

@@ -5,7 +5,7 @@ from typing import List, Optional, Sequence, Tuple
 import numpy as np
 
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.inference.opening import Source, a_kind_of, open_source
+from tfmaskrcnn.inference.opening import Source, open_source
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.support.given import A_COUNT, A_PATH, check, check_image, takes
 
@@ -86,9 +86,8 @@ class OpenedModel:
     def __getattr__(self, name: str):
         if name in _OF_KERAS:
             raise InputError(
-                f"{self.folder} is {a_kind_of(self.folder)} that was opened to predict "
-                f"(predict_images), and has no {name!r} here; mr.load of the run gives the model "
-                "that can be trained and changed."
+                f"{self.folder} was opened to predict (predict_images), and has no {name!r} here; "
+                "mr.load of the run gives the model that can be trained and changed."
             )
         raise AttributeError(f"an OpenedModel has no attribute {name!r}")
 

@@ -88,11 +88,11 @@ def is_exported(folder: str) -> bool:
 
 
 def a_kind_of(folder: str) -> str:
-    """What `folder` is, for messages: "a run", "a SavedModel", "an ONNX file", "a TFLite file"."""
+    """What the exported model `folder` is, for messages: "an ONNX file" or its like."""
     if is_model_file(folder):
         kind = kind_of_file(folder)
         return f"{'an' if kind[0] == 'O' else 'a'} {kind}"
-    return "a SavedModel" if is_saved_model(folder) else "a run"
+    return "a SavedModel"
 
 
 def check_artefacts(paths: Sequence[str]) -> None:
