@@ -27,9 +27,7 @@ BOX_ARITHMETIC = (
 )
 # Leftovers of box arithmetic make segments of up to 16 nodes, the smallest head has 24.
 MIN_SEGMENT = {"inside": 3, "outside": 20}
-# TF-TRT's names of what the package's commands call float16 and so on; the command takes both.
-PRECISIONS = {"float16": "FP16", "float32": "FP32", "int8": "INT8"}
-SHORT = {"fp16": "float16", "fp32": "float32"}
+PRECISIONS = {"float16": "FP16", "float32": "FP32", "int8": "INT8"}  # and TF-TRT's names
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 
 
@@ -242,13 +240,7 @@ def parse(arguments):
     add = parser.add_argument
     add("saved_model", metavar="SAVED_MODEL", help="folder of `tfmaskrcnn export`")
     add("out", metavar="OUT", help="new folder: one SavedModel a shape, report.json, tf_trt.log")
-    add(
-        "--precision",
-        type=lambda text: SHORT.get(text, text),
-        choices=list(PRECISIONS),
-        default="float16",
-        help="of the engines (float16); fp16 and fp32 will do",
-    )
+    add("--precision", choices=[*PRECISIONS, "fp16", "fp32"], default="float16", help="(float16)")
     add(
         "--shape",
         type=_shape,
@@ -268,6 +260,7 @@ def parse(arguments):
     )
     add("--minimum-segment-size", type=int, metavar="N", help="nodes of the smallest engine")
     options = parser.parse_args(arguments)
+    options.precision = options.precision.replace("fp", "float")
     int8 = options.precision == "int8"
     if int8 != bool(options.calibration_images):
         parser.error("--precision int8 and --calibration-images DIR belong together")
