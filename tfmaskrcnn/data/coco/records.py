@@ -84,29 +84,33 @@ def load_coco(
     Raises:
         InputError: one sentence that names the file, the id, the value found and the value wanted.
     """
-    json_path, image_dir, wanted = (
-        os.fspath(json_path),
-        os.fspath(image_dir),
-        DataClasses.of(classes),
-    )
+    json_path, image_dir = os.fspath(json_path), os.fspath(image_dir)
+    rules = masks, keypoint_head, DataClasses.of(classes)
     joints = keypoint_head is not None and keypoint_head.enabled
-    place = None if joints else place_of(json_path, masks, wanted)
+    place = None if joints else place_of(json_path, masks, rules[-1])
     with no_collecting():
         data, left_out = _of_kept(place, json_path, image_dir) if place else (None, 0)
         if data is None:
-            raw = read_coco_lazily(json_path)
-            faults = Faults(raw, json_path, image_dir, skip_invalid)
-            rules = (masks, keypoint_head, wanted)
-            data, entries = checked_set(raw, json_path, image_dir, faults, *rules)
-            left_out = entries.left_out
-            stop_if_all_wrong(data, faults)
-            faults.report()
-            clean = place and not faults.any
-            del raw, entries, faults  # the memory of them is needed for what follows
-            if clean:
+            data, left_out, clean = _read(json_path, image_dir, skip_invalid, rules)
+            if place and clean:
                 _keep(place, data, left_out)
     _report(json_path, data.records, left_out)
     return data
+
+
+def _read(
+    json_path: str, image_dir: str, skip_invalid: bool, rules: tuple
+) -> Tuple[CocoData, int, bool]:
+    """A set, how many annotations `data.classes` leaves out, and whether nothing was wrong.
+
+    Args: see `load_coco`; `rules` are the last three of `checked_set`.
+    """
+    raw = read_coco_lazily(json_path)
+    faults = Faults(raw, json_path, image_dir, skip_invalid)
+    data, entries = checked_set(raw, json_path, image_dir, faults, *rules)
+    stop_if_all_wrong(data, faults)
+    faults.report()
+    return data, entries.left_out, not faults.any
 
 
 def _of_kept(place: str, json_path: str, image_dir: str) -> Tuple[Optional[CocoData], int]:
