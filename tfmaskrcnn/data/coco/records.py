@@ -1,5 +1,6 @@
 """COCO instance annotations, checked once and kept as records."""
 
+import itertools
 import logging
 import os
 from collections import Counter
@@ -202,10 +203,17 @@ def data_of(
 ) -> CocoData:
     """The records of entries that keep the rules."""
     joints = len(keypoints.names) if keypoints else 0
-    records = [
-        _record(image, entries.objects.get(i, []), os.fspath(image_dir), joints)
-        for i, image in entries.images.items()
-    ]
+    objects = [entries.objects.get(i, []) for i in entries.images]
+    together = list(itertools.chain.from_iterable(objects))
+    # One array for all images, of which each has a part: there are many.
+    boxes = np.array([found.box for found in together], np.float32).reshape(-1, 4)
+    classes = np.array([found.number for found in together], np.int32)
+    crowd = np.array([found.crowd for found in together], bool)
+    ends, records = itertools.accumulate(map(len, objects)), []
+    for image, own, end in zip(entries.images.values(), objects, ends):
+        part = slice(end - len(own), end)
+        arrays = boxes[part], classes[part], crowd[part]
+        records.append(_record(image, own, arrays, os.fspath(image_dir), joints))
     names = entries.categories
     return CocoData(records, tuple(names.values()), tuple(names), json_path, keypoints)
 
@@ -218,7 +226,11 @@ def limited(data: CocoData, limit: Optional[int]) -> CocoData:
     return data._replace(records=records[:limit])
 
 
-def _record(image: Dict[str, Any], objects: List[Checked], image_dir: str, joints: int) -> Record:
+def _record(
+    image: Dict[str, Any], objects: List[Checked], arrays: tuple, image_dir: str, joints: int
+) -> Record:
+    """Of an entry and its objects, of which `arrays` are the boxes, classes and crowd flags."""
+    boxes, classes, crowd = arrays
     points = [found.keypoints for found in objects]
     return Record(
         image_id=image["id"],
@@ -226,9 +238,9 @@ def _record(image: Dict[str, Any], objects: List[Checked], image_dir: str, joint
         file_name=image["file_name"],
         height=image["height"],
         width=image["width"],
-        boxes=np.array([found.box for found in objects], np.float32).reshape(-1, 4),
-        classes=np.array([found.number for found in objects], np.int32),
-        crowd=np.array([found.crowd for found in objects], bool),
+        boxes=boxes,
+        classes=classes,
+        crowd=crowd,
         segmentations=[found.segmentation for found in objects],
         annotation_ids=[found.annotation_id for found in objects],
         keypoints=np.reshape(points, (-1, joints, 3)) if joints else None,
