@@ -71,10 +71,11 @@ def read_kept(place: str) -> Optional[Kept]:
             int(about["left_out"]),
             list(_rows(arrays, about["file_names"])),
         )
-        os.utime(place)  # the one that is used last is removed last
-        return found
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None
+    with contextlib.suppress(OSError):  # of a cache that may only be read
+        os.utime(place)  # what is used last is removed last
+    return found
 
 
 def keep(place: str, records: Sequence[Any], about: Dict[str, Any], json_path: str) -> None:

@@ -1,5 +1,6 @@
 """COCO instance annotations, checked once and kept as records."""
 
+import itertools
 import logging
 import os
 from collections import Counter
@@ -84,29 +85,33 @@ def load_coco(
     Raises:
         InputError: one sentence that names the file, the id, the value found and the value wanted.
     """
-    json_path, image_dir, wanted = (
-        os.fspath(json_path),
-        os.fspath(image_dir),
-        DataClasses.of(classes),
-    )
+    json_path, image_dir = os.fspath(json_path), os.fspath(image_dir)
+    rules = masks, keypoint_head, DataClasses.of(classes)
     joints = keypoint_head is not None and keypoint_head.enabled
-    place = None if joints else place_of(json_path, masks, wanted)
+    place = None if joints else place_of(json_path, masks, rules[-1])
     with no_collecting():
         data, left_out = _of_kept(place, json_path, image_dir) if place else (None, 0)
         if data is None:
-            raw = read_coco_lazily(json_path)
-            faults = Faults(raw, json_path, image_dir, skip_invalid)
-            rules = (masks, keypoint_head, wanted)
-            data, entries = checked_set(raw, json_path, image_dir, faults, *rules)
-            left_out = entries.left_out
-            stop_if_all_wrong(data, faults)
-            faults.report()
-            clean = place and not faults.any
-            del raw, entries, faults  # the memory of them is needed for what follows
-            if clean:
+            data, left_out, clean = _read(json_path, image_dir, skip_invalid, rules)
+            if place and clean:
                 _keep(place, data, left_out)
     _report(json_path, data.records, left_out)
     return data
+
+
+def _read(
+    json_path: str, image_dir: str, skip_invalid: bool, rules: tuple
+) -> Tuple[CocoData, int, bool]:
+    """A set, how many annotations `data.classes` leaves out, and whether nothing was wrong.
+
+    Args: see `load_coco`; `rules` are the last three of `checked_set`.
+    """
+    raw = read_coco_lazily(json_path)
+    faults = Faults(raw, json_path, image_dir, skip_invalid)
+    data, entries = checked_set(raw, json_path, image_dir, faults, *rules)
+    stop_if_all_wrong(data, faults)
+    faults.report()
+    return data, entries.left_out, not faults.any
 
 
 def _of_kept(place: str, json_path: str, image_dir: str) -> Tuple[Optional[CocoData], int]:
@@ -198,10 +203,17 @@ def data_of(
 ) -> CocoData:
     """The records of entries that keep the rules."""
     joints = len(keypoints.names) if keypoints else 0
-    records = [
-        _record(image, entries.objects.get(i, []), os.fspath(image_dir), joints)
-        for i, image in entries.images.items()
-    ]
+    objects = [entries.objects.get(i, []) for i in entries.images]
+    together = list(itertools.chain.from_iterable(objects))
+    # One array for all images, of which each has a part: there are many.
+    boxes = np.array([found.box for found in together], np.float32).reshape(-1, 4)
+    classes = np.array([found.number for found in together], np.int32)
+    crowd = np.array([found.crowd for found in together], bool)
+    ends, records = itertools.accumulate(map(len, objects)), []
+    for image, own, end in zip(entries.images.values(), objects, ends):
+        part = slice(end - len(own), end)
+        arrays = boxes[part], classes[part], crowd[part]
+        records.append(_record(image, own, arrays, os.fspath(image_dir), joints))
     names = entries.categories
     return CocoData(records, tuple(names.values()), tuple(names), json_path, keypoints)
 
@@ -214,7 +226,11 @@ def limited(data: CocoData, limit: Optional[int]) -> CocoData:
     return data._replace(records=records[:limit])
 
 
-def _record(image: Dict[str, Any], objects: List[Checked], image_dir: str, joints: int) -> Record:
+def _record(
+    image: Dict[str, Any], objects: List[Checked], arrays: tuple, image_dir: str, joints: int
+) -> Record:
+    """Of an entry and its objects, of which `arrays` are the boxes, classes and crowd flags."""
+    boxes, classes, crowd = arrays
     points = [found.keypoints for found in objects]
     return Record(
         image_id=image["id"],
@@ -222,9 +238,9 @@ def _record(image: Dict[str, Any], objects: List[Checked], image_dir: str, joint
         file_name=image["file_name"],
         height=image["height"],
         width=image["width"],
-        boxes=np.array([found.box for found in objects], np.float32).reshape(-1, 4),
-        classes=np.array([found.number for found in objects], np.int32),
-        crowd=np.array([found.crowd for found in objects], bool),
+        boxes=boxes,
+        classes=classes,
+        crowd=crowd,
         segmentations=[found.segmentation for found in objects],
         annotation_ids=[found.annotation_id for found in objects],
         keypoints=np.reshape(points, (-1, joints, 3)) if joints else None,
