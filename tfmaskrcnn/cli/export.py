@@ -76,8 +76,8 @@ def _add_graph_options(parser) -> None:
         type=checks.precision_name,
         choices=("float32", "float16", "bfloat16", "int8"),
         help="saved_model and onnx: of the arithmetic (float32, float16, bfloat16 in a SavedModel "
-        "alone); tflite: of the weights (float32, float16, int8); tf-trt: of the engines (float16, "
-        "float32, int8). The first is the default",
+        "and int8 in ONNX alone); tflite: of the weights (float32, float16, int8); tf-trt: of the "
+        "engines (float16, float32, int8). The first is the default",
     )
     parser.add_argument(
         "--network-batch",
@@ -112,6 +112,11 @@ def _add_file_options(parser) -> None:
     )
     parser.add_argument("--limit", type=count, metavar="N", help="on the first N of them only")
     parser.add_argument(
+        "--calibration-images",
+        metavar="FOLDER",
+        help="onnx and tf-trt: images like those to come, for --precision int8",
+    )
+    parser.add_argument(
         "--nms",
         choices=("graph", "host"),
         help="onnx: suppress boxes in the file, or write three files, for runtimes without "
@@ -126,9 +131,6 @@ def _add_tf_trt_options(parser) -> None:
         action="append",
         metavar="BxHxW",
         help="batch, height and width of the network's input; may be given several times",
-    )
-    parser.add_argument(
-        "--calibration-images", metavar="FOLDER", help="images like those to come, for int8"
     )
     parser.add_argument(
         "--build", action="store_true", default=None, help="build the engines now, for this GPU"
@@ -192,8 +194,8 @@ def _chosen(options):
     names = [field.name for field in dataclasses.fields(ExportOptions)]
     given = {name: getattr(options, name) for name in names}
     chosen = {name: value for name, value in given.items() if value is not None}
-    if options.format in ("tflite", "tf-trt"):  # they choose a precision of their own
-        chosen.pop("precision", None)
+    if options.format in ("tflite", "tf-trt") or options.precision == "int8":
+        chosen.pop("precision", None)  # they choose one of their own
     ExportOptions(**chosen)
     return chosen
 
@@ -205,21 +207,38 @@ def _write_file(options, opened) -> int:
     from tfmaskrcnn.inference.prediction_files import find_images
 
     images = find_images(options.images)[: options.limit] if options.images else []
-    runtime = importlib.import_module(f"tfmaskrcnn.export.{options.format}")
-    if options.format == "tflite":
-        more = {"precision": options.precision or "float32"}
-    else:
+    more = {"precision": options.precision or "float32"}
+    if options.format == "onnx" and options.precision != "int8":
         more = {"nms": options.nms or "graph"}
+    if options.calibration_images:
+        from tfmaskrcnn.export.quantization.calibration_images import calibration_images
+
+        more["calibration"] = calibration_images(options.calibration_images)
+    runtime = importlib.import_module(_runtime(options))
     size = tuple(options.fixed_size) if options.fixed_size else None
     batch = options.network_batch or 1
     with opened as folder:
         written = write_file(folder, options.out, runtime, size, batch, images, **more)
     print(written.text())
     if options.format == "onnx":
-        print("For TensorRT 10 and 11, on the machine that will run it (not run here):")
-        for path in written.paths:
-            print(f"  {runtime.trtexec_command(path)}")
+        _tell_of_onnx(options, runtime, written.paths)
     return 0
+
+
+def _runtime(options) -> str:
+    """The module that converts."""
+    if options.format == "onnx" and options.precision == "int8":
+        return "tfmaskrcnn.export.quantization.onnx_int8"
+    return f"tfmaskrcnn.export.{options.format}"
+
+
+def _tell_of_onnx(options, runtime, paths) -> None:
+    if options.precision == "int8":
+        print(runtime.summary(options.out))
+        paths = paths[1:]  # the first is for ONNX Runtime
+    print("For TensorRT 10 and 11, on the machine that will run it (not run here):")
+    for path in paths:
+        print(f"  {runtime.trtexec_command(path)}")
 
 
 def _write_tf_trt(options, opened) -> int:
@@ -227,6 +246,7 @@ def _write_tf_trt(options, opened) -> int:
 
     check_tf_trt(bool(options.offline))
     given = {name: getattr(options, name) for name in checks.TF_TRT if name != "shape"}
+    given["calibration_images"] = options.calibration_images
     with opened as folder:
         precision, shapes = options.precision or "float16", options.shape or ()
         return convert_tf_trt(tf_trt_arguments(folder, options.out, precision, shapes, **given))

@@ -9,7 +9,7 @@ from tfmaskrcnn.support.single_file import SUFFIX
 
 PRECISIONS = {  # of each format; the first one is the default
     "saved_model": ("float32", "float16", "bfloat16"),
-    "onnx": ("float32", "float16"),
+    "onnx": ("float32", "float16", "int8"),
     "tflite": ("float32", "float16", "int8"),
     "tf-trt": ("float16", "float32", "int8"),
     "file": (),  # the weights as they are
@@ -19,8 +19,8 @@ _SHORT = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 FILES = ("onnx", "tflite")
 # Options that only some formats have.
 _COMPARING = ("images", "limit")
-TF_TRT = ("shape", "calibration_images", "build", "offline", "box_arithmetic")
-TF_TRT += ("minimum_segment_size",)
+TF_TRT = ("shape", "build", "offline", "box_arithmetic", "minimum_segment_size")
+_CALIBRATED = ("calibration_images",)
 # Of the signatures that take images, which only a SavedModel has.
 _OF_IMAGES = ("masks", "max_pixels", "max_batch", "on_error", "gif", "webp")
 
@@ -41,7 +41,7 @@ def check_options(options) -> None:
         raise InputError(f"{options.out}: a {SUFFIX} file is written with --format file.")
     for names, formats in (
         *((_COMPARING, FILES), (("nms",), ("onnx",)), (TF_TRT, ("tf-trt",))),
-        (_OF_IMAGES, ("saved_model",)),
+        *((_OF_IMAGES, ("saved_model",)), (_CALIBRATED, ("onnx", "tf-trt"))),
     ):
         wrong = [name for name in names if getattr(options, name) is not None]
         if wrong and options.format not in formats:
@@ -53,6 +53,18 @@ def check_options(options) -> None:
         raise InputError(
             f"--precision {options.precision} is not for --format {options.format}; wanted one of "
             f"{', '.join(known)}."
+        )
+    if options.format == "onnx":
+        _check_calibration(options)
+
+
+def _check_calibration(options) -> None:
+    """Refuse, of ONNX, images that nothing is calibrated on, and int8 without them."""
+    if options.calibration_images and options.precision != "int8":
+        raise InputError("--calibration-images is for --precision int8.")
+    if options.precision == "int8" and not options.calibration_images:
+        raise InputError(
+            "--precision int8 wants --calibration-images FOLDER, with images like those to come."
         )
 
 
@@ -82,7 +94,7 @@ def check_saved_model(options) -> None:
         )
     fixed = ["score_threshold", "apply_thresholds", "max_detections", "classes", "names"]
     fixed += ["min_side", "max_side"]
-    fixed += ["precision"] if options.format == "onnx" else []
+    fixed += ["precision"] if options.format == "onnx" and options.precision != "int8" else []
     wrong = [name for name in fixed if getattr(options, name) is not None]
     if wrong:
         raise InputError(

@@ -13,6 +13,7 @@ from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.export.check import differences, preprocessed, saved_network, table
 from tfmaskrcnn.export.file_metadata import describe_file
 from tfmaskrcnn.export.options import ExportOptions
+from tfmaskrcnn.export.quantization.qdq import tensorrt_path
 from tfmaskrcnn.export.saved_model import export_saved_model
 from tfmaskrcnn.inference.opening import with_weights
 from tfmaskrcnn.inference.runtimes import host_nms
@@ -80,7 +81,7 @@ def write_file(
     Args:
         folder: of the SavedModel.
         path: the file to write, or the first of them.
-        runtime: the module `export.onnx` or `export.tflite`.
+        runtime: the module `export.onnx`, `export.tflite` or `export.quantization.onnx_int8`.
         size: (height, width) of the network's input; None takes what it was exported with.
         batch: images at a time, fixed.
         images: files on which the file is compared with the SavedModel.
@@ -92,14 +93,23 @@ def write_file(
     began = time.time()
     shape = runtime.convert(folder, path, batch, size, **options)
     told = {name: options[name] for name in ("precision", "nms") if name in options}
-    describe_file(path, folder, shape, **told)
+    paths = _paths(path, options)
+    for each in paths if told.get("nms") != "host" else paths[:1]:
+        describe_file(each, folder, shape, **told)
     seconds, compared = time.time() - began, ""
     if images:
         pair = saved_network(folder), open_network(path)
         rows = differences(*pair, *preprocessed(folder, images, shape[1:3]), batch)
         compared = table([os.path.basename(each) for each in images], rows)
-    paths = host_nms.part_paths(path) if options.get("nms") == "host" else [path]
     return Written(paths, seconds, shape, compared)
+
+
+def _paths(path: str, options) -> List[str]:
+    """All files that a conversion with these options writes."""
+    if options.get("nms") == "host":
+        return list(host_nms.part_paths(path))
+    for_tensorrt = path.endswith(".onnx") and options.get("precision") == "int8"
+    return [path, tensorrt_path(path)] if for_tensorrt else [path]
 
 
 def check_tf_trt(offline: bool) -> None:

@@ -1,0 +1,1 @@
+"""Eight bits: what is computed in integers, and the ranges that images give it."""
