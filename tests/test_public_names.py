@@ -14,6 +14,7 @@ from helpers.paths import ROOT
 LAZY = [
     "tfmaskrcnn",
     "tfmaskrcnn.checkpoints",
+    "tfmaskrcnn.data",
     "tfmaskrcnn.inference",
     "tfmaskrcnn.serving",
     "tfmaskrcnn.drawing",
@@ -64,7 +65,9 @@ def test_a_name_that_is_not_there_is_an_attribute_error():
 def test_importing_the_package_imports_no_tensorflow():
     code = (
         "import sys, tfmaskrcnn as mr; mr.inference, mr.serving, mr.drawing\n"
-        "print({'tensorflow', 'keras', 'numpy'} & set(sys.modules))"
+        "print({'tensorflow', 'keras', 'numpy'} & set(sys.modules))\n"
+        "mr.data.load_coco, mr.data.read_image\n"
+        "print({'tensorflow', 'keras'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout == "set()\n"
+    assert done.stdout == "set()\nset()\n", done.stderr

@@ -12,6 +12,7 @@ from tfmaskrcnn.checkpoints import fetching
 from tfmaskrcnn.checkpoints.fetching import fetched, holds, known_file, weights_folder
 from tfmaskrcnn.checkpoints.published import DETECTORS
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.support import cache_folder
 
 NAME = "maskrcnn_r50_fpn_3x_coco"
 FILE = "model_final.pkl"
@@ -28,7 +29,7 @@ def server():
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """Where the file is to lie."""
-    monkeypatch.setenv(fetching.HOME, str(tmp_path / "home"))
+    monkeypatch.setenv(cache_folder.HOME, str(tmp_path / "home"))
     return tmp_path / "home" / "weights" / NAME
 
 
@@ -138,11 +139,11 @@ def test_two_processes_at_once_fetch_it_once(folder, lies_at, server):
 
 
 def test_the_cache_is_the_users_unless_the_environment_names_another(monkeypatch, tmp_path):
-    monkeypatch.delenv(fetching.HOME, raising=False)
+    monkeypatch.delenv(cache_folder.HOME, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     if sys.platform == "linux":
         assert weights_folder(NAME) == str(tmp_path / "tfmaskrcnn" / "weights" / NAME)
-    monkeypatch.setenv(fetching.HOME, "~/models")
+    monkeypatch.setenv(cache_folder.HOME, "~/models")
     assert weights_folder(NAME) == os.path.expanduser(f"~/models/weights/{NAME}")
 
 

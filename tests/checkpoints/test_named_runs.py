@@ -14,13 +14,14 @@ from golden.weights_by_name import image
 from helpers.file_server import FileServer
 from helpers.thin_torchvision import THIN_HEADS, thin_state_dict
 from helpers.torch_files import whole, write_zip
-from tfmaskrcnn.checkpoints import fetching, named_runs
+from tfmaskrcnn.checkpoints import named_runs
 from tfmaskrcnn.checkpoints.named_runs import model_folder, run_of, with_network_of_weights
 from tfmaskrcnn.checkpoints.published import BACKBONES, DETECTORS
 from tfmaskrcnn.cli.main import main
 from tfmaskrcnn.config.yaml_files import load_config, override
 from tfmaskrcnn.inference.opening import check_model
 from tfmaskrcnn.model.weights import CLASS_LAYERS, named_weights
+from tfmaskrcnn.support import cache_folder
 from tfmaskrcnn.train.first_weights import start_weights
 
 NAME = "maskrcnn_resnet50_fpn_coco"
@@ -44,7 +45,7 @@ def home(tmp_path_factory, content):
     """A cache, and a server at which a thin network takes the place of a published one."""
     patch, server = pytest.MonkeyPatch(), FileServer(**{FILE: content})
     home = tmp_path_factory.mktemp("home")
-    patch.setenv(fetching.HOME, str(home))
+    patch.setenv(cache_folder.HOME, str(home))
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     entry = DETECTORS[NAME]._replace(address=f"{server.address}/{FILE}", digest=digest)
     patch.setitem(DETECTORS, NAME, entry)
@@ -75,7 +76,7 @@ def test_it_is_imported_once(run, monkeypatch):
 
 
 def test_another_file_than_was_published_is_never_loaded(home, run, monkeypatch, tmp_path):
-    monkeypatch.setenv(fetching.HOME, str(tmp_path))
+    monkeypatch.setenv(cache_folder.HOME, str(tmp_path))
     entry = DETECTORS[NAME]
     monkeypatch.setitem(DETECTORS, NAME, entry._replace(digest=f"sha256:{'0' * 64}"))
     with pytest.raises(mr.InputError, match="are another file than was published, by the sha256"):
@@ -84,7 +85,7 @@ def test_another_file_than_was_published_is_never_loaded(home, run, monkeypatch,
 
 
 def test_a_half_made_run_is_made_anew(home, run, monkeypatch, tmp_path, content):
-    monkeypatch.setenv(fetching.HOME, str(tmp_path))
+    monkeypatch.setenv(cache_folder.HOME, str(tmp_path))
     folder = tmp_path / "weights" / NAME
     (folder / "run-1.tmp").mkdir(parents=True)
     (folder / "run-1.tmp" / "weights.npz").write_bytes(b"")

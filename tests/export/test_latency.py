@@ -85,7 +85,7 @@ def test_these_files_and_paste_are_all_that_a_target_machine_needs(exported, tmp
     "arguments, message",
     [
         (["absent"], "There is no absent."),
-        ([__file__], "neither a SavedModel folder nor an .onnx or .tflite file"),
+        ([__file__], "neither a run or SavedModel folder nor an .onnx or .tflite file"),
         (["{exported}", "--size", "800"], "--size is '800'; wanted HEIGHTxWIDTH"),
         (["{exported}", "--size", "0x8"], "--size is '0x8'; wanted HEIGHTxWIDTH"),
         (["{exported}", "--batch", "1,two"], "--batch is '1,two'; wanted numbers"),

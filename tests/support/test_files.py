@@ -19,11 +19,11 @@ from tfmaskrcnn.support.files import (
     read_text,
     remove_leftovers,
     replaced,
-    same_place,
     save_arrays,
     writable_file,
     writable_folder,
 )
+from tfmaskrcnn.support.storage import same_place
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ from typing import BinaryIO, Optional, Tuple
 
 from tfmaskrcnn.checkpoints.published import BACKBONES, DETECTORS, Published, published
 from tfmaskrcnn.errors import InputError, one_line
+from tfmaskrcnn.support.cache_folder import cache_folder
 from tfmaskrcnn.support.files import remove_leftovers, replaced, writable_folder
 from tfmaskrcnn.support.folder_lock import locked_folder
 from tfmaskrcnn.support.given import A_TEXT, takes
 from tfmaskrcnn.support.progress_bar import Progress, progress_bar
 
 _LOG = logging.getLogger(__name__)
-HOME = "TFMASKRCNN_HOME"  # of the environment: a folder instead of the user's cache
 SILENCE = 30.0  # seconds that a server may say nothing
 _PART = 1 << 16  # bytes
 _MEGABYTE = 10**6
@@ -23,12 +23,7 @@ _ROUNDED = _MEGABYTE // 10
 
 def weights_folder(name: str) -> str:
     """Where the file of published weights, and the run that is made of it, lie or will lie."""
-    home = os.environ.get(HOME)
-    if not home:
-        import pooch
-
-        home = os.fspath(pooch.os_cache("tfmaskrcnn"))
-    return os.path.join(os.path.abspath(os.path.expanduser(home)), "weights", name)
+    return cache_folder("weights", name)
 
 
 @takes(name=A_TEXT)

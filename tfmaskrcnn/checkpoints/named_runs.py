@@ -10,6 +10,7 @@ from tfmaskrcnn.checkpoints.published import BACKBONES, DETECTORS, meant, publis
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.config.yaml_files import load_config, parse_config, split_override
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.support import storage
 from tfmaskrcnn.support.files import writable_folder
 from tfmaskrcnn.support.folder_lock import locked_folder
 from tfmaskrcnn.support.given import A_TEXT, takes
@@ -59,7 +60,7 @@ def model_folder(text: str) -> str:
     text = os.fspath(text)
     if is_published(text):
         return run_of(text)
-    if os.path.basename(text) != text or os.path.exists(text):
+    if os.path.basename(text) != text or storage.exists(text):
         return text
     hint = meant(text)
     if hint:
@@ -72,7 +73,7 @@ def model_folder(text: str) -> str:
 
 def is_published(text: str) -> bool:
     """Whether `text` names published weights and nothing that lies here is called so."""
-    return (text in DETECTORS or text in BACKBONES) and not os.path.exists(text)
+    return (text in DETECTORS or text in BACKBONES) and not storage.exists(text)
 
 
 def with_network_of_weights(config: Config, path: str, overrides: Sequence[str]) -> Config:
@@ -90,7 +91,7 @@ def with_network_of_weights(config: Config, path: str, overrides: Sequence[str])
         InputError: as `run_of`.
     """
     name = config.train.weights
-    of_run = os.path.isdir(path) or path.endswith((".json", SUFFIX))
+    of_run = storage.is_folder(path) or path.endswith((".json", SUFFIX))
     if name is None or of_run or not is_published(name):
         return config
     theirs = load_config(run_of(name)).model

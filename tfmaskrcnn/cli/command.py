@@ -63,11 +63,12 @@ def _run(options) -> int:
 def _without_empty_folders(out: Optional[str]) -> Iterator[None]:
     """Remove what folders a command has made for its output, if it leaves them empty."""
     from tfmaskrcnn.support.run_folder import removed_if_empty
+    from tfmaskrcnn.support.storage import absolute
 
     if not isinstance(out, str):
         yield
         return
-    with removed_if_empty(os.path.dirname(os.path.abspath(out))), removed_if_empty(out):
+    with removed_if_empty(os.path.dirname(absolute(out))), removed_if_empty(out):
         yield
 
 

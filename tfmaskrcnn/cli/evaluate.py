@@ -145,6 +145,7 @@ def _check(options):
     from tfmaskrcnn.errors import InputError
     from tfmaskrcnn.inference.augmented import check_augmentation
     from tfmaskrcnn.inference.opening import check_model
+    from tfmaskrcnn.support import storage
 
     _tiles(options)
     if not 0.1 < options.iou < 1:
@@ -161,11 +162,11 @@ def _check(options):
     if options.save_thresholds:
         _check_saving(options, config)
     json_path, images = _data(options, config)
-    if not os.path.isfile(json_path):
+    if not storage.is_file(json_path):
         where = "" if options.json else looked_for(json_path, options.model)
         wanted = _wanted(options.json, "--json FILE")
         raise InputError(f"There is no file {json_path}{where}; {wanted}.")
-    if not os.path.isdir(images):
+    if not storage.is_folder(images):
         where = "" if options.images else looked_for(images, options.model)
         wanted = _wanted(options.images, "--images FOLDER")
         raise InputError(f"There is no folder {images}{where}; {wanted}.")
@@ -232,8 +233,9 @@ def _check_saving(options, config) -> None:
     """Thresholds are of the scores that the run gives as it is."""
     from tfmaskrcnn.errors import InputError
     from tfmaskrcnn.inference.opening import a_kind_of
+    from tfmaskrcnn.support.storage import is_folder
 
-    if config is None or not os.path.isdir(options.model):
+    if config is None or not is_folder(options.model):
         kind = a_kind_of(options.model) if config is None else "a file"
         raise InputError(f"{options.model} is {kind}; --save-thresholds is for run folders.")
     for name, given in (("--tta", options.tta is not None), ("--set", options.set)):

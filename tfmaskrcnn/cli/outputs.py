@@ -6,6 +6,7 @@ from typing import Optional, Sequence
 
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support.files import writable_file
+from tfmaskrcnn.support.storage import is_file, is_remote, real
 
 
 def check_outputs(
@@ -18,16 +19,16 @@ def check_outputs(
         folder: the one of them that is a folder.
         read: paths of files that the command reads.
     """
-    read = {os.path.realpath(path) for path in read}
+    read = {real(path) for path in read}
     outputs = [path for path in outputs if path]
     for i, path in enumerate(outputs):
-        if os.path.realpath(path) in read:
+        if real(path) in read:
             raise InputError(f"{path} is read here and would be replaced; choose another name.")
-        below = [os.path.join(os.path.realpath(other), "") for other in outputs[:i]]
-        if os.path.join(os.path.realpath(path), "").startswith(tuple(below)):
+        below = [os.path.join(real(other), "") for other in outputs[:i]]
+        if os.path.join(real(path), "").startswith(tuple(below)):
             raise InputError(f"{path} is named for two outputs; give each a place of its own.")
         if path is folder:
-            if os.path.isfile(path):
+            if is_file(path):
                 raise InputError(f"{path} is a file; --csv wants a folder.")
             path = os.path.join(path, "ap.csv")
         _check_place(path)
@@ -35,7 +36,10 @@ def check_outputs(
 
 def _check_place(path: str) -> None:
     """Make sure that the file `path` can be written once its folder has been made."""
-    folder, names = os.path.realpath(path), []
+    if is_remote(path):
+        writable_file(path)
+        return
+    folder, names = real(path), []
     while not names or not os.path.lexists(folder):
         folder, name = os.path.split(folder)
         names.append(name)

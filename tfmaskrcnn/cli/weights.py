@@ -33,8 +33,8 @@ def _weights(options) -> None:
         return
     from rich.console import Console
 
-    from tfmaskrcnn.checkpoints.fetching import HOME
     from tfmaskrcnn.checkpoints.published import BACKBONES, DETECTORS, LICENCES
+    from tfmaskrcnn.support.cache_folder import HOME
 
     console = Console()
     for source, licence in LICENCES.items():

@@ -4,6 +4,7 @@ import os
 from typing import Dict
 
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.support import storage
 from tfmaskrcnn.support.shipped import shipped
 from tfmaskrcnn.support.suggestions import did_you_mean
 
@@ -30,12 +31,12 @@ def find_config(text: str) -> str:
         InputError: it is none of them; names the nearest recipe.
     """
     name = text[: -len(".yaml")] if text.endswith(".yaml") else text
-    if os.path.isfile(text) or os.path.exists(os.path.join(text, "config.json")):
+    if storage.is_file(text) or storage.exists(os.path.join(text, "config.json")):
         return text
     known = recipes()
     if name in known:
         return known[name]
-    if os.path.exists(text):
+    if storage.exists(text):
         return text  # a folder; whoever reads it says what it lacks
     stem = os.path.splitext(os.path.basename(text))[0]
     if text != stem:  # meant as a path
@@ -51,7 +52,7 @@ def find_base(text: str, path: str) -> str:
         InputError: it is neither.
     """
     beside = os.path.join(os.path.dirname(path), text)
-    here = os.path.isfile(beside) or os.path.exists(os.path.join(beside, "config.json"))
+    here = storage.is_file(beside) or storage.exists(os.path.join(beside, "config.json"))
     if here or os.path.basename(text) != os.path.splitext(text)[0]:  # or meant as a path
         return beside
     known = recipes()

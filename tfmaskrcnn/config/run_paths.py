@@ -1,20 +1,20 @@
 """The paths that a configuration names: found, also from where a run was trained, or told apart."""
 
-import glob
 import os
 from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.errors import InputError, quoted
+from tfmaskrcnn.support import storage
 from tfmaskrcnn.support.run_folder import read_origin
 
 # Keys of `data` -> what they name, and whether it is there.
 _KINDS: Dict[str, Tuple[str, Callable]] = {
-    "train_json": ("file", os.path.isfile),
-    "train_images": ("folder", os.path.isdir),
-    "train_tfrecord": ("file", glob.glob),
-    "val_json": ("file", os.path.isfile),
-    "val_images": ("folder", os.path.isdir),
+    "train_json": ("file", storage.is_file),
+    "train_images": ("folder", storage.is_folder),
+    "train_tfrecord": ("file", storage.matching),
+    "val_json": ("file", storage.is_file),
+    "val_images": ("folder", storage.is_folder),
 }
 
 
@@ -30,7 +30,7 @@ def with_paths_found(config: Config, *folders: str) -> Config:
     found = {}
     for key, path, is_there in _missing(config):
         for place in _places(folders):
-            if not os.path.isabs(path) and is_there(os.path.join(place, path)):
+            if not storage.is_absolute(path) and is_there(os.path.join(place, path)):
                 found[key] = os.path.join(place, path)
                 break
     return config.model_copy(update={"data": config.data.model_copy(update=found)})
@@ -51,7 +51,7 @@ def check_paths(config: Config, *folders: str) -> None:
 
 def looked_for(path: str, *folders: str) -> str:
     """Where else than in the current folder a missing path was looked for; empty if nowhere."""
-    places = [] if os.path.isabs(path) else _places(folders)
+    places = [] if storage.is_absolute(path) else _places(folders)
     places = [place for place in places if os.path.realpath(place) != os.path.realpath(".")]
     if not places:
         return ""

@@ -12,6 +12,7 @@ from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.config.trust import names_code, with_unasked_code
 from tfmaskrcnn.config.yaml_reading import check_texts, read_value, read_values
 from tfmaskrcnn.errors import InputError, quoted
+from tfmaskrcnn.support import storage
 from tfmaskrcnn.support.files import replaced
 from tfmaskrcnn.support.given import A_PATH, TEXTS, takes
 from tfmaskrcnn.support.single_file import is_single_file, place_in
@@ -113,12 +114,12 @@ def _read_with_bases(
     path: str, seen: Tuple[str, ...], of_run: bool = False
 ) -> Tuple[Dict[str, Any], Optional[str]]:
     """The settings of a file and its bases, and which of them names code though it is a run's."""
-    if os.path.isdir(path) or is_single_file(path):
+    if storage.is_folder(path) or is_single_file(path):
         path = os.path.join(path, "config.json")
-        if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for
+        if storage.exists(path) and not storage.is_file(path):  # a pipe would be waited for
             raise InputError(f"{path} is no regular file.")
     try:
-        real = os.path.realpath(path)
+        real = storage.real(path)
     except ValueError as error:  # a NUL, or half a character
         raise InputError(f"{quoted(path)} is no name of a file: {error}.") from None
     if real in seen:

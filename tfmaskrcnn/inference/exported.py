@@ -11,6 +11,7 @@ from tfmaskrcnn.inference.runtimes.file_about import file_asset, is_model_file
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.ops.limits import MAX_BATCH
 from tfmaskrcnn.ops.paste import masks_to_rle
+from tfmaskrcnn.support import storage
 from tfmaskrcnn.support.files import read_json
 from tfmaskrcnn.support.given import A_PATH, takes
 
@@ -168,7 +169,7 @@ def exported_json(folder: str, name: str) -> Dict[str, Any]:
     if is_model_file(folder):
         return file_asset(folder, name)
     path = os.path.join(folder, "assets", name)
-    return read_json(path) if os.path.exists(path) else {}
+    return read_json(path) if storage.exists(path) else {}
 
 
 def _most_at_once(folder: str) -> int:

@@ -8,7 +8,7 @@ from typing import Iterable, List, Optional, Tuple
 
 from tfmaskrcnn.errors import InputError, short_path
 from tfmaskrcnn.inference.journal import NAME as JOURNAL
-from tfmaskrcnn.support.files import same_place
+from tfmaskrcnn.support.storage import same_place
 
 _LOG = logging.getLogger(__name__)
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".npy")

@@ -10,6 +10,7 @@ from tfmaskrcnn.config.yaml_files import load_config, override
 from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.inference.opened_model import OpenedModel
 from tfmaskrcnn.inference.opening import is_exported, open_source, run_config, with_weights
+from tfmaskrcnn.support import storage
 from tfmaskrcnn.support.given import path_text
 from tfmaskrcnn.support.run_folder import Run
 from tfmaskrcnn.support.single_file import is_single_file
@@ -47,14 +48,14 @@ def load(source: str, overrides: Sequence[str] = (), config: ConfigLike = None):
             together or the overrides; or published weights cannot be fetched.
     """
     source = path_text(source, "What is loaded")
-    if source.endswith(".npz") and not os.path.isdir(source):
+    if source.endswith(".npz") and not storage.is_folder(source):
         return _of_weights(source, overrides, config)
     if config is not None:
         raise InputError(f"config is for a weights file (.npz); {source} has its own.")
     folder = model_folder(source)
-    if os.path.exists(folder) and is_exported(folder):
+    if storage.exists(folder) and is_exported(folder):
         return OpenedModel(folder, open_source(folder, overrides=overrides))
-    if not os.path.isdir(folder) and not is_single_file(folder):
+    if not storage.is_folder(folder) and not is_single_file(folder):
         raise _nothing(folder)
     return with_weights(run_config(folder, overrides), folder)
 
@@ -64,11 +65,11 @@ def _of_weights(path: str, overrides: Sequence[str], config: ConfigLike):
     from tfmaskrcnn.model.mask_rcnn import MaskRCNN
     from tfmaskrcnn.model.weights import load_weights
 
-    if not os.path.isfile(path):
+    if not storage.is_file(path):
         raise InputError(f"There is no weights file {path}.")
     if config is None:
         config = Run(os.path.dirname(path)).config
-        if not os.path.isfile(config):
+        if not storage.is_file(config):
             raise InputError(
                 f"{path} holds weights alone, and there is no config.json beside it; give the "
                 "model's configuration: load(path, config=...)."
@@ -87,7 +88,7 @@ def _whole(config: ConfigLike, overrides: Sequence[str]) -> Config:
 
 
 def _nothing(path: str) -> InputError:
-    if not os.path.exists(path):
+    if not storage.exists(path):
         return InputError(f"There is no run folder, file or SavedModel {quoted(path, 150)}.")
     other = _OTHERS.get(os.path.splitext(path)[1].lower())
     return InputError(

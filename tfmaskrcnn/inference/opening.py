@@ -42,6 +42,7 @@ from tfmaskrcnn.inference.trained_sizes import (
     run_sizes,
 )
 from tfmaskrcnn.instances import Instances
+from tfmaskrcnn.support import storage
 from tfmaskrcnn.support.given import A_PATH, TEXTS, takes
 from tfmaskrcnn.support.run_folder import Run
 from tfmaskrcnn.support.single_file import SUFFIX, about, exists, is_single_file
@@ -78,7 +79,7 @@ class Source(NamedTuple):
 
 def is_saved_model(folder: str) -> bool:
     """Whether `folder` is a SavedModel."""
-    return os.path.exists(os.path.join(folder, "saved_model.pb"))
+    return storage.exists(os.path.join(folder, "saved_model.pb"))
 
 
 def is_exported(folder: str) -> bool:
@@ -220,7 +221,7 @@ def run_config(folder: str, overrides: Sequence[str] = ()) -> Config:
     Raises:
         InputError: `folder` is no run, or an override is of training.
     """
-    if not os.path.exists(folder):
+    if not storage.exists(folder):
         raise InputError(f"There is no folder {folder}.")
     if is_exported(folder):
         raise InputError(f"{folder} is {a_kind_of(folder)}; wanted the folder of a training run.")

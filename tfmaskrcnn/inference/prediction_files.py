@@ -9,8 +9,8 @@ from tfmaskrcnn.inference.image_sources import Picture, find_images, list_pictur
 from tfmaskrcnn.inference.opening import Source
 from tfmaskrcnn.inference.prediction_options import PredictionOptions, checked_options
 from tfmaskrcnn.inference.prediction_run import Outcome, run
-from tfmaskrcnn.support.files import same_place
 from tfmaskrcnn.support.given import A_PATH, takes
+from tfmaskrcnn.support.storage import same_place
 
 __all__ = ["find_images", "predict_all", "predict_files", "prepared_pictures"]
 

@@ -28,6 +28,7 @@ from tfmaskrcnn.results.uncertainty import most_uncertain, uncertainty
 from tfmaskrcnn.support.files import is_full, remove_leftovers, writable_folder
 from tfmaskrcnn.support.folder_lock import locked_folder
 from tfmaskrcnn.support.progress_bar import progress_bars
+from tfmaskrcnn.support.storage import on_this_machine
 
 _LOG = logging.getLogger(__name__)
 # The score from which on each of a picture's objects is chosen: one for all, or [D].
@@ -61,7 +62,7 @@ def run(
     count = ahead = sum(not _is_end(picture) for picture in part)
     limits = _limits(source, options.threshold)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(locked_folder(writable_folder(folder)))
+        stack.enter_context(locked_folder(writable_folder(on_this_machine(folder))))
         header = journal_header(part, options)
         before = os.path.exists(os.path.join(folder, JOURNAL))
         journal = stack.enter_context(Journal(folder, header, options.resume))

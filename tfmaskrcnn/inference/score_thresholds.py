@@ -14,6 +14,7 @@ import numpy as np
 from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.inference.runtimes.file_about import file_asset, is_model_file
 from tfmaskrcnn.instances import Instances
+from tfmaskrcnn.support import storage
 from tfmaskrcnn.support.archives import open_archive
 from tfmaskrcnn.support.files import open_regular, read_json, replaced
 from tfmaskrcnn.support.run_folder import Run
@@ -211,7 +212,7 @@ def exported_thresholds(folder: str, num_classes: Optional[int]) -> Optional[Sco
         found = ScoreThresholds.from_json(raw, folder) if raw else None
         return found and _of_classes(found, folder, num_classes)
     path = os.path.join(folder, "assets", name)
-    return _read(path, num_classes) if os.path.exists(path) else None
+    return _read(path, num_classes) if storage.exists(path) else None
 
 
 def weights_digest(path: str) -> str:

@@ -3,6 +3,7 @@
 A `.npy` header of a hundred bytes can announce an array of any size; `archives` bounds the rest.
 """
 
+import contextlib
 import math
 import zipfile
 from typing import BinaryIO, Callable, Dict, Mapping, NamedTuple, Optional, Tuple
@@ -82,8 +83,14 @@ def read_arrays(
     except (FileNotFoundError, InputError):
         raise
     except zipfile.BadZipFile as error:
-        reason = str(error) if zipfile.is_zipfile(path) else "it is no zip archive"
+        reason = str(error) if _is_archive(path) else "it is no zip archive"
         raise ValueError(reason[:200]) from None
     except Exception as error:  # of a broken file, numpy and zipfile raise a dozen kinds
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ValueError(reason.rstrip(".")) from None
+
+
+def _is_archive(path: str) -> bool:
+    with contextlib.suppress(OSError, InputError), open_regular(path) as file:
+        return zipfile.is_zipfile(file)
+    return False

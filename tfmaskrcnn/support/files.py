@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Iterator, Mapping, Optional, Union
 import numpy as np
 
 from tfmaskrcnn.errors import InputError, quoted, short_path
+from tfmaskrcnn.support import storage
 from tfmaskrcnn.support.single_file import open_member, place_in
 
 _LOG = logging.getLogger(__name__)
@@ -47,6 +48,10 @@ def replaced(path: str, mode: str = "wb", size: Optional[int] = None):
         InputError: the place cannot be written for another reason.
     """
     path = os.fspath(path)
+    if storage.is_remote(path):
+        with storage.written(path, mode) as file:
+            yield file
+        return
     target = _target(path)
     temporary = f"{target}.{os.getpid()}.tmp"
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
@@ -133,6 +138,8 @@ def open_regular(path: str) -> BinaryIO:
     place = place_in(path)
     if place is not None:
         return open_member(place)
+    if storage.is_remote(path):
+        return storage.open_bytes(path)
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # `open` tells of a folder
         raise InputError(f"{short_path(os.fspath(path))} is no regular file.")
@@ -166,7 +173,7 @@ def parsed_json(text: Union[str, bytes], path: str) -> Any:
 
 def remove_leftovers(folder: str) -> None:
     """Remove the temporary files in `folder` of processes that were killed while they wrote."""
-    for name in os.listdir(folder) if os.path.isdir(folder) else []:
+    for name in storage.names_in(folder):
         if _LEFTOVER.fullmatch(name):
             _remove(os.path.join(folder, name))
 
@@ -184,11 +191,10 @@ def writable_folder(path: str) -> str:
     """Make the folder `path` if need be, and make sure that files can be written into it."""
     path = os.fspath(path)
     try:
-        os.makedirs(path, exist_ok=True)
+        storage.make_folder(path)
         probe = os.path.join(path, f".{os.getpid()}.tmp")
-        with open(probe, "wb"):
-            pass
-        os.remove(probe)
+        storage.touch(probe)
+        storage.remove(probe)
     except OSError as error:
         kind = DiskFull if error.errno in _FULL else InputError
         raise kind(f"Cannot write into the folder {path}: {error.strerror}.") from None
@@ -198,17 +204,9 @@ def writable_folder(path: str) -> str:
 
 
 def refuse_full(folder: str) -> None:
-    """Raise `InputError` if there is something in `folder`."""
-    if os.path.isdir(folder) and os.listdir(folder):
+    """Raise `InputError` if there is something in `folder`, or if it is not on this machine."""
+    if storage.names_in(storage.on_this_machine(folder)):
         raise InputError(f"{folder} is not empty; choose a new folder, such as the next version.")
-
-
-def same_place(one: str, other: str) -> bool:
-    """Whether two paths lead to one file; what no file can be called leads nowhere."""
-    try:
-        return os.path.realpath(one) == os.path.realpath(other)
-    except ValueError:  # a NUL, or half a character
-        return False
 
 
 def writable_file(path: str) -> str:
@@ -217,7 +215,7 @@ def writable_file(path: str) -> str:
     For what is written after long work.
     """
     path = os.fspath(path)
-    if os.path.isdir(path):
+    if storage.is_folder(path):
         raise InputError(f"{path} is a folder; give the name of the file to write.")
     writable_folder(os.path.dirname(_target(path)))
     return path
@@ -225,8 +223,8 @@ def writable_file(path: str) -> str:
 
 def _bytes(path: str, most: int) -> bytes:
     place = place_in(path)
-    if place is not None:
-        with open_member(place) as file:
+    if place is not None or storage.is_remote(path):
+        with open_member(place) if place else storage.open_bytes(path) as file:
             return _whole(file, path, most)
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISFIFO(mode) and not stat.S_ISDIR(mode):
@@ -269,7 +267,7 @@ def _too_long(path: str, size: int, most: int) -> InputError:
 def _target(path: str) -> str:
     """What is written for `path`: of a link what it points to; no device, which would be lost."""
     try:
-        path = os.path.realpath(path)
+        path = storage.real(path)
     except ValueError as error:  # a NUL, or half a character
         raise InputError(f"{quoted(path)} is no name of a file: {error}.") from None
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
@@ -279,7 +277,7 @@ def _target(path: str) -> str:
 
 def _remove(path: str) -> None:
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        os.remove(path)
+        storage.remove(path)
 
 
 def _room(path: str, size: Optional[int], number: int) -> str:

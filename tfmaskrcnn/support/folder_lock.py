@@ -9,6 +9,7 @@ import socket
 from typing import Iterator, Optional
 
 from tfmaskrcnn.errors import InputError, quoted
+from tfmaskrcnn.support.storage import is_remote
 
 try:
     import fcntl
@@ -25,7 +26,7 @@ def locked_folder(folder: str, wait: bool = False) -> Iterator[None]:
 
     It is the operating system's, on the file `.lock`, which goes with the block. The system takes
     it from a process that dies, however it dies: what a killed one left behind stops nobody. Where
-    there are no such locks (some network file systems, Windows), a line in the log says so.
+    there are no such locks (some network file systems, Windows, `gs://`), the log says so.
 
     Args:
         folder: where the file is made.
@@ -49,12 +50,15 @@ def _locked_file(path: str, wait: bool) -> Optional[int]:
     """The open file that is locked; None where nothing can be locked."""
     if fcntl is None:
         return None
+    if is_remote(path):
+        _say_unlocked(path, "it is not on this machine")
+        return None
     while True:
         try:
             # No link: a stranger's folder must not make us write elsewhere.
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         except OSError as error:
-            _say_unlocked(path, error)
+            _say_unlocked(path, error.strerror or error)
             return None
         try:
             _lock(path, file, wait)
@@ -70,7 +74,7 @@ def _locked_file(path: str, wait: bool) -> Optional[int]:
             ) from None
         except OSError as error:
             os.close(file)
-            _say_unlocked(path, error)
+            _say_unlocked(path, error.strerror or error)
             return None
         os.close(file)  # its owner has removed it since: the next one is another file
 
@@ -110,8 +114,8 @@ def _owner(file: int) -> str:
     return f" (process {pid} on {host}, since {since})"
 
 
-def _say_unlocked(path: str, error: OSError) -> None:
+def _say_unlocked(path: str, why: object) -> None:
     _LOG.warning(
         "%s cannot be locked (%s): make sure that no second run writes there.",
-        *(os.path.dirname(path), error.strerror or error),
+        *(os.path.dirname(path), why),
     )

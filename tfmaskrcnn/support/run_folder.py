@@ -5,6 +5,7 @@ import json
 import os
 from typing import Iterator, NamedTuple, Optional
 
+from tfmaskrcnn.support import storage
 from tfmaskrcnn.support.files import read_json, replaced
 
 
@@ -85,7 +86,7 @@ def read_origin(folder: str) -> Optional[Origin]:
     A run can do without it.
     """
     path = Run(os.fspath(folder)).origin
-    if not os.path.isfile(path):
+    if not storage.is_file(path):
         return None
     try:
         found = read_json(path)
@@ -105,10 +106,13 @@ def write_origin(folder: str, origin: Origin) -> None:
 
 @contextlib.contextmanager
 def removed_if_empty(folder: str) -> Iterator[None]:
-    """Remove what folders the block has made on the way to `folder`, if it leaves them empty."""
-    missing, path = [], os.path.abspath(folder)
+    """Remove what folders the block has made on the way to `folder`, if it leaves them empty.
+
+    Remote ones stay: where there are only objects there are no folders.
+    """
+    missing, path = [], storage.absolute(folder)
     with contextlib.suppress(ValueError):  # of a name that no folder can have
-        while not os.path.lexists(path):
+        while not storage.is_remote(path) and not os.path.lexists(path):
             missing.append(path)
             path = os.path.dirname(path)
     try:

@@ -12,6 +12,7 @@ import zipfile
 from typing import Any, BinaryIO, Dict, NamedTuple, Optional
 
 from tfmaskrcnn.errors import InputError, one_line, quoted, short_path
+from tfmaskrcnn.support import storage
 from tfmaskrcnn.support.archives import open_archive
 
 SUFFIX = ".tfmaskrcnn"
@@ -30,7 +31,7 @@ class Place(NamedTuple):
 
 def is_single_file(path: str) -> bool:
     """Whether `path` is a file with the name of a single-file model."""
-    return os.fspath(path).endswith(SUFFIX) and os.path.isfile(path)
+    return os.fspath(path).endswith(SUFFIX) and storage.is_file(path)
 
 
 def place_in(path: str) -> Optional[Place]:
@@ -50,7 +51,7 @@ def exists(path: str) -> bool:
     """
     place = place_in(path)
     if place is None:
-        return os.path.exists(path)
+        return storage.exists(path)
     return place.member in _content(place.file, ABOUT)[1]
 
 
@@ -79,8 +80,8 @@ def _content(file: str, member: str):
     """(the bytes of a member, empty if it is not there; the names of all members)."""
     shown = short_path(file)
     try:
-        with open(file, "rb") as stream:
-            if not os.fstat(stream.fileno()).st_size:
+        with storage.open_bytes(file) as stream:
+            if not storage.size(file):
                 raise InputError(f"{shown} is empty (0 bytes); wanted a single-file model.")
             with open_archive(stream) as archive:
                 names = set(archive.namelist())

@@ -2,12 +2,12 @@
 
 import contextlib
 import logging
-import os
 from typing import Iterator
 
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.data.coco.annotations import Fault
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.support import storage
 from tfmaskrcnn.support.files import DiskFull
 from tfmaskrcnn.support.run_folder import Run
 
@@ -23,10 +23,10 @@ def told_how_to_go_on(folder: str) -> Iterator[None]:
     except Fault as fault:
         raise InputError(f"{fault} tfmaskrcnn check-data lists all that is wrong.") from None
     except KeyboardInterrupt:
-        hint = "Add --resume to go on." if os.path.exists(states) else ""
+        hint = "Add --resume to go on." if storage.exists(states) else ""
         raise KeyboardInterrupt(hint) from None
     except DiskFull as error:
-        if not os.path.exists(states):
+        if not storage.exists(states):
             raise
         raise DiskFull(
             f"{error} The states in {states} are whole: make room and go on with --resume."

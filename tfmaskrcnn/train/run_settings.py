@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Optional
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.config.yaml_files import load_config
 from tfmaskrcnn.errors import InputError, quoted
+from tfmaskrcnn.support import storage
 from tfmaskrcnn.support.run_folder import Run
 
 _SHOWN = 4  # keys that a sentence names
@@ -66,9 +67,9 @@ def settings_beside(path: str, matches) -> Optional[Dict[str, Any]]:
         path: of the state.
         matches: whether a `Config` is the one that the state was written with.
     """
-    run = Run(os.path.dirname(os.path.dirname(os.path.abspath(path))))
+    run = Run(os.path.dirname(os.path.dirname(storage.absolute(path))))
     try:
-        config = load_config(run.config) if os.path.exists(run.config) else None
+        config = load_config(run.config) if storage.exists(run.config) else None
     except InputError:
         return None
     return saved_settings(config) if config is not None and matches(config) else None

@@ -1,6 +1,7 @@
 """How a run begins in its folder, or goes on there: what is refused, noted and said."""
 
 import csv
+import io
 import logging
 import os
 from typing import Optional, Sequence, Union
@@ -12,7 +13,8 @@ from tfmaskrcnn.config.run_paths import with_paths_found
 from tfmaskrcnn.config.yaml_files import load_config, override, save_config
 from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.inference.trained_sizes import TrainedSizes, save_for_run
-from tfmaskrcnn.support.files import replaced
+from tfmaskrcnn.support import storage
+from tfmaskrcnn.support.files import read_text, replaced
 from tfmaskrcnn.support.run_folder import Origin, Run, read_origin, write_origin
 from tfmaskrcnn.train.saving import states_in
 
@@ -50,7 +52,7 @@ def finished_without_states(run: Run, config: Config, resume: bool) -> bool:
     if states:
         return False
     trained, origin = _epochs_recorded(run), read_origin(run.folder)
-    if not os.path.exists(run.weights):
+    if not storage.exists(run.weights):
         return False
     anew = f"choose another folder (and train.weights={run.folder} to start from these weights)."
     if not resume or not trained:  # a run writes its history before its weights: imported, perhaps
@@ -143,9 +145,8 @@ def say_lengthened(run: Run, config: Config, model) -> None:
 def _epochs_recorded(run: Run) -> int:
     """Rows of the run's history; 0 if there is none."""
     try:
-        with open(run.history, encoding="utf-8") as file:
-            return sum(1 for _ in csv.DictReader(file))
-    except (OSError, ValueError, csv.Error):
+        return sum(1 for _ in csv.DictReader(io.StringIO(read_text(run.history))))
+    except (ValueError, csv.Error):
         return 0
 
 

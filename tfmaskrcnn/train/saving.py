@@ -12,6 +12,7 @@ import numpy as np
 
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.support import storage
 from tfmaskrcnn.support.files import remove_leftovers
 from tfmaskrcnn.train.distribution import Workers
 from tfmaskrcnn.train.state import DamagedState, load_state, read_state, save_state
@@ -89,7 +90,7 @@ class StateKeeper(keras.callbacks.Callback):
                 continue
             for later, error in refused.items():
                 _LOG.warning("%s The state before it is used.", error)
-                os.replace(later, f"{later}.refused")
+                storage.replace(later, f"{later}.refused")
             return path
         foreign = [e for e in refused.values() if not isinstance(e, DamagedState)]
         if foreign:
@@ -102,7 +103,7 @@ class StateKeeper(keras.callbacks.Callback):
         """The path of the chief's state, or of its copy for those who may not see its folder."""
         content = b""
         if path:
-            with open(path, "rb") as file:
+            with storage.open_bytes(path) as file:
                 content = file.read()
         content = self._workers.broadcast(content)
         if content and not self._workers.chief:
@@ -148,7 +149,7 @@ class StateKeeper(keras.callbacks.Callback):
         # Each replica adds to them; the next run may have more or fewer.
         means = {n: [v / self._workers.replicas for v in values] for n, values in means.items()}
         progress = {"epoch": epoch, "step": step, "means": means, **self.recorded()}
-        os.makedirs(self._folder, exist_ok=True)
+        storage.make_folder(self._folder)
         for folder in (self._folder, os.path.dirname(self._folder)):
             remove_leftovers(folder)
         path = _path(self._folder, epoch * (self.steps + 1) + step)
@@ -158,7 +159,7 @@ class StateKeeper(keras.callbacks.Callback):
             self.first_saved()
             self.first_saved = None
         for path in states_in(self._folder)[: -self._config.train.keep_states]:
-            os.remove(path)
+            storage.remove(path)
 
     def completed(self, epoch: int) -> None:
         """Save after an epoch was evaluated and recorded, and end if a signal came meanwhile."""
@@ -207,9 +208,7 @@ class StateKeeper(keras.callbacks.Callback):
 
 def states_in(folder: str) -> List[str]:
     """The state files of a run, oldest first."""
-    if not os.path.isdir(folder):
-        return []
-    return [os.path.join(folder, n) for n in sorted(os.listdir(folder)) if n.endswith(".npz")]
+    return [os.path.join(folder, n) for n in storage.names_in(folder) if n.endswith(".npz")]
 
 
 def _path(folder: str, number: int) -> str:

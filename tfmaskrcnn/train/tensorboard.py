@@ -23,6 +23,7 @@ from tfmaskrcnn.data.coco.records import Record
 from tfmaskrcnn.drawing.drawing_style import DrawingStyle, enlarged_side
 from tfmaskrcnn.drawing.overlays import draw, draw_ground_truth, first_channels, side_by_side
 from tfmaskrcnn.evaluation import CocoCallback
+from tfmaskrcnn.support import storage
 from tfmaskrcnn.support.files import not_vital, writable_folder
 from tfmaskrcnn.train.progress import Speed
 from tfmaskrcnn.train.saving import StateKeeper
@@ -200,7 +201,7 @@ def events_in(path: str) -> Iterator[Any]:
 
 
 def _event_files(folder: str) -> List[str]:
-    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    names = storage.names_in(folder)
     return [os.path.join(folder, n) for n in names if n.startswith("events.out.tfevents.")]
 
 
@@ -212,10 +213,10 @@ def _take_back(path: str, step: int, evaluated: int) -> None:
         if event.step <= (evaluated if late else step):
             kept.append(event.SerializeToString())
     if len(kept) < 2:  # what every file begins with
-        os.remove(path)
+        storage.remove(path)
         return
     temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.tmp")
     with tf.io.TFRecordWriter(temporary) as writer:
         for record in kept:
             writer.write(record)
-    os.replace(temporary, path)
+    storage.replace(temporary, path)

@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pytest
 
-from tfmaskrcnn.data.coco import records, surely_good
+from tfmaskrcnn.data.coco import entries, records, surely_good
 from tfmaskrcnn.data.coco.file import read_coco
 from tfmaskrcnn.data.coco.lazy_entries import LazyEntries, read_coco_lazily
 from tfmaskrcnn.data.coco.records import load_coco
@@ -88,7 +88,10 @@ def annotation(number):
 
 @pytest.fixture
 def both(tmp_path, monkeypatch):
-    """A function that loads a set by the fast road and by the other: as texts."""
+    """A function that loads a set by the fast road and by the other: as texts.
+
+    The fast one has to be the same from bytes and from values that Python has read.
+    """
     for name in ("1.png", "2.png"):
         (tmp_path / name).write_bytes(b"")
     path = tmp_path / "set.json"
@@ -99,16 +102,23 @@ def both(tmp_path, monkeypatch):
     def load(annotations, **options):
         content = {"images": images, "annotations": annotations, "categories": categories}
         path.write_text(annotations if isinstance(annotations, str) else json.dumps(content))
-        found = []
-        for reader in (read_coco_lazily, read_coco):
+        found, clear = [], surely_good.clear_annotations
+        for reader, road in ((read_coco_lazily, clear), (read_coco, clear), (read_coco, nothing)):
             monkeypatch.setattr(records, "read_coco_lazily", reader)
+            monkeypatch.setattr(entries, "clear_annotations", road)
             try:
                 found.append(as_text(load_coco(str(path), str(tmp_path), **options)))
             except InputError as error:
                 found.append(str(error))
-        return found
+        assert found[0] == found[1]
+        return found[1:]
 
     return load
+
+
+def nothing(annotations, *_):
+    """As `clear_annotations` where nothing is clear."""
+    return [None] * len(annotations)
 
 
 def as_text(data):

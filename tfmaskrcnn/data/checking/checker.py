@@ -1,8 +1,9 @@
 """`check`: all that is wrong or odd in a data set, found in one pass."""
 
+import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.config.yaml_files import override
@@ -137,7 +138,8 @@ def examined(
     data, findings = _collected(cleared.raw, json_path, image_dir, config)
     entries = _entries(cleared.raw)
     missing = {f.image_id for f in findings if f.rule == "image-missing"}
-    looked = _each_image(data.records, missing, entries, config, known or {}, progress)
+    about = functools.partial(check_objects, entries=entries, plain=cleared.plain)
+    looked = _each_image(data.records, missing, about, config, known or {}, progress)
     findings = cleared.findings + findings
     findings += [f for report in looked.values() for f in report.findings]
     findings += check_classes(data) + check_box_order(data, entries)
@@ -206,12 +208,12 @@ def _collected(raw, json_path: str, image_dir: str, config) -> Tuple[CocoData, L
 def _each_image(
     records: List[Record],
     missing: Set[int],
-    entries: Dict[int, Dict[str, Any]],
+    about: Callable[[Record], List[Finding]],
     config: Config,
     known: Dict[str, Looked],
     progress: Optional[Progress],
 ) -> Dict[int, FileReport]:
-    """Image id -> what its file and its objects show."""
+    """Image id -> what its file and its objects show; `about` tells of the objects of a record."""
     channels, exif = config.model.input.channels, config.model.input.exif
 
     def report_of(record: Record) -> FileReport:
@@ -219,7 +221,7 @@ def _each_image(
         if record.image_id not in missing:
             looked = known.get(record.path) or look(record.path, channels, exif)
         found = check_file(record, looked, channels, exif)
-        return FileReport(looked, found + check_objects(record, entries))
+        return FileReport(looked, found + about(record))
 
     reports = {}
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:

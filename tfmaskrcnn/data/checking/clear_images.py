@@ -14,6 +14,7 @@ from tfmaskrcnn.data.coco.image_files import PILLOW_FORMATS, check_size
 from tfmaskrcnn.data.coco.meaning import clear_box, clear_id, clear_segmentation
 from tfmaskrcnn.data.coco.orientation import orientation_of, seen_size, stored_size
 from tfmaskrcnn.errors import quoted
+from tfmaskrcnn.support import storage
 from tfmaskrcnn.support.files import open_regular
 
 _MAX_WALKED = 200_000  # files below the image folder that are listed for their names
@@ -49,7 +50,7 @@ def clear_file_names(entries: List[Any], image_dir: str, notes: Notes) -> List[A
         if "\0" not in names[n]
         and (names[n] != entries[n].get("file_name") or not _is_file(image_dir, names[n]))
     ]
-    if not lost or not os.path.isdir(image_dir):
+    if not lost or not storage.is_folder(image_dir):
         return entries
     listed = _listing(image_dir)
     found = {n: _meant(names[n], image_dir, listed) for n in lost}
@@ -171,7 +172,7 @@ def _sides(entry: Dict) -> Iterator[Tuple[str, Any]]:
 
 def _is_file(image_dir: str, name: str) -> bool:
     try:
-        return os.path.isfile(os.path.join(image_dir, name))
+        return storage.is_file(os.path.join(image_dir, name))
     except (OSError, ValueError):
         return False
 

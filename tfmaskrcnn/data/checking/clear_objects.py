@@ -1,6 +1,6 @@
 """Boxes, crowd flags and masks that are in another form than COCO's."""
 
-from typing import Any, Dict, Iterable, List
+from typing import Any, Dict, FrozenSet, Iterable, List
 
 import numpy as np
 
@@ -28,12 +28,20 @@ def all_shares(boxes: Iterable[np.ndarray]) -> bool:
     return count >= 3 and not whole
 
 
-def clear_objects(annotations: List[Any], images: List[Any], notes: Notes) -> List[Any]:
-    """Annotations whose box, crowd flag and mask are as COCO has them, where that is clear."""
+def clear_objects(
+    annotations: List[Any], images: List[Any], plain: FrozenSet[int], notes: Notes
+) -> List[Any]:
+    """Annotations whose box, crowd flag and mask are as COCO has them, where that is clear.
+
+    Args:
+        annotations, images: entries of the JSON.
+        plain: ids of annotations that are so already.
+        notes: gets what is changed.
+    """
     by_id = {e["id"]: e for e in images if isinstance(e, dict) and is_plain_id(e.get("id"))}
     done, shares = [], _are_shares(annotations)
     for entry in annotations:
-        if isinstance(entry, dict) and is_plain_id(entry.get("id")):
+        if isinstance(entry, dict) and is_plain_id(entry.get("id")) and entry["id"] not in plain:
             image_id = entry.get("image_id")
             image = by_id.get(image_id) if is_plain_id(image_id) else None
             if image is not None:

@@ -13,6 +13,11 @@ from tfmaskrcnn.data.checking.clear_ids import (
 from tfmaskrcnn.data.checking.clear_images import clear_file_names, clear_sizes
 from tfmaskrcnn.data.checking.clear_objects import clear_objects
 from tfmaskrcnn.data.checking.notes import Change, Notes
+from tfmaskrcnn.data.checking.plain_objects import (
+    NOTHING_KNOWN,
+    PlainObjects,
+    plain_objects,
+)
 from tfmaskrcnn.data.checking.rules import Finding
 from tfmaskrcnn.data.coco.file import read_coco
 from tfmaskrcnn.errors import InputError
@@ -25,6 +30,7 @@ class Cleared(NamedTuple):
     raw: Dict[str, Any]
     findings: List[Finding]
     changes: List[Change]
+    plain: PlainObjects = NOTHING_KNOWN
 
 
 def read_lists(json_path: str) -> Cleared:
@@ -70,6 +76,7 @@ def clear_set(raw: Dict[str, Any], image_dir: str, exif: str) -> Cleared:
     )
     images = clear_file_names(numbered, image_dir, notes)
     images = clear_sizes(images, annotations, image_dir, exif, notes)
-    annotations = clear_objects(annotations, images, notes)
+    plain = plain_objects(annotations, images)
+    annotations = clear_objects(annotations, images, plain.shapes, notes)
     parts = {"images": images, "annotations": annotations, "categories": categories}
-    return Cleared({**lists, **parts}, notes.findings, notes.changes)
+    return Cleared({**lists, **parts}, notes.findings, notes.changes, plain)

@@ -12,6 +12,7 @@ from tfmaskrcnn.data.coco.file_names import shown_name
 from tfmaskrcnn.data.coco.image_files import ImageFacts, check_size, image_facts
 from tfmaskrcnn.data.coco.records import Record
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.support import storage
 
 _GREY_MODE = "L"
 _ORDINARY_MODES = defaultdict(lambda: ("npy",))  # by the number of channels
@@ -115,7 +116,7 @@ def check_names(records: Iterable[Record], missing: Iterable[int]) -> List[Findi
             continue
         folder, name = os.path.split(record.path)
         if folder not in listings:
-            listed = os.listdir(folder) if os.path.isdir(folder) else []
+            listed = storage.names_in(folder)
             listings[folder] = {other.casefold(): other for other in listed}
         there = listings[folder].get(name.casefold())
         if there:

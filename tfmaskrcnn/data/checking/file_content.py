@@ -1,11 +1,11 @@
 """Which image files hold the same bytes."""
 
 import hashlib
-import os
 from collections import defaultdict
 from typing import Dict, Iterable, Tuple
 
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.support import storage
 from tfmaskrcnn.support.files import open_regular
 
 _BLOCK = 1 << 20  # bytes read at a time
@@ -20,7 +20,7 @@ def content_keys(paths: Iterable[str]) -> Dict[str, Tuple[int, bytes]]:
     groups = defaultdict(list)
     for path in paths:
         try:
-            groups[os.path.getsize(path)].append(path)
+            groups[storage.size(path)].append(path)
         except (OSError, ValueError):
             continue  # missing: found elsewhere
     shared = {size: dict.fromkeys(group) for size, group in groups.items() if len(group) > 1}

@@ -23,6 +23,7 @@ from tfmaskrcnn.data.coco.meaning import clear_segmentation
 from tfmaskrcnn.data.coco.records import CocoData, Record
 from tfmaskrcnn.data.tfrecord.reading import TfrecordRecords
 from tfmaskrcnn.errors import listed, quoted
+from tfmaskrcnn.support import storage
 
 _IMAGES, _OBJECTS = 200, 1000  # of the sample
 _APART, _HALF = 0.1, 0.5  # IoU of a box with its mask's
@@ -247,7 +248,7 @@ def _leaks(data: CocoData, val_records: Sequence[Record]) -> List[str]:
 
 
 def _paths(records: Sequence[Record]) -> Iterator[str]:
-    return (os.path.abspath(r.path) for r in records if isinstance(r.path, str))
+    return (storage.absolute(r.path) for r in records if isinstance(r.path, str))
 
 
 def _iou(box: Sequence[float], other: Sequence[float]) -> float:

@@ -1,12 +1,14 @@
 """Checks of one image's objects that training does without: odd, but not refused."""
 
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+import functools
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
 from tfmaskrcnn.data.checking.holes import first_hole
 from tfmaskrcnn.data.checking.notes import image_named
+from tfmaskrcnn.data.checking.plain_objects import NOTHING_KNOWN, PlainObjects
 from tfmaskrcnn.data.checking.rules import Finding
 from tfmaskrcnn.data.coco.annotations import Segmentation, is_number
 from tfmaskrcnn.data.coco.records import Record
@@ -21,16 +23,19 @@ SAME_IOU = 0.95  # of boxes and of masks: the same object
 XYXY_FITS, XYWH_FAILS = 0.9, 0.5
 _AS_IT_IS = np.eye(2, 3)
 _HOLE = "its polygon {} lies inside its polygon {}: they are united, so that a hole is filled."
-_MOST_POINTS = 8192
-_CHUNK = 256  # edges of a polygon that are compared with all others at a time
+_MOST_POINTS = 8192  # of a polygon
+_CHUNK = 256  # edges or objects that are compared with all others at a time
 
 
-def check_objects(record: Record, entries: Dict[int, Dict[str, Any]]) -> List[Finding]:
+def check_objects(
+    record: Record, entries: Dict[int, Dict[str, Any]], plain: PlainObjects = NOTHING_KNOWN
+) -> List[Finding]:
     """What is odd about the objects of one image.
 
     Args:
         record: n objects.
         entries: annotation id -> the annotation in the JSON.
+        plain: objects of which some is known already.
     """
     found: List[Finding] = []
 
@@ -40,28 +45,48 @@ def check_objects(record: Record, entries: Dict[int, Dict[str, Any]]) -> List[Fi
         place = record.file_name, record.image_id, annotation_id
         found.append(Finding(rule, f"{where}: {text}", *place))
 
-    rles = [mask_rle(s, record.height, record.width) for s in record.segmentations]
-    given = _given_boxes(record, entries)
-    for i, rule, text in _box_faults(record, given):
+    @functools.lru_cache(None)
+    def rle(i: int) -> Optional[Dict[str, Any]]:
+        return mask_rle(record.segmentations[i], record.height, record.width)
+
+    odd = [i for i, own in enumerate(record.annotation_ids) if own not in plain.shapes]
+    for i, rule, text in _box_faults(record, _given_boxes(record, entries), odd) if odd else ():
         add(rule, i, text)
-    for i, segmentation in enumerate(record.segmentations):
-        hole = None
+    masks = _plain_masks(record, plain)
+    for i in odd:
+        segmentation, hole = record.segmentations[i], None
         if isinstance(segmentation, list):
             for rule, text in _polygon_faults(segmentation, record.height, record.width):
                 add(rule, i, text)
             hole = first_hole(segmentation)
         if hole:
             add("hole", i, _HOLE.format(hole[0] + 1, hole[1] + 1))
-        elif rles[i] is not None:
-            text = area_fault(entries.get(record.annotation_ids[i], {}).get("area"), rles[i])
-            if text:
-                add("area", i, text)
+        elif rle(i) is not None:
+            masks[i] = rle(i)
         if record.crowd[i]:
             add("crowd", i, "it is a crowd region.")
-    for i, j, overlap in duplicates(record, rles):
+    for i, mask in sorted(masks.items()):
+        text = area_fault(entries.get(record.annotation_ids[i], {}).get("area"), mask)
+        if text:
+            add("area", i, text)
+    for i, j, overlap in duplicates(record, rle):
         text = f"repeats annotation {record.annotation_ids[i]} (same class, IoU {overlap:.2f})."
         add("duplicate-object", j, text)
     return found
+
+
+def _plain_masks(record: Record, plain: PlainObjects) -> Dict[int, Dict[str, Any]]:
+    """`mask_rle` of the plain objects whose areas are not known, drawn together."""
+    ids = enumerate(record.annotation_ids)
+    which = [i for i, own in ids if own in plain.shapes and own not in plain.areas]
+    shapes = [record.segmentations[i] for i in which]
+    polygons = [polygon.tolist() for shape in shapes for polygon in shape]
+    if not which:
+        return {}
+    rles = iter(coco_mask.frPyObjects(polygons, record.height, record.width))
+    parts = [[next(rles) for _ in shape] for shape in shapes]
+    masks = [coco_mask.merge(part) if len(part) > 1 else part[0] for part in parts]
+    return dict(zip(which, masks))
 
 
 def _given_boxes(record: Record, entries: Dict[int, Dict[str, Any]]) -> np.ndarray:
@@ -115,21 +140,35 @@ def inside_image(polygons: List[np.ndarray], height: int, width: int) -> List[np
     return parts
 
 
-def duplicates(record: Record, rles: List[Optional[Dict]]) -> Iterator[Tuple[int, int, float]]:
-    """(i, j, IoU) of objects i < j of the same class that are the same; crowd regions are none."""
-    boxes, count = record.boxes, len(record.classes)
+def duplicates(
+    record: Record, rle: Callable[[int], Optional[Dict]]
+) -> Iterator[Tuple[int, int, float]]:
+    """(i, j, IoU) of objects i < j of the same class that are the same; crowd regions are none.
+
+    Args:
+        record: n objects.
+        rle: gives the mask of object i, None without one.
+    """
+    boxes, alone = record.boxes, np.flatnonzero(~record.crowd)
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0).max(axis=1, initial=0)
-    for j in range(1, count):
-        same = (record.classes[:j] == record.classes[j]) & ~record.crowd[:j] & ~record.crowd[j]
+    for start in range(0, len(alone), _CHUNK):
+        later = alone[start : start + _CHUNK, None]
+        same = (record.classes[alone] == record.classes[later]) & (alone < later)
         # Cheaper than IoU: corners of the same object are not far apart.
-        same &= np.abs(boxes[:j] - boxes[j]).max(axis=1) <= 2 * (1 - SAME_IOU) * sides[j]
-        for i in np.flatnonzero(same):
+        for k in range(4):
+            apart = np.abs(boxes[alone, k] - boxes[later, k])
+            same &= apart <= 2 * (1 - SAME_IOU) * sides[later]
+        known = set()
+        for row, column in np.argwhere(same).tolist():
+            i, j = int(alone[column]), int(later[row, 0])
+            if j in known:
+                continue  # one is enough to know that j is too many
             overlap = float(_iou(boxes[i], boxes[j]))
-            if rles[i] is not None and rles[j] is not None:
-                overlap = float(coco_mask.iou([rles[i]], [rles[j]], [0])[0, 0])
+            if rle(i) is not None and rle(j) is not None:
+                overlap = float(coco_mask.iou([rle(i)], [rle(j)], [0])[0, 0])
             if overlap >= SAME_IOU:
-                yield int(i), j, overlap
-                break  # one is enough to know that j is too many
+                known.add(j)
+                yield i, j, overlap
 
 
 def first_crossing(flat: np.ndarray) -> Optional[Tuple[float, float]]:
@@ -166,14 +205,16 @@ def is_xyxy(given: np.ndarray, box: Tuple[float, ...]) -> bool:
     return bool(_iou(as_corners, box) >= XYXY_FITS and _iou(as_sides, box) < XYWH_FAILS)
 
 
-def _box_faults(record: Record, given: np.ndarray) -> Iterator[Tuple[int, str, str]]:
+def _box_faults(
+    record: Record, given: np.ndarray, which: List[int]
+) -> Iterator[Tuple[int, str, str]]:
     limit = np.array([record.height, record.width] * 2, float)
     corners = np.stack([given[:, 1], given[:, 0], given[:, 1], given[:, 0]], axis=1)
     corners[:, 2:] += given[:, :1:-1]  # yxyx
     over = np.maximum(-corners, corners - limit).max(axis=1, initial=-np.inf)
-    for i, segmentation in enumerate(record.segmentations):
+    for i in which:
         bbox = given[i].tolist()
-        tight = mask_box(segmentation, record.height, record.width)
+        tight = mask_box(record.segmentations[i], record.height, record.width)
         fits = tight is None or box_fits(record.boxes[i], tight)
         if not fits and is_xyxy(given[i], tight):
             yield i, "box-xyxy", f"its bbox {bbox} fits its mask only as [x1, y1, x2, y2]."

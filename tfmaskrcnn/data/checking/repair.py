@@ -10,8 +10,9 @@ from tfmaskrcnn.data.checking.notes import Change
 from tfmaskrcnn.data.checking.rules import RULES, WRONG, Finding
 from tfmaskrcnn.data.checking.upright import write_upright
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.support.files import replaced, same_place
+from tfmaskrcnn.support.files import replaced
 from tfmaskrcnn.support.given import A_PATH, takes
+from tfmaskrcnn.support.storage import same_place
 
 
 class Repairs(List[Change]):

@@ -21,6 +21,7 @@ from tfmaskrcnn.data.coco.keypoint_annotations import checked_keypoints
 from tfmaskrcnn.data.coco.segmentation import as_rle
 from tfmaskrcnn.data.coco.surely_good import clear_annotations
 from tfmaskrcnn.errors import InputError, listed, quoted, short_path
+from tfmaskrcnn.support import storage
 
 # Called with "images", "annotations" or "categories", the entry's number in it, and what is wrong.
 # If it returns, the entry is left out; but an image whose file is missing stays, and so does an
@@ -28,7 +29,7 @@ from tfmaskrcnn.errors import InputError, listed, quoted, short_path
 OnFault = Callable[[str, int, Fault], None]
 # Pixels that are believed without a look at the image file's header: masks of this size are drawn
 # in a moment. Larger ones must be as large as the file.
-_BELIEVED_PIXELS = 2**26
+BELIEVED_PIXELS = 2**26
 
 
 class Rules(NamedTuple):
@@ -108,9 +109,9 @@ def _images(
 ) -> Dict[int, Dict[str, Any]]:
     if not entries:
         raise InputError(f"{json_path}: 'images' is empty; wanted at least one.")
-    if image_dir is not None and not os.path.isdir(image_dir):
+    if image_dir is not None and not storage.is_folder(image_dir):
         raise InputError(f"The image folder {image_dir} does not exist.")
-    images = {}
+    images, files = {}, storage.FilesThere()
     for n, entry in enumerate(entries):
         try:
             image_id = _image_id(entry, images, f"{json_path}: entry {n} of 'images'", json_path)
@@ -120,7 +121,7 @@ def _images(
                 images[image_id] = entry
                 continue
             path = os.path.join(image_dir, _file_name(entry, where))
-            there = os.path.isfile(path)
+            there = path in files
             _check_believed(entry, path if there else None, where)
             images[image_id] = entry
             if not there:
@@ -161,7 +162,7 @@ def _check_believed(entry: Dict[str, Any], path: Optional[str], where: str) -> N
         where: names the image.
     """
     size = entry["height"], entry["width"]
-    if size[0] * size[1] <= _BELIEVED_PIXELS:
+    if size[0] * size[1] <= BELIEVED_PIXELS:
         return
     if path is not None:
         try:

@@ -17,6 +17,7 @@ from tfmaskrcnn.data.coco.meaning import (
     clear_segmentation,
 )
 from tfmaskrcnn.errors import quoted, short_path
+from tfmaskrcnn.support import storage
 
 _SHOWN = 3  # files of a folder
 _LOG = logging.getLogger(__name__)
@@ -47,6 +48,11 @@ class Faults:
             return
         self.first = self.first or str(self.explained(part, number, fault))
         self.left_out += 1
+
+    @property
+    def any(self) -> bool:
+        """Whether there was one."""
+        return bool(self.left_out or self._renumbered)
 
     def of_image(self, image_id: int) -> None:
         """Raise what is wrong in an image, where that was put off; here nothing was."""
@@ -86,9 +92,9 @@ class Faults:
 def _there_instead(image_dir: str, name: str) -> Tuple[str, bool]:
     """What is in the folder where a file is missing, and whether it is clear which is meant."""
     for candidate in name_candidates(name):
-        if os.path.isfile(os.path.join(image_dir, candidate)):
+        if storage.is_file(os.path.join(image_dir, candidate)):
             return f"There is {quoted(candidate)} in {quoted(image_dir)}", True
-    there = sorted(os.listdir(image_dir))
+    there = storage.names_in(image_dir)
     if not there:
         return f"{quoted(image_dir)} is empty", False
     some = ", ".join(quoted(one) for one in there[:_SHOWN])

@@ -30,7 +30,7 @@ class LazyEntries(Sequence):
     def __getitem__(self, index: Union[int, slice]) -> Any:
         if isinstance(index, slice):
             return [self[n] for n in range(*index.indices(len(self)))]
-        return parsed_json(bytes(self.raws[index]), self._path)
+        return parsed_json(bytes(self.raws[index]).decode(), self._path)
 
 
 def read_coco_lazily(path: str, keys: Collection[str] = LISTS) -> Dict[str, Any]:

@@ -1,5 +1,6 @@
 """COCO instance annotations, checked once and kept as records."""
 
+import itertools
 import logging
 import os
 from collections import Counter
@@ -10,14 +11,16 @@ import numpy as np
 from tfmaskrcnn.config.keypoints import KeypointHeadConfig
 from tfmaskrcnn.data.coco.annotations import Checked, Segmentation
 from tfmaskrcnn.data.coco.data_classes import ClassesLike, DataClasses
-from tfmaskrcnn.data.coco.entries import Entries, OnFault, Rules, read_entries
+from tfmaskrcnn.data.coco.entries import BELIEVED_PIXELS, Entries, OnFault, Rules, read_entries
 from tfmaskrcnn.data.coco.faults import Faults
 from tfmaskrcnn.data.coco.file import check_kind
 from tfmaskrcnn.data.coco.image_arrays import ImageArray
 from tfmaskrcnn.data.coco.image_files import ImageBytes
+from tfmaskrcnn.data.coco.kept_sets import keep, place_of, read_kept
 from tfmaskrcnn.data.coco.keypoint_annotations import KeypointNames, keypoint_names
 from tfmaskrcnn.data.coco.lazy_entries import read_coco_lazily
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.support import storage
 from tfmaskrcnn.support.collecting import no_collecting
 from tfmaskrcnn.support.given import A_FOLDER, A_PATH, takes
 
@@ -63,6 +66,8 @@ def load_coco(
 ) -> CocoData:
     """Read and check a COCO instance JSON; the image files' contents are not read.
 
+    What a file of more than 20 MB was read to is kept in the user's cache, for the next time.
+
     Classes are 1..K in the order of the category ids, or in that of `classes`. A box that reaches
     over the image's edge is clipped. Images without objects are kept.
 
@@ -80,16 +85,56 @@ def load_coco(
     Raises:
         InputError: one sentence that names the file, the id, the value found and the value wanted.
     """
-    json_path = os.fspath(json_path)
+    json_path, image_dir = os.fspath(json_path), os.fspath(image_dir)
+    rules = masks, keypoint_head, DataClasses.of(classes)
+    joints = keypoint_head is not None and keypoint_head.enabled
+    place = None if joints else place_of(json_path, masks, rules[-1])
     with no_collecting():
-        raw = read_coco_lazily(json_path)
-        faults = Faults(raw, json_path, os.fspath(image_dir), skip_invalid)
-        rules = (masks, keypoint_head, DataClasses.of(classes))
-        data, entries = checked_set(raw, json_path, image_dir, faults, *rules)
+        data, left_out = _of_kept(place, json_path, image_dir) if place else (None, 0)
+        if data is None:
+            data, left_out, clean = _read(json_path, image_dir, skip_invalid, rules)
+            if place and clean:
+                _keep(place, data, left_out)
+    _report(json_path, data.records, left_out)
+    return data
+
+
+def _read(
+    json_path: str, image_dir: str, skip_invalid: bool, rules: tuple
+) -> Tuple[CocoData, int, bool]:
+    """A set, how many annotations `data.classes` leaves out, and whether nothing was wrong.
+
+    Args: see `load_coco`; `rules` are the last three of `checked_set`.
+    """
+    raw = read_coco_lazily(json_path)
+    faults = Faults(raw, json_path, image_dir, skip_invalid)
+    data, entries = checked_set(raw, json_path, image_dir, faults, *rules)
     stop_if_all_wrong(data, faults)
     faults.report()
-    _report(json_path, data.records, entries.left_out)
-    return data
+    return data, entries.left_out, not faults.any
+
+
+def _of_kept(place: str, json_path: str, image_dir: str) -> Tuple[Optional[CocoData], int]:
+    """A set, and how many annotations it leaves out, if it is kept and all its images are there."""
+    kept = read_kept(place)
+    if kept is None:
+        return None, 0
+    join, files = os.path.join, storage.FilesThere()
+    if not storage.is_folder(image_dir):
+        return None, 0
+    records = [Record(row[0], join(image_dir, row[1]), *row[1:]) for row in kept.rows]
+    if not all(record.path in files for record in records):
+        return None, 0
+    _LOG.info("%s: taken from what was read of it before, %s.", json_path, place)
+    return CocoData(records, kept.class_names, kept.category_ids, json_path), kept.left_out
+
+
+def _keep(place: str, data: CocoData, left_out: int) -> None:
+    if any(r.height * r.width > BELIEVED_PIXELS for r in data.records):
+        return  # whose files are looked at each time
+    names, ids = data.class_names, data.category_ids
+    about = {"class_names": names, "category_ids": ids, "left_out": left_out}
+    keep(place, data.records, about, data.json_path)
 
 
 def checked_coco(
@@ -158,10 +203,17 @@ def data_of(
 ) -> CocoData:
     """The records of entries that keep the rules."""
     joints = len(keypoints.names) if keypoints else 0
-    records = [
-        _record(image, entries.objects.get(i, []), os.fspath(image_dir), joints)
-        for i, image in entries.images.items()
-    ]
+    objects = [entries.objects.get(i, []) for i in entries.images]
+    together = list(itertools.chain.from_iterable(objects))
+    # One array for all images, of which each has a part: there are many.
+    boxes = np.array([found.box for found in together], np.float32).reshape(-1, 4)
+    classes = np.array([found.number for found in together], np.int32)
+    crowd = np.array([found.crowd for found in together], bool)
+    ends, records = itertools.accumulate(map(len, objects)), []
+    for image, own, end in zip(entries.images.values(), objects, ends):
+        part = slice(end - len(own), end)
+        arrays = boxes[part], classes[part], crowd[part]
+        records.append(_record(image, own, arrays, os.fspath(image_dir), joints))
     names = entries.categories
     return CocoData(records, tuple(names.values()), tuple(names), json_path, keypoints)
 
@@ -174,7 +226,11 @@ def limited(data: CocoData, limit: Optional[int]) -> CocoData:
     return data._replace(records=records[:limit])
 
 
-def _record(image: Dict[str, Any], objects: List[Checked], image_dir: str, joints: int) -> Record:
+def _record(
+    image: Dict[str, Any], objects: List[Checked], arrays: tuple, image_dir: str, joints: int
+) -> Record:
+    """Of an entry and its objects, of which `arrays` are the boxes, classes and crowd flags."""
+    boxes, classes, crowd = arrays
     points = [found.keypoints for found in objects]
     return Record(
         image_id=image["id"],
@@ -182,9 +238,9 @@ def _record(image: Dict[str, Any], objects: List[Checked], image_dir: str, joint
         file_name=image["file_name"],
         height=image["height"],
         width=image["width"],
-        boxes=np.array([found.box for found in objects], np.float32).reshape(-1, 4),
-        classes=np.array([found.number for found in objects], np.int32),
-        crowd=np.array([found.crowd for found in objects], bool),
+        boxes=boxes,
+        classes=classes,
+        crowd=crowd,
         segmentations=[found.segmentation for found in objects],
         annotation_ids=[found.annotation_id for found in objects],
         keypoints=np.reshape(points, (-1, joints, 3)) if joints else None,

@@ -4,8 +4,10 @@ Many annotations are looked at together, as arrays. What is not clear is left to
 says what is wrong; so this road has no sentence to say, and none of its limits is a rule.
 """
 
+import functools
 import itertools
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from math import isfinite
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import msgspec
 import numpy as np
@@ -20,7 +22,7 @@ _CLEAR_AREA = 1e-3
 _Polygon = List[float]
 
 
-class _Annotation(msgspec.Struct, gc=False):
+class Annotation(msgspec.Struct, gc=False):
     """What is read of an annotation; of other types than these it is not clear."""
 
     id: int
@@ -32,7 +34,8 @@ class _Annotation(msgspec.Struct, gc=False):
     area: Optional[float] = None
 
 
-_DECODER = msgspec.json.Decoder(_Annotation)
+_OF_BYTES = msgspec.json.Decoder(Annotation).decode
+_OF_VALUES = functools.partial(msgspec.convert, type=Annotation)
 
 
 def clear_annotations(
@@ -44,32 +47,31 @@ def clear_annotations(
     """What each annotation is, in their order; None of one that has to be looked at.
 
     Args:
-        annotations: of the file; only of `LazyEntries` any is clear.
+        annotations: of the file.
         images: id -> entry of images with proper sizes.
         class_of: category id -> class; 0 of one that is left out.
         masks: every annotation must have a segmentation.
     """
-    if not isinstance(annotations, LazyEntries):
-        yield from itertools.repeat(None, len(annotations))
-        return
+    lazy = isinstance(annotations, LazyEntries)
+    entries, decoded = (annotations.raws, _OF_BYTES) if lazy else (annotations, _OF_VALUES)
     sizes = {i: (image["height"], image["width"]) for i, image in images.items()}
     for start in range(0, len(annotations), _TOGETHER):
-        raws = annotations.raws[start : start + _TOGETHER]
-        found: List[Optional[Checked]] = [None] * len(raws)
-        usual = _usual(raws, sizes, masks)
+        some = entries[start : start + _TOGETHER]
+        found: List[Optional[Checked]] = [None] * len(some)
+        usual = _usual(some, decoded, sizes, masks)
         for row, clear in _checked(usual, start, class_of) if usual else ():
             found[row] = clear
         yield from found
 
 
 def _usual(
-    raws: Sequence[msgspec.Raw], sizes: Dict[int, Tuple[int, int]], masks: bool
-) -> List[Tuple[int, _Annotation, Tuple[int, int]]]:
-    """The annotations of usual types and lengths: place in `raws`, what it says, image's size."""
+    entries: Sequence[Any], decoded: Callable, sizes: Dict[int, Tuple[int, int]], masks: bool
+) -> List[Tuple[int, Annotation, Tuple[int, int]]]:
+    """The annotations of usual types and lengths: place among them, what it says, image's size."""
     usual = []
-    for row, raw in enumerate(raws):
+    for row, entry in enumerate(entries):
         try:
-            one = _DECODER.decode(raw)
+            one = decoded(entry)
         except (ValueError, RecursionError):
             continue
         size = sizes.get(one.image_id)
@@ -79,7 +81,7 @@ def _usual(
 
 
 def _checked(
-    usual: List[Tuple[int, _Annotation, Tuple[int, int]]], start: int, class_of: Dict[int, int]
+    usual: List[Tuple[int, Annotation, Tuple[int, int]]], start: int, class_of: Dict[int, int]
 ) -> Iterator[Tuple[int, Checked]]:
     """Those that are clear, with their places in the list, which begins at `start` of the file."""
     sizes = np.array([size for _, _, size in usual], np.float64)
@@ -94,9 +96,9 @@ def _checked(
             yield row, Checked(*ids, number, one.iscrowd == 1, box, polygons or None, None)
 
 
-def _regular(one: _Annotation, masks: bool) -> bool:
+def _regular(one: Annotation, masks: bool) -> bool:
     """Whether ids, crowd and the lengths of polygons are as usual."""
-    if one.iscrowd not in (0, 1) or abs(one.id) > INT64_MAX:
+    if one.iscrowd not in (0, 1) or abs(one.id) > INT64_MAX or not isfinite(one.area or 0):
         return False
     for polygon in one.segmentation or ():
         if len(polygon) < 6 or len(polygon) % 2:
@@ -145,7 +147,9 @@ def _shapes(
     np.maximum.at(whole_high, owners, high)
     single = flat.astype(np.float32)
     area = np.zeros(len(shapes))
-    np.maximum.at(area, owners, _areas(single.reshape(-1, 2).astype(np.float64), starts, ends))
+    np.maximum.at(
+        area, owners, outline_areas(single.reshape(-1, 2).astype(np.float64), starts, ends)
+    )
     seen = np.all((whole_low < sizes) & (whole_high > 0), axis=1) & (area > _CLEAR_AREA)
     good &= seen | (counts == 0)
     views = iter(
@@ -154,7 +158,7 @@ def _shapes(
     return [list(itertools.islice(views, count)) for count in counts.tolist()], good
 
 
-def _areas(points: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+def outline_areas(points: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """Areas of polygons, the points `starts` to `ends` of [P, 2], by the shoelace formula."""
     after = np.arange(1, len(points) + 1)
     after[ends - 1] = starts

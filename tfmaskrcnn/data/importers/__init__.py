@@ -21,8 +21,9 @@ from tfmaskrcnn.data.importers.via import from_via
 from tfmaskrcnn.data.importers.voc import from_voc
 from tfmaskrcnn.data.importers.yolo import from_yolo
 from tfmaskrcnn.errors import InputError, quoted
-from tfmaskrcnn.support.files import same_place, writable_file
+from tfmaskrcnn.support.files import writable_file
 from tfmaskrcnn.support.progress_bar import Progress
+from tfmaskrcnn.support.storage import same_place
 
 # What the command line reads. The other two take Python objects.
 SOURCES = {

@@ -10,7 +10,8 @@ import numpy as np
 from tfmaskrcnn.data.splitting.contents import Contents
 from tfmaskrcnn.data.splitting.split_table import part_table, wide_text
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.support.files import replaced, same_place, writable_file
+from tfmaskrcnn.support.files import replaced, writable_file
+from tfmaskrcnn.support.storage import same_place
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,6 @@ sizes, boxes and classes too: what a data set is checked by, without reading the
 
 import dataclasses
 import functools
-import glob
 import io
 import itertools
 import json
@@ -36,6 +35,7 @@ from tfmaskrcnn.data.tfrecord.shard_index import (
     read_index,
 )
 from tfmaskrcnn.errors import InputError, quoted
+from tfmaskrcnn.support import storage
 from tfmaskrcnn.support.files import open_regular
 from tfmaskrcnn.support.given import A_PATH, takes
 
@@ -239,7 +239,7 @@ def load_tfrecord(
 
 def _read_shards(pattern: str) -> Shards:
     pattern = os.fspath(pattern)
-    paths = sorted(path for path in glob.glob(pattern) if not path.endswith(INDEX_SUFFIX))
+    paths = [path for path in storage.matching(pattern) if not path.endswith(INDEX_SUFFIX)]
     if not paths:
         raise InputError(f"There is no file {pattern}; wanted TFRecord shards.")
     parts, abouts = zip(*(read_index(path) for path in paths))

@@ -12,6 +12,7 @@ import numpy as np
 
 from tfmaskrcnn.data.coco.file import field
 from tfmaskrcnn.errors import InputError, quoted
+from tfmaskrcnn.support import storage
 from tfmaskrcnn.support.array_files import read_arrays
 
 INDEX_SUFFIX = ".index.npz"
@@ -58,7 +59,7 @@ def read_index(path: str) -> Tuple[Dict[str, np.ndarray], Dict[str, Any]]:
         if about.get("version") != VERSION:
             found = quoted(about.get("version"))
             raise InputError(f"{index} has version {found}, wanted {VERSION}.")
-        size = os.path.getsize(path)
+        size = storage.size(path)
         if size != about.get("size"):
             raise InputError(
                 f"{path} has {size} bytes, but its index is of {quoted(about.get('size'))}; write "

@@ -27,6 +27,7 @@ from tfmaskrcnn.data.coco.segmentation import decode
 from tfmaskrcnn.data.tfrecord.reading import ANNOTATION_KEY
 from tfmaskrcnn.data.tfrecord.shard_index import FRAME_BYTES, INDEX_SUFFIX, VERSION
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.support import storage
 from tfmaskrcnn.support.files import save_arrays, writable_folder
 from tfmaskrcnn.support.given import A_COUNT, A_FOLDER, A_PATH, takes
 from tfmaskrcnn.support.progress_bar import Progress
@@ -179,13 +180,13 @@ def _write_shard(
                 checksums.append(zlib.crc32(content))
                 offset += len(content) + FRAME_BYTES
                 tick()
-        os.replace(temporary, path)
+        storage.replace(temporary, path)
     except (OSError, tf.errors.OpError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"Cannot write {path}: {reason}.") from None
     finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
+        if storage.exists(temporary):
+            storage.remove(temporary)
     records = [record for record, _ in images]
     about = {**about, "size": offset, "names": [record.file_name for record in records]}
     index = {
@@ -208,7 +209,7 @@ def _example(
     record: Record, entries: List[Dict[str, Any]], names: Dict[int, str]
 ) -> tf.train.Example:
     """One image with its objects; docs/data.md lists the keys."""
-    with open(record.path, "rb") as file:
+    with storage.open_bytes(record.path) as file:
         content = file.read()
     size = record.height, record.width
     boxes = record.boxes.astype(np.float64) / (*size, *size)

@@ -2,13 +2,13 @@
 
 import json
 import logging
-import os
 from typing import Iterable, List, Optional
 
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.config.yaml_files import is_set, load_config, override, value_of
 from tfmaskrcnn.data.coco.records import CocoData
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.support import storage
 from tfmaskrcnn.support.given import takes
 from tfmaskrcnn.support.run_folder import Run
 from tfmaskrcnn.support.shown_log import log_shown
@@ -78,9 +78,9 @@ def taken_up(config: Config, run: Run, resume: bool, workers: Workers) -> Config
 
 
 def _as_before(config: Config, run: Run) -> Config:
-    began = states_in(run.states) or os.path.exists(run.weights)
+    began = states_in(run.states) or storage.exists(run.weights)
     keys = list(open_keys(config))
-    if not (keys and began and os.path.isfile(run.config)):
+    if not (keys and began and storage.is_file(run.config)):
         return config
     try:
         before = load_config(run.config)
