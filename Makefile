@@ -26,7 +26,7 @@ PYTHON_C ?= python3.10
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help env demo docs test trt-env test-trt lint format clean
+.PHONY: help env demo docs test test-gpu trt-env test-trt lint format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -34,6 +34,7 @@ help:
 	@echo "make demo        the main job on real images: train, evaluate, export, predict (some 6 minutes)"
 	@echo "make docs        the documentation as a site, with pages of the API: site/index.html"
 	@echo "make test        all tests; TESTS=\"tests/ops -k nms\" for some, WORKERS=1 for less memory"
+	@echo "make test-gpu    what has to hold on a GPU, some 8 minutes; a table, and runs/gpu.json"
 	@echo "make lint        ruff, as in CI; make format mends what it can"
 	@echo "make test-trt    TF-TRT's real segmenter, without a GPU (1.9 GB to download; make trt-env)"
 	@echo "make clean       remove environments, runs and builds"
@@ -51,6 +52,12 @@ docs: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
+
+# GPU="--only kernels" for a part; GPU=--miniature tries the run where there is no GPU.
+GPU ?=
+test-gpu: $(READY)
+	mkdir -p runs
+	$(BIN)/python -m tests.gpu --json runs/gpu.json $(GPU)
 
 # The real TF-TRT, without a GPU: some 1.9 GB to download, 5 GB on disk. PYTHON_C=path/to/python3.10
 # where `python3.10` does not start one.

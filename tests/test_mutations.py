@@ -12,6 +12,7 @@ import pytest
 
 from helpers.mutations.outcomes import GOOD, fault_of_sentence
 from helpers.mutations.targets import kinds
+from helpers.one_stack import on_stack_b
 from helpers.paths import TESTS
 from tfmaskrcnn import compat
 
@@ -105,6 +106,7 @@ def test_mutated_inputs_are_near_enough_to_what_is_right(fuzzing, kind):
         ("fine", ""),
     ],
 )
+@on_stack_b
 def test_the_machinery_notices(misbehaving, kind, said):
     code, cases, printed = misbehaving
     assert code == 1
@@ -114,6 +116,7 @@ def test_the_machinery_notices(misbehaving, kind, said):
     assert outcomes == [expected, expected]  # the second in a new process, after a death
 
 
+@on_stack_b
 def test_a_case_is_the_same_whenever_it_is_run(fuzzing, misbehaving):
     one, other = ([c for c in ran[1] if c["kind"] == _REPEATED] for ran in (fuzzing, misbehaving))
     assert [case["notes"] for case in one[:6]] == [case["notes"] for case in other]

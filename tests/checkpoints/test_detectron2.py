@@ -9,6 +9,7 @@ import tensorflow as tf
 import tfmaskrcnn as mr
 from golden.relative_rms import relative_rms
 from golden.weights_by_name import image, weight
+from helpers.one_stack import on_stack_a
 from helpers.paths import GOLDEN
 from tfmaskrcnn.ops.images import normalize
 from tfmaskrcnn.ops.roi_align import build_atlas
@@ -23,7 +24,7 @@ SIZES = {"detectron2": (256, 320), "detectron2_x101": (192, 256)}
 
 @pytest.fixture(
     scope="module",
-    params=["detectron2", pytest.param("detectron2_x101", marks=pytest.mark.slow)],
+    params=["detectron2", pytest.param("detectron2_x101", marks=[pytest.mark.slow, on_stack_a])],
 )
 def case(request):
     return request.param

@@ -110,6 +110,7 @@ def test_heads_are_theirs_on_their_proposals(case):
 
 
 @pytest.mark.slow
+@on_stack_a
 def test_detections_and_keypoints_are_theirs(case):
     found = tf.function(case.model.detect)(case.batch, case.sizes)
     scale = np.ones([len(case.images), 2])

@@ -3,6 +3,7 @@ import importlib.util
 import numpy as np
 import pytest
 
+from helpers.one_stack import on_stack_a
 from tfmaskrcnn.checkpoints import lite_packages as efficientnet_lite
 from tfmaskrcnn.checkpoints.lite_packages import imagenet_weights, load_imagenet
 from tfmaskrcnn.checkpoints.torch_reader import read_torch
@@ -95,6 +96,7 @@ def test_features_equal_a_numpy_network_on_the_checkpoint_itself(size):
 
 
 @pytest.mark.parametrize("variant", [0, 1, 2])
+@on_stack_a
 def test_every_weight_of_every_variant_has_one_source(variant):
     tensors = torch_names(variant)
     layer = EfficientNetLite(variant)
@@ -109,6 +111,7 @@ def test_every_weight_of_every_variant_has_one_source(variant):
     np.testing.assert_array_equal(ours["stem/kernel"][0, 2, 1, 7], kernel[7, 1, 0, 2])
 
 
+@on_stack_a
 def test_missing_and_unused_weights_are_errors():
     tensors = torch_names(0)
     ignored = {"_fc.weight": np.zeros(1), "_bn0.num_batches_tracked": np.array(3)}

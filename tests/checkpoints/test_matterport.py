@@ -149,6 +149,7 @@ def test_detections_are_matterports(golden, model, batch):
     np.testing.assert_allclose(masks, golden["masks"][matched[:first]], atol=5e-4)
 
 
+@on_stack_a
 def test_predicted_boxes_are_matterports_before_it_rounds_them(golden, model):
     found = model.predict_images([image(256, 320, 0)])[0]
     expected = golden["detections"][0]

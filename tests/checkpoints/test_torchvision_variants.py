@@ -14,6 +14,7 @@ import tensorflow as tf
 import tfmaskrcnn as mr
 from golden.relative_rms import relative_rms
 from golden.weights_by_name import image, torchvision_state
+from helpers.one_stack import on_stack_a
 from helpers.paths import GOLDEN
 from tfmaskrcnn.ops.images import preprocess
 from tfmaskrcnn.ops.paste import paste_masks
@@ -65,6 +66,7 @@ def found(model, batch, golden):
     return model.detect(batch, tf.constant(golden["image_sizes"], tf.float32))
 
 
+@on_stack_a
 def test_the_architecture_is_read_from_the_checkpoint(model, meta):
     config, name = model.config, meta["model"]
     v2 = name.endswith("_v2")

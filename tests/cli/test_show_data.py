@@ -7,6 +7,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from helpers.one_stack import on_stack_a
 from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn.cli.main import main
 
@@ -29,6 +30,7 @@ def config(tmp_path_factory):
     return str(folder / "config.yaml")
 
 
+@on_stack_a
 def test_pictures_of_several_epochs_and_a_sheet_are_written(config, tmp_path, capsys):
     out = str(tmp_path / "new" / "pictures")
     assert main(["show-data", config, "--out", out, "--num", "5"]) == 0
@@ -41,6 +43,7 @@ def test_pictures_of_several_epochs_and_a_sheet_are_written(config, tmp_path, ca
     assert all(picture.shape == (8 * 96, 8 * 128, 3) for picture in pictures)
 
 
+@on_stack_a
 def test_the_split_and_the_augmentation_are_chosen(config, tmp_path):
     turned = ["--set", "data.augment.rotation=180", "--num", "2"]
     shown = {}

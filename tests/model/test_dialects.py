@@ -143,6 +143,7 @@ def test_detections_are_counted_from_the_images_first_pixel(model):
     assert len(boxes) and (boxes >= 0).all() and (boxes <= [96, 128, 96, 128]).all()
 
 
+@on_stack_b
 def test_the_saved_model_finds_what_the_keras_model_finds(model, tmp_path):
     folder = exported_with(["network", "serving_default"], model, tmp_path / "1")
     images = random_images((96, 128), (64, 40), (300, 200))

@@ -130,6 +130,7 @@ def test_keypoints_lie_in_their_boxes_in_pixels_of_the_image(model):
         np.testing.assert_array_equal(few.keypoints, found.keypoints[1:3])
 
 
+@on_stack_a
 def test_the_saved_model_gives_the_same_keypoints(model, tmp_path):
     folder = exported_with(["serving_default"], model, tmp_path / "1")
     signature = tf.saved_model.load(folder).signatures["serving_default"]

@@ -67,6 +67,7 @@ def test_files_that_ask_for_more_than_they_say_take_neither_memory_nor_time(tmp_
         assert found.megabytes < 150 and found.seconds < 60, (name, found)
 
 
+@on_stack_a
 def test_a_gif_of_the_smallest_parts_is_walked_through_in_seconds():
     decoded(b"no image")  # makes the graph
     for content in (

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfmaskrcnn.config.model import InputConfig
-from tfmaskrcnn.ops import images
+from tfmaskrcnn.ops import contrast, images
 from tfmaskrcnn.ops.resize import resize
 
 SEEDS = range(20)
@@ -76,28 +76,6 @@ def test_target_size_obeys_fixed_size_then_min_side():
     plain = InputConfig(min_side=300, max_side=600)
     assert tuple(map(int, images.target_size(100, 150, plain))) == (300, 450)
     assert tuple(map(int, images.target_size(100, 150, plain, min_side=200))) == (200, 300)
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_stretch_contrast_sends_the_percentiles_to_0_and_255(seed):
-    rng = np.random.default_rng(seed)
-    dark = rng.gamma(2.0, 8.0, (40, 50, 3)).clip(0, 255).astype(np.uint8)
-    low, high = np.percentile(dark, [0.2, 99.8], method="inverted_cdf").astype(np.float32)
-    expected = ((dark - low) * 255 / (high - low)).clip(0, 255)
-    np.testing.assert_allclose(images.stretch_contrast(dark), expected, atol=1e-3)
-
-
-def test_stretch_contrast_leaves_a_constant_image():
-    image = np.full((5, 6, 3), 77, np.uint8)
-    np.testing.assert_array_equal(images.stretch_contrast(image), image.astype(np.float32))
-
-
-def test_invert_bright_goes_by_the_median():
-    image = np.full((10, 10, 3), 200, np.uint8)
-    image[:4] = 0  # the mean is 120, below the limit; most pixels are bright
-    np.testing.assert_array_equal(images.invert_bright(image), 255.0 - image)
-    image = np.full((10, 10, 3), 127, np.uint8)
-    np.testing.assert_array_equal(images.invert_bright(image), image.astype(np.float32))
 
 
 def test_normalize_works_on_each_channel():
@@ -175,7 +153,7 @@ def test_preprocess_is_the_same_eagerly_and_in_tf_data(shape):
 def test_preprocess_enhances_before_it_resizes_and_normalises_last():
     config = InputConfig(min_side=20, max_side=30, stretch_contrast=True, invert_bright=True)
     image = noise(4, 40, 50) // 4 + 190
-    stretched = images.stretch_contrast(image)
-    expected = resize(images.invert_bright(stretched), (20, 25))
+    stretched = contrast.stretch_contrast(image)
+    expected = resize(contrast.invert_bright(stretched), (20, 25))
     expected = (expected - np.float32(config.mean)) / np.float32(config.std)
     np.testing.assert_allclose(images.preprocess(image, config)[0], expected, atol=1e-4)

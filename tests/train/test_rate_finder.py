@@ -9,6 +9,7 @@ import tensorflow as tf
 import yaml
 from PIL import Image
 
+from helpers.one_stack import on_stack_a
 from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn.cli.main import main
 from tfmaskrcnn.errors import InputError
@@ -44,6 +45,7 @@ def test_two_digits_are_enough():
     assert suggestion(curve) == float(f"{curve.suggested:.1e}")
 
 
+@on_stack_a
 def test_the_command_leaves_a_picture_and_numbers_and_ends_where_the_loss_diverges(
     tmp_path, capsys
 ):

@@ -23,7 +23,8 @@ from tfmaskrcnn.train.state import read_state
 SETTINGS = ("train.epochs=1", "train.schedule.kind=constant", "train.tensorboard=false")
 
 
-pytestmark = pytest.mark.usefixtures("eagerly")
+# What is in a run's folder does not depend on TensorFlow; `test_loop` goes on with runs on both.
+pytestmark = [on_stack_a, pytest.mark.usefixtures("eagerly")]
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +153,6 @@ def test_a_changed_annotation_file_is_noticed(moved, what, killed):
     assert sorted(os.listdir("run/states")) == before
 
 
-@on_stack_a
 def test_balanced_weights_are_numbers_in_the_run_which_goes_on_by_either(moved, caplog):
     focal = "train.accumulate=1", "box_head.loss=focal"
     balanced = config_for(*focal, "box_head.class_weights=balanced")

@@ -9,13 +9,8 @@ from typing import Tuple
 import tensorflow as tf
 
 from tfmaskrcnn.config.model import InputConfig
+from tfmaskrcnn.ops.contrast import enhanced, enhancement
 from tfmaskrcnn.ops.resize import resize
-
-# Shares of an image's values that `stretch_contrast` sends to 0 and to 255: a few dead or hot
-# pixels must not decide the range.
-STRETCH_LOW, STRETCH_HIGH = 0.002, 0.998
-# An image whose median lies above the middle of 0..255 has a bright background.
-BRIGHT_MEDIAN = 127
 
 
 def fitted_size(
@@ -70,39 +65,6 @@ def target_size(height, width, input: InputConfig, min_side=None) -> Tuple[tf.Te
     return fitted_size(height, width, min_side, input.max_side, *rule)
 
 
-def stretch_contrast(image) -> tf.Tensor:
-    """`image` with its own 0.2 and 99.8 percentiles (of all channels together) at 0 and 255.
-
-    Args:
-        image: [H, W, C] in 0..255, integer or float; the percentiles are of whole levels.
-
-    Returns:
-        [H, W, C] float32 in 0..255; an image with less than two levels between the percentiles
-        (a constant one) comes back as it is.
-    """
-    below = _cumulative_histogram(image)
-    low, high = _percentile(below, STRETCH_LOW), _percentile(below, STRETCH_HIGH)
-    image = tf.cast(image, tf.float32)
-    stretched = (image - low) * (255.0 / tf.maximum(high - low, 1.0))
-    return tf.where(high > low, tf.clip_by_value(stretched, 0.0, 255.0), image)
-
-
-def invert_bright(image) -> tf.Tensor:
-    """The negative of `image` [H, W, C] if its median is above 127, else itself; float32 0..255."""
-    median = _percentile(_cumulative_histogram(image), 0.5)
-    image = tf.cast(image, tf.float32)
-    return tf.where(median > BRIGHT_MEDIAN, 255.0 - image, image)
-
-
-def enhance(image, input: InputConfig) -> tf.Tensor:
-    """`image` [H, W, C] after what `input` asks for at the original resolution, if anything."""
-    if input.stretch_contrast:
-        image = stretch_contrast(image)
-    if input.invert_bright:
-        image = invert_bright(image)
-    return image
-
-
 def normalize(image, input: InputConfig) -> tf.Tensor:
     """(`image` - mean) / std per channel, in the network's order; [..., C] float32."""
     image = tf.cast(image, tf.float32)
@@ -136,7 +98,7 @@ def preprocess(image, input: InputConfig) -> Tuple[tf.Tensor, tf.Tensor]:
     """The network's input for one image, before padding.
 
     Contrast and inversion at the original resolution, then resizing, then normalisation. Pad the
-    result by `pad_to`.
+    result by `pad_to`. What is enhanced is never there as a whole if `resize` can do without.
 
     Args:
         image: [H, W, C] uint8.
@@ -148,7 +110,9 @@ def preprocess(image, input: InputConfig) -> Tuple[tf.Tensor, tf.Tensor]:
     """
     original = tf.shape(image)[:2]
     size = tf.stack(target_size(original[0], original[1], input))
-    image = normalize(resize(enhance(image, input), size, input.resize), input)
+    change = enhancement(image, input)
+    prepare = None if change is None else lambda part: enhanced(part, change)
+    image = normalize(resize(image, size, input.resize, prepare), input)
     return image, tf.cast(size, tf.float32) / tf.cast(original, tf.float32)
 
 
@@ -159,15 +123,3 @@ def _scaled(height, width, scale, rounding: str = "nearest") -> Tuple[tf.Tensor,
         sides = (tf.round(side) for side in sides)
     sides = (tf.cast(side, tf.int32) for side in sides)
     return tuple(tf.maximum(side, 1) for side in sides)
-
-
-def _cumulative_histogram(image) -> tf.Tensor:
-    """[256] float32: entry v is the share of values <= v."""
-    levels = tf.reshape(tf.cast(image, tf.int32), [-1])
-    counts = tf.cumsum(tf.math.bincount(levels, minlength=256, maxlength=256))
-    return tf.cast(counts, tf.float32) / tf.cast(counts[-1], tf.float32)
-
-
-def _percentile(below, share: float) -> tf.Tensor:
-    """Lowest level that at least `share` of the values do not exceed; scalar float32."""
-    return tf.reduce_sum(tf.cast(below < share, tf.float32))

@@ -1,14 +1,20 @@
 """Bilinear resizing by the rules of the libraries that detectors were trained with."""
 
+from typing import Callable, Optional
+
 import tensorflow as tf
 
 # Pillow's fixed-point weights have this many bits behind the point (Resample.c: 32 - 8 - 2).
 PILLOW_BITS = 22
 # What a float32 sum that should be whole may lack of it.
 WHOLE = 1e-4
+# Pixels of a band of columns that are prepared and shrunk at a time.
+_BAND = 1 << 20
+
+Prepare = Callable[[tf.Tensor], tf.Tensor]
 
 
-def resize(image, size, rule: str = "tensorflow") -> tf.Tensor:
+def resize(image, size, rule: str = "tensorflow", prepare: Optional[Prepare] = None) -> tf.Tensor:
     """`image` [H, W, C] at `size` (height, width), bilinear with half-pixel centres; float32.
 
     Args:
@@ -18,11 +24,17 @@ def resize(image, size, rule: str = "tensorflow") -> tf.Tensor:
             between the samples; "torch" does not, as torchvision's detectors; "pillow" is Pillow's
             own filter of uint8 images, equal to it in every pixel (Detectron2's input); "skimage"
             does not filter, has black around the image, and cuts decimals off (Matterport's).
+        prepare: makes float32 of the image first, each value by itself. A uint8 image that the
+            rule "tensorflow" shrinks is prepared in bands, so that a large one is not held in
+            float32, which would be four times its size.
 
     Returns:
         [height, width, C] float32; whole numbers by the rules "pillow" and "skimage".
     """
     size = tf.convert_to_tensor(size, tf.int32)
+    image = tf.convert_to_tensor(image)
+    if prepare and rule != "tensorflow":
+        image, prepare = prepare(image), None
     if rule == "pillow":
         resized = resize_as_pillow(image, size)
     elif rule == "skimage":
@@ -33,8 +45,8 @@ def resize(image, size, rule: str = "tensorflow") -> tf.Tensor:
         # The antialiasing kernel gives the same when enlarging, at twice the time.
         resized = tf.cond(
             tf.reduce_any(size < tf.shape(image)[:2]),
-            lambda: tf.image.resize(image, size, antialias=True),
-            lambda: tf.image.resize(image, size),
+            lambda: _shrunk(image, size, prepare),
+            lambda: tf.image.resize(prepare(image) if prepare else image, size),
         )
     return tf.ensure_shape(resized, [None, None, image.shape[-1]])
 
@@ -67,6 +79,43 @@ def resize_as_skimage(image, size) -> tf.Tensor:
     )[0]
     resized = tf.clip_by_value(resized, tf.reduce_min(image), tf.reduce_max(image))
     return tf.floor(resized + WHOLE)
+
+
+def _shrunk(image, size, prepare: Optional[Prepare]) -> tf.Tensor:
+    """`tf.image.resize(prepare(image), size, antialias=True)`, to the bit.
+
+    The kernel filters down the columns, then along the rows. With `prepare`, one band of columns
+    after the other goes through the first half, and what they leave, as high as the result, through
+    the second; a filter of scale 1 has the weights 0, 1, 0 and changes nothing.
+    """
+    if prepare is None:
+        return tf.image.resize(image, size, antialias=True)
+    height, width = tf.unstack(tf.shape(image)[:2], num=2)
+    band = tf.maximum(_BAND // height, 1)
+    scale = tf.cast(size, tf.float32) / tf.cast(tf.shape(image)[:2], tf.float32)
+    shape = [None, None, image.shape[-1]]
+
+    def shrink(i, bands):
+        part = prepare(image[:, i * band : (i + 1) * band])
+        down = _filter(part, (size[0], tf.shape(part)[1]), (scale[0], 1.0))
+        return i + 1, bands.write(i, tf.transpose(down, [1, 0, 2]))  # columns first, to be joined
+
+    count = -(-width // band)
+    start = (0, tf.TensorArray(tf.float32, count, infer_shape=False, element_shape=shape))
+    _, bands = tf.while_loop(lambda i, _: i < count, shrink, start, parallel_iterations=1)
+    return _filter(tf.transpose(bands.concat(), [1, 0, 2]), size, (1.0, scale[1]))
+
+
+def _filter(image, size, scale) -> tf.Tensor:
+    """What `tf.image.resize` does with `antialias`, by scales of one's own."""
+    return tf.raw_ops.ScaleAndTranslate(
+        images=image[tf.newaxis],
+        size=tf.stack(size),
+        scale=tf.stack(scale),
+        translation=[0.0, 0.0],
+        kernel_type="triangle",
+        antialias=True,
+    )[0]
 
 
 def _filtered(image, length, axis: int) -> tf.Tensor:

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from helpers.cases import case
+from helpers.one_stack import on_stack_a
 from tfmaskrcnn.data.checking import check, write_repaired
 from tfmaskrcnn.data.checking.clearing import clear_set
 from tfmaskrcnn.data.coco.records import load_coco
 from tfmaskrcnn.data.coco.segmentation import decode
 from tfmaskrcnn.errors import InputError
+
+pytestmark = on_stack_a  # Python and NumPy alone; `test_repair` mends on both
 
 # Case -> the rules that are broken in it, and how often.
 TOLD = {

@@ -6,9 +6,12 @@ import random
 
 import pytest
 
+from helpers.one_stack import on_stack_a
 from tfmaskrcnn.data.checking import checker, write_repaired
 from tfmaskrcnn.data.coco.records import load_coco
 from tfmaskrcnn.errors import InputError
+
+pytestmark = on_stack_a  # Python and NumPy alone; `test_repair` mends on both
 
 VALUES = (
     *(None, True, False, 0, 1, -1, 7, 1.0, 1.5, -0.0, 10**30, 10**400, 1e308, float("nan")),

@@ -49,6 +49,7 @@ def test_parameter_count_is_the_published_one(depth, parameters):
         pytest.param("wide_resnet101_2", 124837696, marks=pytest.mark.slow),
     ],
 )
+@on_stack_a
 def test_parameter_count_of_other_bottlenecks_is_torchvisions(name, parameters):
     layer = built(**RESNETS[name]._asdict(), norm="bn")
     assert count(layer.trainable_weights) == parameters

@@ -21,7 +21,7 @@ from tfmaskrcnn.data.augment.user_function import Function, called, packed, unpa
 from tfmaskrcnn.data.coco.image_files import read_image
 from tfmaskrcnn.data.coco.records import CocoData, Record
 from tfmaskrcnn.errors import InputError, marked
-from tfmaskrcnn.ops import images
+from tfmaskrcnn.ops import contrast
 
 # Keeps the seed of a function of the user's apart from that of the geometry.
 _FUNCTION_SEED = 1
@@ -74,7 +74,7 @@ class MovingReader:
             geometry = random_geometry(seed, height, width, wanted, input, self._augment)
         else:
             geometry = plain_geometry(height, width, input)
-        image = images.enhance(image, input)
+        image = contrast.enhance(image, input)
         image = apply_geometry(image, geometry, input.resize, self._fill)
         return Moved(image, geometry, tf.ensure_shape(image_id, []), crowd, objects)
 

@@ -15,7 +15,7 @@ import numpy as np
 from tfmaskrcnn.inference.image_windows import ImageWindows
 from tfmaskrcnn.inference.tiling.pieces import Piece, joined
 from tfmaskrcnn.inference.tiling.tile_plan import Tile
-from tfmaskrcnn.ops.images import BRIGHT_MEDIAN, STRETCH_HIGH, STRETCH_LOW
+from tfmaskrcnn.ops.contrast import BRIGHT_MEDIAN, STRETCH_HIGH, STRETCH_LOW
 from tfmaskrcnn.ops.mask_runs import clipped
 
 SENTENCE = "The picture was put together of %d: each is seen as one of its own."
