@@ -1,5 +1,6 @@
 """Detections and gradients of a whole network: those of a process that sees no GPU."""
 
+import functools
 import tempfile
 from typing import Dict, List
 
@@ -16,6 +17,7 @@ _PIXELS, _SCORE, _MASK = 0.05, 1e-3, 0.99  # within which a detection is the sam
 _PARTS = ("backbone", "fpn", "rpn", "box_head", "mask_head")
 
 
+@functools.cache  # in miniature it is its own reference
 def computed(size: Size) -> Dict[str, np.ndarray]:
     """Detections, losses and gradients of networks and images that are the same in all processes.
 

@@ -1,5 +1,6 @@
 """The networks and images that the parts use."""
 
+import functools
 import json
 import os
 from typing import Tuple
@@ -24,6 +25,7 @@ STEADY = (
 )
 
 
+@functools.cache
 def detector(size: Size, precision: str = "float32") -> mr.MaskRCNN:
     """A network in torchvision's dialect whose drawn weights find a hundred objects an image."""
     overrides = ["input.min_side=256", "input.max_side=320"]

@@ -23,13 +23,14 @@ class Size(NamedTuple):
     miniature: bool
     sides: Tuple[int, int]  # of the images whose throughput is measured, height and width
     batches: Tuple[int, int]
-    repeats: int  # of what is timed, after one for warming up
+    warm_ups: int  # calls before those that are timed
+    repeats: int  # of what is timed
     channels: int  # of the feature maps that RoIs are read from
     rois: int
 
 
-WHOLE = Size(False, (800, 1216), (1, 8), 10, 256, 512)
-MINIATURE = Size(True, (64, 96), (1, 2), 1, 8, 12)
+WHOLE = Size(False, (800, 1216), (1, 8), 2, 10, 256, 512)
+MINIATURE = Size(True, (64, 96), (1, 2), 0, 1, 8, 12)
 
 
 class Given(NamedTuple):

@@ -6,9 +6,10 @@ import sys
 import pytest
 import tensorflow as tf
 
-from gpu.__main__ import main
+from gpu.__main__ import _once, main
+from gpu.networks import one_batch, whole_config
 from gpu.report import table
-from gpu.rows import MINIATURE, Given, Row, at_least, at_most, relative
+from gpu.rows import MINIATURE, WHOLE, Given, Row, at_least, at_most, relative
 from gpu.run import PARTS, Part, run
 from helpers.one_stack import on_stack_a
 
@@ -17,7 +18,7 @@ NOTHING = Given(MINIATURE, dict, "")
 
 @on_stack_a
 @pytest.mark.slow
-def test_all_of_it_runs_in_miniature(eagerly, tmp_path, capsys):
+def test_all_of_it_runs_in_miniature(eagerly, tmp_path, capsys, monkeypatch):
     path = tmp_path / "gpu.json"
     assert main(["--miniature", "--seconds", "1e6", "--json", str(path)]) == 0
     written, shown = json.loads(path.read_text()), capsys.readouterr().out
@@ -30,7 +31,25 @@ def test_all_of_it_runs_in_miniature(eagerly, tmp_path, capsys):
     assert rows["predicting"]["predict, batch 2: images a second"]["value"] > 0
     assert rows["training"]["train, batch 1: images a second"]["value"] > 0
     assert "GPU's memory only" in rows["training"]["train, batch 2: peak memory in GB"]["note"]
-    assert "NOT OK" not in shown and "not begun" in shown and "0 not begun" in shown
+    assert "NOT OK" not in shown and "0 not begun" in shown
+
+    # With a GPU in sight the reference comes from a process without one.
+    def as_process(command, check, env):
+        assert env["CUDA_VISIBLE_DEVICES"] == "-1" and check
+        assert main(command[2:]) == 0
+
+    monkeypatch.setattr("gpu.__main__.subprocess.run", as_process)
+    reference = _once(MINIATURE, str(tmp_path), True)
+    assert {"roi_align gradient", "0 boxes", "gradient rpn"} < set(reference())
+    assert reference() is reference()
+
+
+@on_stack_a
+def test_the_whole_run_has_a_network_and_batches(tmp_path):
+    config = whole_config(WHOLE, "train.batch_size=2")
+    assert config.model.backbone.name == "resnet50" and config.model.num_classes == 3
+    batch = one_batch(config, str(tmp_path), WHOLE.sides, 2)
+    assert batch["image"].shape == (2, *WHOLE.sides, 3)
 
 
 def test_without_a_gpu_the_whole_run_ends_in_one_sentence(monkeypatch, capsys):

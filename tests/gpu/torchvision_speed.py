@@ -49,7 +49,7 @@ def _measured(what: str, size: Size, count: int) -> float:
             with torch.no_grad():
                 return [found["scores"].cpu() for found in model(images)]
 
-    return images_a_second(call, count, size.repeats)
+    return images_a_second(call, count, size)
 
 
 def _step(model, images, targets):
