@@ -5,6 +5,7 @@ import sys
 from typing import Sequence
 
 from tfmaskrcnn.errors import quoted
+from tfmaskrcnn.inference.runtimes import RUNTIMES
 from tfmaskrcnn.support.suggestions import did_you_mean
 
 _MOST_DIGITS = 9  # of a count
@@ -22,8 +23,6 @@ MODEL_HELP = (
     "run or SavedModel folder, .tfmaskrcnn, .onnx or .tflite file, or a name of `tfmaskrcnn "
     "weights`"
 )
-# As `inference.runtimes.network_opening` has them.
-_RUNTIMES = ("onnxruntime", "openvino")
 
 
 class Parser(argparse.ArgumentParser):
@@ -88,7 +87,7 @@ def add_model(parser) -> None:
 def add_runtime(parser, nargs=None, more: str = "") -> None:
     """The option --runtime."""
     text = f"what runs an .onnx file (onnxruntime){more}"
-    parser.add_argument("--runtime", choices=_RUNTIMES, nargs=nargs, help=text)
+    parser.add_argument("--runtime", choices=RUNTIMES, nargs=nargs, help=text)
 
 
 def add_data(parser) -> None:

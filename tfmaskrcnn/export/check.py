@@ -56,20 +56,15 @@ def preprocessed(folder: str, paths: Sequence[str], size: Tuple[int, int]):
         images: [n, H, W, C] float32, normalised and zero-padded.
         sizes: [n, 2] float32, (height, width) without padding.
     """
-    from tfmaskrcnn.config.model import ModelConfig
     from tfmaskrcnn.data.coco.image_files import read_image
     from tfmaskrcnn.inference.exported import exported_config
+    from tfmaskrcnn.inference.runtimes.file_about import model_config
     from tfmaskrcnn.ops.images import pad_to, preprocess
 
     known = exported_config(folder)
     if "input" not in known:
         raise InputError(f"{folder} holds no configuration, so how to preprocess is not known.")
-    try:
-        config = ModelConfig(**known).input
-    except ValueError as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"The configuration in {folder} is of another version: {reason}") from None
-    config = config.model_copy(update={"fixed_size": tuple(size)})
+    config = model_config(known, folder).input.model_copy(update={"fixed_size": tuple(size)})
     images, sizes = [], []
     for path in paths:
         image, _ = preprocess(read_image(path, None, config.channels, config.exif), config)

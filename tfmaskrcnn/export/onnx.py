@@ -1,7 +1,6 @@
 """SavedModel -> ONNX, checked to hold standard operations only."""
 
 import importlib
-import logging
 import os
 from typing import Optional, Tuple
 
@@ -11,6 +10,7 @@ from tfmaskrcnn.export.onnx_ops import DOMAIN, handlers
 from tfmaskrcnn.inference.runtimes import host_nms
 from tfmaskrcnn.support.files import replaced
 from tfmaskrcnn.support.interrupts import heard_at_last
+from tfmaskrcnn.support.quiet import without_log_of_warnings
 
 # RoiAlign has its half-pixel mode from 16 on; TensorRT 10 and ONNX Runtime read 17.
 OPSET = 17
@@ -40,7 +40,7 @@ def convert(
     Raises:
         InputError: tf2onnx is missing, `folder` cannot be converted, or `path` not be written.
     """
-    tf2onnx, onnx = _import("tf2onnx"), _import("onnx")
+    tf2onnx, onnx = of_the_extra("tf2onnx"), of_the_extra("onnx")
     with heard_at_last():  # tf2onnx tries rewritings, and goes on after any exception
         network = freeze(folder, batch, size)
         model = _converted(tf2onnx, network, nms)
@@ -66,9 +66,7 @@ def _split(model):
 def _converted(tf2onnx, network, nms: str = "graph"):
     """The ONNX model of a `FrozenNetwork`, its inputs and outputs named as the signature's."""
     names = {tensor: name for name, tensor in {**network.inputs, **network.outputs}.items()}
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # it reports each rewriting that it tries
-    try:
+    with without_log_of_warnings():  # it reports each rewriting that it tries
         model, _ = tf2onnx.convert.from_graph_def(
             network.graph_def,
             name="network",
@@ -79,8 +77,6 @@ def _converted(tf2onnx, network, nms: str = "graph"):
             extra_opset=[tf2onnx.utils.make_opsetid(DOMAIN, 1)] if nms == "host" else None,
             tensors_to_rename=names,
         )
-    finally:
-        logging.disable(before)
     return model
 
 
@@ -94,7 +90,12 @@ def trtexec_command(path: str) -> str:
     return f"trtexec --onnx={path} --saveEngine={plan} --stronglyTyped"
 
 
-def _import(name: str):
+def of_the_extra(name: str):
+    """A module of the extra `onnx`.
+
+    Raises:
+        InputError: it is not installed.
+    """
     try:
         return importlib.import_module(name)
     except ImportError as error:

@@ -18,7 +18,7 @@ from tfmaskrcnn.export.check import same_objects
 from tfmaskrcnn.inference.exported import exported_config
 from tfmaskrcnn.inference.opening import check_artefacts, is_exported, open_source, run_config
 from tfmaskrcnn.inference.prediction_files import find_images
-from tfmaskrcnn.inference.runtimes.file_about import file_about, is_model_file
+from tfmaskrcnn.inference.runtimes.file_about import file_about, is_model_file, model_config
 from tfmaskrcnn.inference.runtimes.file_predictor import file_predictor
 from tfmaskrcnn.inference.runtimes.network_opening import open_network
 from tfmaskrcnn.instances import Instances
@@ -77,7 +77,9 @@ def open_artefact(path: str, config: ModelConfig, runtime: Optional[str] = None)
 
 def config_of(path: str) -> ModelConfig:
     """The model's configuration in a run folder or an exported model."""
-    return ModelConfig(**exported_config(path)) if is_exported(path) else run_config(path).model
+    if is_exported(path):
+        return model_config(exported_config(path), path)
+    return run_config(path).model
 
 
 def compare(expected: Sequence[Instances], found: Sequence[Instances]) -> Difference:

@@ -102,7 +102,7 @@ class _Head:
     def _index(self, count: int) -> int:
         """The list of where a table of `count` fields of 4 bytes has each ("vtable")."""
         offsets = [4 + 4 * i for i in range(count)]
-        place = self._room(-len(self.content) % 4 + 4 + 2 * count)
+        self._room(-len(self.content) % 4 + 4 + 2 * count)
         place = len(self.content) - 4 - 2 * count
         self.put(place, struct.pack(f"<{2 + count}H", 4 + 2 * count, 4 + 4 * count, *offsets))
         self._room(-len(self.content) % 4)

@@ -7,7 +7,7 @@ import numpy as np
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.inference.opening import Source, open_source
 from tfmaskrcnn.instances import Instances
-from tfmaskrcnn.support.given import A_COUNT, A_PATH, check, check_image, takes
+from tfmaskrcnn.support.given import A_PATH, checked_images, takes
 
 # What people do to a Keras model, and this is none.
 _OF_KERAS = (
@@ -70,12 +70,7 @@ class OpenedModel:
         Raises:
             InputError: an image is of another kind.
         """
-        if isinstance(images, np.ndarray) and images.ndim == 3:
-            raise InputError("predict_images takes a list of images; put the one image in a list.")
-        check(batch_size, "predict_images: batch_size", A_COUNT)
-        images = list(images)
-        for i, image in enumerate(images):
-            check_image(image, f"Image {i}", self.source.channels)
+        images = checked_images(images, batch_size, self.source.channels)
         found: List[Instances] = []
         for start in range(0, len(images), batch_size):
             found += self.source.predict(images[start : start + batch_size])

@@ -1,22 +1,19 @@
 """From a list of images to a list of `Instances`, around a model's `detect`."""
 
-from collections.abc import Iterable
 from numbers import Real
 from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow as tf
 
-from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.instances import Instances
 from tfmaskrcnn.ops.images import pad_to, padded_size, preprocess
 from tfmaskrcnn.ops.placement import in_original, points_in_original
 from tfmaskrcnn.ops.structures import Detections
 from tfmaskrcnn.ops.tensors import as_graph
-from tfmaskrcnn.support.given import A_COUNT, Kind, check, check_image
+from tfmaskrcnn.support.given import Kind, check, checked_images
 from tfmaskrcnn.support.reproducible import sums_in_order
 
-_PICTURES = Kind(lambda value: isinstance(value, Iterable), "a list of images")
 _A_NUMBER = Kind(lambda value: isinstance(value, Real), "a number")
 
 
@@ -35,15 +32,9 @@ class Predictor:
         self, images: Sequence[np.ndarray], score_threshold: Optional[float], batch_size: int
     ) -> List[Instances]:
         """See `MaskRCNN.predict_images`."""
-        if isinstance(images, np.ndarray) and images.ndim == 3:
-            raise InputError("predict_images takes a list of images; put the one image in a list.")
-        check(images, "predict_images: images", _PICTURES)
-        check(batch_size, "predict_images: batch_size", A_COUNT)
+        images = checked_images(images, batch_size, self._model.config.input.channels)
         if score_threshold is not None:
             check(score_threshold, "predict_images: score_threshold", _A_NUMBER)
-        images = list(images)
-        for i, image in enumerate(images):
-            check_image(image, f"Image {i}", self._model.config.input.channels)
         found = []
         for start in range(0, len(images), batch_size):
             found += self._predict_batch(images[start : start + batch_size], score_threshold)

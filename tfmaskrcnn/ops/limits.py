@@ -12,3 +12,5 @@ GT_MASK_SIDE = 112
 STRETCH_LOW, STRETCH_HIGH = 0.002, 0.998
 # An image whose median lies above the middle of 0..255 has a bright background.
 BRIGHT_MEDIAN = 127
+# What a float32 sum of resized pixels that should be whole may lack of it.
+WHOLE = 1e-4

@@ -4,10 +4,10 @@ from typing import Callable, Optional
 
 import tensorflow as tf
 
+from tfmaskrcnn.ops.limits import WHOLE
+
 # Pillow's fixed-point weights have this many bits behind the point (Resample.c: 32 - 8 - 2).
 PILLOW_BITS = 22
-# What a float32 sum that should be whole may lack of it.
-WHOLE = 1e-4
 # Pixels of a band of columns that are prepared and shrunk at a time.
 _BAND = 1 << 20
 

@@ -8,8 +8,8 @@ import functools
 import inspect
 import numbers
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any, Callable, NamedTuple, Union
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Callable, List, NamedTuple, Union
 
 from tfmaskrcnn.errors import InputError, quoted
 
@@ -39,6 +39,7 @@ def _are_paths(value: Any) -> bool:
     return several and all(map(_is_path, value))
 
 
+_IMAGES = Kind(lambda value: isinstance(value, Iterable), "a list of images")
 A_PATH = Kind(lambda value: _is_path(value) and os.fspath(value) != "", "a path")
 A_FOLDER = Kind(_is_path, "the path of a folder")  # "" is the current one
 A_TEXT = Kind(lambda value: isinstance(value, str), "a text")
@@ -96,6 +97,22 @@ def check_image(image: Any, what: str, channels: int = 3) -> None:
         raise InputError(
             f"{what} must be a uint8 array [height, width, {channels}], found {dtype} {shape}."
         )
+
+
+def checked_images(images: Any, batch_size: Any, channels: int = 3) -> List[Any]:
+    """What `predict_images` was given, as a list.
+
+    Raises:
+        InputError: it is one image, or none are; an image or the batch size is of another kind.
+    """
+    if getattr(images, "ndim", None) == 3:
+        raise InputError("predict_images takes a list of images; put the one image in a list.")
+    check(images, "predict_images: images", _IMAGES)
+    check(batch_size, "predict_images: batch_size", A_COUNT)
+    images = list(images)
+    for i, image in enumerate(images):
+        check_image(image, f"Image {i}", channels)
+    return images
 
 
 def takes(**kinds: Union[Kind, type]):

@@ -66,6 +66,17 @@ def without_native_output():
         os.close(nowhere)
 
 
+@contextlib.contextmanager
+def without_log_of_warnings():
+    """Drop what Python's loggers say within the block, up to warnings, whatever their levels."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
 def _forward(read_end: int, write_end: int, direct: int) -> None:
     """The life of the filtering process: copy lines until the writer is gone."""
     try:

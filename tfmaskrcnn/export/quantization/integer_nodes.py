@@ -4,8 +4,7 @@ Eight bits hold features and weights. They do not hold coordinates (a step would
 nor what is compared and sorted, so integers end where features do.
 """
 
-from collections import Counter
-from typing import Dict, List, NamedTuple, Set
+from typing import List, NamedTuple, Set
 
 # What holds nearly all multiplications: by constant weights.
 WEIGHTED = ("Conv", "Gemm", "MatMul")
@@ -25,7 +24,6 @@ class Choice(NamedTuple):
 
     integer: List[str]  # names of nodes
     last: List[str]  # of the layers that end in logits or deltas: float
-    other: Dict[str, int]  # how many nodes of each kind stay float
 
 
 def integer_nodes(model) -> Choice:
@@ -49,11 +47,9 @@ def integer_nodes(model) -> Choice:
         if node.op_type in BETWEEN and data <= tensors and len(data) == 1 + (node.op_type == "Add"):
             chosen.add(node.name)
             tensors.add(node.output[0])
-    rest = Counter(node.op_type for node in nodes if node.name not in chosen | last)
     return Choice(
         [node.name for node in nodes if node.name in chosen],
         [node.name for node in nodes if node.name in last],
-        dict(rest.most_common()),
     )
 
 

@@ -7,18 +7,17 @@ biases of float32, and wants no rounding between a convolution and its activatio
 
 import contextlib
 import copy
-import importlib
 import io
-import logging
 import os
 import tempfile
 from typing import Dict, Iterable, NamedTuple
 
 import numpy as np
 
-from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.export.onnx import of_the_extra
 from tfmaskrcnn.export.quantization.integer_nodes import BETWEEN, WEIGHTED, Choice, integer_nodes
 from tfmaskrcnn.support.files import replaced
+from tfmaskrcnn.support.quiet import without_log_of_warnings
 
 # What they compute goes on in float32: a bias is added to it in a node of its own.
 _FLOAT_RESULTS = ("Gemm", "MatMul")
@@ -56,7 +55,7 @@ def quantize(source: str, path: str, feeds: Iterable[Dict[str, np.ndarray]]) -> 
     Raises:
         InputError: onnxruntime or onnx is missing, or a file cannot be written.
     """
-    onnx, library = _import("onnx"), _import("onnxruntime.quantization")
+    onnx, library = of_the_extra("onnx"), of_the_extra("onnxruntime.quantization")
     with tempfile.TemporaryDirectory() as temporary:
         named = os.path.join(temporary, "named.onnx")
         model = _named(onnx, source, named)
@@ -122,20 +121,7 @@ def _written(library, model, choice: Choice, ranges, form: Form):
             "OpTypesToExcludeOutputQuantization": list(form.float_results),
         },
     )
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # it remarks on each dead channel
-    try:
+    with without_log_of_warnings():  # it remarks on each dead channel
         quantizer.quantize_model()
-    finally:
-        logging.disable(before)
     quantizer.model.topological_sort()  # what is new stands at the end
     return quantizer.model.model
-
-
-def _import(name: str):
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise InputError(
-            f'Cannot import {name} ({error}); install the extra: pip install -e ".[onnx]".'
-        ) from None

@@ -1,10 +1,11 @@
 """What an ONNX or TFLite file says of itself: one JSON text that `export` puts into it."""
 
+import functools
 import json
 import os
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence
 
-from tfmaskrcnn.config.model import ModelConfig
+from tfmaskrcnn.config.model import InputConfig, ModelConfig
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.inference.runtimes import onnx_metadata, tflite_structure
 from tfmaskrcnn.inference.runtimes.file_network import existing
@@ -74,8 +75,17 @@ def check_described(path: str) -> None:
             "files of today do: export it again. (`compare` takes it behind the run or SavedModel "
             "that it was made of.)"
         )
+    model_config(about["model"], path)
+
+
+def model_config(told: Dict[str, Any], path: str) -> ModelConfig:
+    """The configuration that the exported model at `path` tells of itself.
+
+    Raises:
+        InputError: it is of another version.
+    """
     try:
-        ModelConfig(**about["model"])
+        return ModelConfig(**told)
     except (TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"The configuration in {path} is of another version: {reason}") from None
@@ -91,19 +101,20 @@ def file_asset(path: str, name: str) -> Any:
 
 def input_of_size(section: Dict[str, Any], size: Sequence[int]) -> Dict[str, Any]:
     """The `input` section of a model whose network takes images of `size` (height, width) alone."""
-    if _static_size(section) == tuple(size):
+    static = InputConfig.model_construct(**section).static_size  # whatever else it may hold
+    if static and tuple(static) == tuple(size):
         return section
     return {**section, "fixed_size": list(size), "pad_multiple": 32}
 
 
-def _static_size(section: Dict[str, Any]) -> Optional[Tuple[int, ...]]:
-    """As `InputConfig.static_size`."""
-    if section.get("fixed_size"):
-        return tuple(section["fixed_size"])
-    return (section["max_side"],) * 2 if section.get("padding") == "centred" else None
-
-
 def _text(path: str) -> Optional[str]:
+    """What it says, read once of a file that does not change: opening it asks several times."""
+    state = os.stat(path)
+    return _read(path, state.st_mtime_ns, state.st_size)
+
+
+@functools.lru_cache(maxsize=8)
+def _read(path: str, changed: int, size: int) -> Optional[str]:
     if path.endswith(".onnx"):
         return onnx_metadata.metadata_of(path).get(KEY)
     content = tflite_structure.metadata_of(path, KEY)

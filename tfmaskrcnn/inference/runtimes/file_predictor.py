@@ -48,9 +48,14 @@ def file_predictor(
             part = images[start : start + batch]
             inputs, sizes = ready(part)
             rows = np.minimum(np.arange(batch), len(part) - 1)
-            outputs = network(inputs[rows], sizes[rows])
-            for i, image in enumerate(part):
-                instances = _instances(outputs, i, sizes[i], image.shape[:2], model, rule)
+            outputs = dict(network(inputs[rows], sizes[rows]))
+            boxes = outputs["detection_boxes"]
+            shapes = [image.shape[:2] for image in part]
+            outputs["detection_boxes"] = [
+                _shares(*each, model) for each in zip(boxes, sizes, shapes)
+            ]
+            for i, shape in enumerate(shapes):
+                instances = served_instances(outputs, i, shape, (), rule)
                 found.append(dataclasses.replace(instances, keypoint_offset=offset))
         return found
 
@@ -69,13 +74,10 @@ def in_original(boxes: np.ndarray, size, original, model: Dict[str, Any]) -> np.
     return np.round(boxes) if model.get("box_head", {}).get("whole_pixels") else boxes
 
 
-def _instances(outputs, i: int, size, original, model, rule: str) -> Instances:
-    """Image `i` of the network's outputs, whose boxes are relative to `size` (height, width)."""
-    boxes = np.asarray(outputs["detection_boxes"], np.float32)
-    resized = boxes[i] * np.tile(size, 2)
-    shares = boxes.copy()
-    shares[i] = in_original(resized, size, original, model) / np.tile(np.float32(original), 2)
-    return served_instances({**outputs, "detection_boxes": shares}, i, original, (), rule)
+def _shares(boxes, size, original, model: Dict[str, Any]) -> np.ndarray:
+    """[D, 4] boxes as shares of the `original` image, given as shares of the resized `size`."""
+    resized = np.asarray(boxes, np.float32) * np.tile(size, 2)
+    return in_original(resized, size, original, model) / np.tile(np.float32(original), 2)
 
 
 def _input_of(network: FileNetwork, model: Dict[str, Any]) -> InputConfig:

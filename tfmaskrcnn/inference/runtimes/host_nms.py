@@ -7,15 +7,14 @@ Nothing here knows which runtime runs a part.
 
 import json
 import os
-from typing import Callable, Dict, List, NamedTuple, Sequence
+from typing import Dict, List, NamedTuple, Sequence
 
 import numpy as np
 
 from tfmaskrcnn.errors import InputError
+from tfmaskrcnn.inference.runtimes.file_network import Run
 
 KEY = "tfmaskrcnn_host_nms"
-# From arrays by name to arrays by name.
-Part = Callable[[Dict[str, np.ndarray]], Dict[str, np.ndarray]]
 
 
 class Suppression(NamedTuple):
@@ -88,7 +87,7 @@ def existing_parts(path: str) -> List[str]:
     return paths
 
 
-def chained(parts: Sequence[Part], plan: Plan) -> Part:
+def chained(parts: Sequence[Run], plan: Plan) -> Run:
     """The whole network: each part, then the suppression behind it.
 
     Args:

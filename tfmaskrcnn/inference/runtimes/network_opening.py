@@ -2,11 +2,11 @@
 
 import importlib
 import os
-from typing import Callable, Dict, Optional, Tuple
+from typing import Callable, Dict, Optional
 
 from tfmaskrcnn.errors import InputError, quoted
 from tfmaskrcnn.inference.exported import OUTPUTS
-from tfmaskrcnn.inference.runtimes import host_nms
+from tfmaskrcnn.inference.runtimes import RUNTIMES, host_nms
 from tfmaskrcnn.inference.runtimes.file_network import FileNetwork, Loaded
 from tfmaskrcnn.inference.runtimes.onnx_metadata import metadata_of
 
@@ -15,8 +15,6 @@ _MODULES: Dict[str, Dict[str, str]] = {
     ".onnx": {"onnxruntime": "onnx_file", "openvino": "openvino_file"},
     ".tflite": {"tflite": "tflite_file"},
 }
-# What `--runtime` may be.
-RUNTIMES: Tuple[str, ...] = tuple(_MODULES[".onnx"])
 _INPUTS = {"images", "sizes"}
 
 

@@ -8,8 +8,8 @@ from typing import NamedTuple, Tuple
 import numpy as np
 from PIL import Image
 
-# As in `ops.resize`: what a float32 sum that should be whole may lack of it.
-WHOLE = np.float32(1e-4)
+from tfmaskrcnn.ops.limits import WHOLE
+
 _ONE, _HALF = np.float32(1.0), np.float32(0.5)
 
 
@@ -127,4 +127,4 @@ def _as_skimage(image: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
     framed = np.pad(image, [(1, 1), (1, 1), (0, 0)])
     shift = [-scale for scale in scales]  # of the border of zeros
     resized = _scaled(framed, size, scales, shift, antialias=False)
-    return np.floor(np.clip(resized, image.min(), image.max()) + WHOLE)
+    return np.floor(np.clip(resized, image.min(), image.max()) + np.float32(WHOLE))

@@ -9,7 +9,7 @@ from tfmaskrcnn.config.model import InputConfig
 from tfmaskrcnn.data.checking.coverage import Objects, objects_of
 from tfmaskrcnn.data.coco.image_files import read_image
 from tfmaskrcnn.data.coco.records import CocoData, Record
-from tfmaskrcnn.ops.contrast import STRETCH_HIGH, STRETCH_LOW
+from tfmaskrcnn.ops.limits import STRETCH_HIGH, STRETCH_LOW
 from tfmaskrcnn.train.run_memory import device_memory
 
 _LOOKED_AT = 32  # images whose pixels are read
