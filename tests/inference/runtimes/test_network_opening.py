@@ -72,6 +72,9 @@ def test_a_damaged_file_is_refused(file, tmp_path):
         cut.write_bytes(content[:length])
         with pytest.raises(mr.InputError, match=r"cut.onnx (is|does not say)"):
             mr.open(str(cut))
+    cut.write_bytes(b"")
+    with pytest.raises(mr.InputError, match="no ONNX model: it holds no network"):
+        mr.open(str(cut))
     cut.write_bytes(bytes([255]) * 40)
     with pytest.raises(mr.InputError, match="is damaged or no ONNX model"):
         mr.open(str(cut))

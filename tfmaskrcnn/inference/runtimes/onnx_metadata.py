@@ -10,6 +10,7 @@ from typing import BinaryIO, Dict, Tuple
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support.files import open_regular
 
+_GRAPH = 7  # ModelProto.graph: the network
 _METADATA = 14  # ModelProto.metadata_props, a StringStringEntryProto each: 1 is the key, 2 its text
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5  # kinds of values
 _MOST = 1 << 24  # bytes of an entry
@@ -41,8 +42,10 @@ def entry(key: str, text: str) -> bytes:
 
 
 def _entries(file: BinaryIO, size: int):
+    has_graph = False
     while file.tell() < size:
         number, kind = divmod(_varint(file), 8)
+        has_graph = has_graph or number == _GRAPH
         if kind == _LENGTH:
             length = _varint(file)
             end = file.tell() + length
@@ -57,6 +60,8 @@ def _entries(file: BinaryIO, size: int):
             file.seek(8 if kind == _EIGHT_BYTES else 4, os.SEEK_CUR)
         else:
             raise _Broken("it does not begin as one")
+    if not has_graph:
+        raise _Broken("it holds no network")
 
 
 def _pair(file: BinaryIO, end: int) -> Tuple[str, str]:
