@@ -9,7 +9,8 @@ their end; all else is as either configuration has it. `auto` would choose more 
 few, so that the 18 runs take some 170 CPU minutes. Two processes share them best, with a core each
 (`taskset -c 0`, `taskset -c 1`): `--sets nuclei`, and `--sets fruits_nuts coco_persons`.
 
-A run is a folder; what is finished is not run again, what was interrupted goes on. `--seeds 5` adds two.
+A run is a folder; what is finished is not run again, what was interrupted goes on.
+`--seeds 5` adds two of each.
 """
 
 import argparse
