@@ -180,7 +180,10 @@ def measure(args) -> Dict[str, Any]:
 
 
 def turns(workers: List[Worker], batch: int, args) -> List[Dict[str, Any]]:
-    """A row for each worker, timed in turns on `batch` images."""
+    """A row for each worker, timed in turns on `batch` images.
+
+    `ratio` is its median in that of torchvision if that is asked for, else in the first artefact's.
+    """
     calls: List[List[Dict[str, Any]]] = [[] for _ in workers]
     for i in range(args.warmup + args.repeats):
         for worker, own in zip(workers, calls):
@@ -199,8 +202,9 @@ def turns(workers: List[Worker], batch: int, args) -> List[Dict[str, Any]]:
         row["paste_seconds"] = float(np.median([call["paste_seconds"] for call in own]))
         row["detections"] = own[-1]["detections"]
         rows.append(row)
+    reference = rows[-1 if args.against else 0]
     for row in rows:
-        row["ratio"] = row["p50"] / rows[-1]["p50"] if args.against else None
+        row["ratio"] = row["p50"] / reference["p50"]
     return rows
 
 
@@ -218,8 +222,8 @@ def table(result: Dict[str, Any]) -> str:
     for row in rows:
         numbers = [f"{row['batch']}", *(f"{row[p]:.3f}s" for p in ("p50", "p90", "p99"))]
         peak = row.get("peak_gpu_mb", row["peak_rss_mb"])
-        ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
-        numbers += [f"{row['images_per_second']:.2f}", f"{peak:.0f}", f"{row['detections']}", ratio]
+        numbers += [f"{row['images_per_second']:.2f}", f"{peak:.0f}", f"{row['detections']}"]
+        numbers.append(f"{row['ratio']:.2f}")
         lines.append(f"  {row['artefact']:{width}}" + "".join(f"{text:>9}" for text in numbers))
     for name, found in result.get("profiles", {}).items():
         lines += ["", *stage_table(name, found["stages"])]

@@ -52,6 +52,8 @@ def test_every_artefact_has_a_row_for_every_batch(exported, tmp_path, capsys):
         assert row["images_per_second"] == pytest.approx(row["batch"] / row["p50"])
         assert row["peak_rss_mb"] > 50 and row["device"] and row["versions"]["tensorflow"]
         assert 0 < row["paste_seconds"] < row["p99"] and row["detections"] <= 20 * row["batch"]
+    for first, other in (rows[:2], rows[2:]):
+        assert first["ratio"] == 1 and other["ratio"] == other["p50"] / first["p50"]
     found = result["profiles"][exported]["stages"]
     assert {"backbone", "RoIAlign", "NMS", "preprocessing", "mask head", "pasting"} <= set(found)
     assert all(seconds >= 0 for seconds in found.values())
@@ -143,7 +145,8 @@ def test_an_onnx_file_has_a_row_of_each_runtime(tmp_path, capsys):
     code, out, _ = run(capsys, path, "--runtime", "onnxruntime", "openvino", *options)
     rows = [line.split() for line in out.splitlines() if line.startswith(f"  {path}")]
     assert code == 0 and [row[1] for row in rows] == ["onnxruntime", "openvino"]
-    assert {row[-1] for row in rows} == {"2"}  # detections
+    assert {row[-2] for row in rows} == {"2"}  # detections
+    assert rows[0][-1] == "1.00"  # ratio
 
 
 def test_a_run_is_timed_by_keras(tmp_path, monkeypatch):
