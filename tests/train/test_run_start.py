@@ -19,7 +19,8 @@ def test_a_run_keeps_how_large_things_were(tmp_path):
         (4, 10, ""),
         (5, 10, "The warm-up has 5 steps, the run 40; a tenth is usual: .*warmup_steps=4,"),
         (40, 10, "so that train.learning_rate is never reached"),
-        (1, 1, "train.schedule.warmup_steps=1,"),
+        (2, 1, "train.schedule.warmup_steps=1,"),
+        (1, 1, ""),  # what would be advised
         (0, 1, ""),
     ],
 )

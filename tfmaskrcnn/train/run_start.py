@@ -98,14 +98,15 @@ def without_validation(config: Config) -> str:
 def long_warmup(train: TrainConfig, steps: int) -> str:
     """A sentence if the warm-up takes much of a run with `steps` steps an epoch; else empty."""
     warmup, whole = train.schedule.warmup_steps, steps * train.epochs
-    if train.schedule.kind == "ramp" or not whole or warmup <= _LONG_WARMUP * whole:
+    usual = max(1, round(_LONG_WARMUP * whole))
+    if train.schedule.kind == "ramp" or not whole or warmup <= max(usual, _LONG_WARMUP * whole):
         return ""
     reached = ""
     if warmup >= whole:
         reached = ", so that train.learning_rate is never reached"
     return (
         f"The warm-up has {warmup} steps, the run {whole}{reached}; a tenth is usual: "
-        f"train.schedule.warmup_steps={max(1, round(_LONG_WARMUP * whole))}, or more epochs."
+        f"train.schedule.warmup_steps={usual}, or more epochs."
     )
 
 
