@@ -99,7 +99,7 @@ def long_warmup(train: TrainConfig, steps: int) -> str:
     """A sentence if the warm-up takes much of a run with `steps` steps an epoch; else empty."""
     warmup, whole = train.schedule.warmup_steps, steps * train.epochs
     usual = max(1, round(_LONG_WARMUP * whole))
-    if train.schedule.kind == "ramp" or not whole or warmup <= max(usual, _LONG_WARMUP * whole):
+    if train.schedule.kind == "ramp" or not whole or warmup <= usual:
         return ""
     reached = ""
     if warmup >= whole:
