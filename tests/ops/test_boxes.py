@@ -9,7 +9,6 @@ from tfmaskrcnn.ops.boxes import (
     area,
     center_size,
     clip_boxes,
-    covered_share,
     decode_boxes,
     encode_boxes,
     intersection,
@@ -64,12 +63,6 @@ def test_iou_of_hand_made_pairs():
     np.testing.assert_array_equal(intersection(boxes, others), [[100, 50, 0, 8, 0]])
 
 
-def test_covered_share_divides_by_the_first_box():
-    small, large = tf.constant([[0.0, 0.0, 2.0, 4.0]]), tf.constant([[0.0, 2.0, 10.0, 10.0]])
-    np.testing.assert_allclose(covered_share(small, large), [[0.5]])
-    np.testing.assert_allclose(covered_share(large, small), [[4 / 80]])
-
-
 def test_iou_equals_the_definition_pair_by_pair_and_is_symmetric():
     for seed in range(20):
         rng = np.random.default_rng(seed)
@@ -83,13 +76,12 @@ def test_iou_equals_the_definition_pair_by_pair_and_is_symmetric():
         np.testing.assert_array_equal(np.diagonal(iou(boxes[0], boxes[0])), np.ones(5))
 
 
-def test_iou_and_covered_share_are_zero_with_empty_boxes_and_empty_sets():
+def test_iou_is_zero_with_empty_boxes_and_empty_sets():
     empty, box = tf.zeros([1, 4]), tf.constant([[0.0, 0.0, 5.0, 5.0]])
-    for function in (iou, covered_share):
-        for pair in ((empty, box), (box, empty), (empty, empty)):
-            np.testing.assert_array_equal(function(*pair), [[0.0]])
-        assert function(tf.zeros([2, 0, 4]), tf.zeros([2, 3, 4])).shape == [2, 0, 3]
-        assert function(tf.zeros([2, 3, 4]), tf.zeros([2, 0, 4])).shape == [2, 3, 0]
+    for pair in ((empty, box), (box, empty), (empty, empty)):
+        np.testing.assert_array_equal(iou(*pair), [[0.0]])
+    assert iou(tf.zeros([2, 0, 4]), tf.zeros([2, 3, 4])).shape == [2, 0, 3]
+    assert iou(tf.zeros([2, 3, 4]), tf.zeros([2, 0, 4])).shape == [2, 3, 0]
 
 
 def test_deltas_of_a_hand_made_pair():

@@ -94,7 +94,7 @@ def apply_gradients(
     gradients = [tf.convert_to_tensor(g) / scale for g in all_reduce_sum(gradients)]
     if rules.weight_decay:
         gradients = [
-            g + rules.weight_decay * tf.convert_to_tensor(v) if is_kernel(v) else g
+            _with_decay(g, v, rules.weight_decay) if is_kernel(v) else g
             for g, v in zip(gradients, variables)
         ]
     norm = tf.linalg.global_norm(gradients)
@@ -102,9 +102,18 @@ def apply_gradients(
         factor = rules.clip_norm / tf.maximum(norm, rules.clip_norm)
         gradients = [g * factor for g in gradients]
     scaled = [(v, f) for v, f in zip(variables, factors or ()) if tf.is_tensor(f) or f != 1.0]
-    before = [tf.identity(tf.convert_to_tensor(v)) for v, _ in scaled]
-    with tf.control_dependencies(before):
+    # What an optimizer makes of its slots alone would else be there, as large as the network, while
+    # the gradient is made.
+    with tf.control_dependencies([norm]):
+        before = [tf.identity(tf.convert_to_tensor(v)) for v, _ in scaled]
+    with tf.control_dependencies([norm, *before]):
         compat.apply_summed_gradients(optimizer, gradients, variables, scale)
     after = [old + f * (tf.convert_to_tensor(v) - old) for (v, f), old in zip(scaled, before)]
     assign_on_all([v for v, _ in scaled], after)
     return norm
+
+
+def _with_decay(gradient: tf.Tensor, variable, decay: float) -> tf.Tensor:
+    """The gradient of the weight's L2 added to `gradient`; made no sooner than that is there."""
+    with tf.control_dependencies([gradient]):
+        return gradient + decay * tf.convert_to_tensor(variable)

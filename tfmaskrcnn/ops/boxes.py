@@ -48,11 +48,6 @@ def _shared_length(boxes: tf.Tensor, others: tf.Tensor, axis: int) -> tf.Tensor:
     return tf.maximum(high - low, 0.0)
 
 
-def covered_share(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
-    """Share of each box that lies in each of `others`: [..., n, 4], [..., m, 4] -> [..., n, m]."""
-    return tf.math.divide_no_nan(intersection(boxes, others), tf.expand_dims(area(boxes), -1))
-
-
 def encode_boxes(boxes: tf.Tensor, anchors: tf.Tensor, weights: Sequence[float]) -> tf.Tensor:
     """Deltas that move `anchors` onto `boxes` (R-CNN, appendix C); the inverse of `decode_boxes`.
 

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfmaskrcnn.ops.boxes import covered_share, iou
+from tfmaskrcnn.ops.boxes import area
 from tfmaskrcnn.ops.structures import GroundTruth
+from tfmaskrcnn.ops.tensors import side as length
 
 # A background candidate with more than this share of its area in a crowd region is not used.
 CROWD_SHARE = 0.5
@@ -28,6 +29,9 @@ def match_boxes(
 ) -> Match:
     """Match candidates to objects by IoU.
 
+    One object after another: an IoU of all pairs at once would take 120 MB for 240,000 anchors and
+    128 objects, several times over.
+
     Args:
         boxes: [B, n, 4] or [1, n, 4] float32 yxyx pixels.
         ground_truth: padded objects; crowd rows are never matched.
@@ -39,20 +43,46 @@ def match_boxes(
     Returns:
         A `Match`. Without objects every box is background.
     """
-    object_rows = ground_truth.valid & ~ground_truth.crowd  # [B, G]
-    overlaps = iou(boxes, ground_truth.boxes)  # [B, n, G]
-    overlaps = tf.where(tf.expand_dims(object_rows, 1), overlaps, -1.0)
-    best = tf.reduce_max(overlaps, axis=2)  # [B, n]
-    gt_index = tf.argmax(overlaps, axis=2, output_type=tf.int32)
+    boxes = tf.stop_gradient(boxes)
+    shape = [length(ground_truth.boxes, 0), length(boxes, 1)]  # B, n
+    corners, size = tf.unstack(boxes, axis=-1), area(boxes)  # each [B, n] or [1, n]
+    objects = ground_truth.valid & ~ground_truth.crowd  # [B, G]
+    crowds = ground_truth.valid & ground_truth.crowd
+
+    def with_row(g, best, gt_index, is_best, in_crowd):
+        row = ground_truth.boxes[:, g : g + 1]  # [B, 1, 4]
+        shared = _shared_area(corners, tf.unstack(row, axis=-1))  # [B, n]
+        overlap = tf.math.divide_no_nan(shared, size + area(row) - shared)
+        overlap = tf.where(objects[:, g : g + 1], overlap, -1.0)
+        # An object that overlaps no box at all must not turn every box positive.
+        highest = tf.maximum(tf.reduce_max(overlap, axis=1, keepdims=True), 1e-6)
+        covered = tf.math.divide_no_nan(shared, size)
+        covered = tf.where(crowds[:, g : g + 1], covered, 0.0)
+        return (
+            g + 1,
+            tf.maximum(best, overlap),
+            # Not int32, which has no such kernels on a GPU; a number of rows is exact.
+            tf.where(overlap > best, tf.cast(g, tf.float32), gt_index),
+            is_best | (overlap >= highest),
+            tf.maximum(in_crowd, covered),
+        )
+
+    start = (0, tf.fill(shape, -1.0), tf.zeros(shape), tf.zeros(shape, tf.bool), tf.zeros(shape))
+    _, best, gt_index, is_best, in_crowd = tf.while_loop(
+        lambda g, *_: g < length(ground_truth.boxes, 1), with_row, start, parallel_iterations=1
+    )
     positive = best >= positive_iou
     if keep_best:
-        # An object that overlaps no box at all must not turn every box positive.
-        highest = tf.maximum(tf.reduce_max(overlaps, axis=1, keepdims=True), 1e-6)  # [B, 1, G]
-        is_best = overlaps >= highest
-        positive |= tf.reduce_any(is_best, axis=2)
-    crowd_rows = ground_truth.valid & ground_truth.crowd
-    in_crowd = covered_share(boxes, ground_truth.boxes)  # [B, n, G]
-    in_crowd = tf.where(tf.expand_dims(crowd_rows, 1), in_crowd, 0.0)
-    ignored = tf.reduce_max(in_crowd, axis=2) > CROWD_SHARE
-    negative = (best < negative_iou) & ~positive & ~ignored
-    return Match(gt_index, positive, negative)
+        positive |= is_best
+    negative = (best < negative_iou) & ~positive & ~(in_crowd > CROWD_SHARE)
+    return Match(tf.cast(gt_index, tf.int32), positive, negative)
+
+
+def _shared_area(corners, others) -> tf.Tensor:
+    """Square pixels that boxes share, [B, n]; (y1, x1, y2, x2), each [B, n], of the others [B, 1].
+
+    A plane of each coordinate: reading one out of four costs more than all of the arithmetic.
+    """
+    (top, left, bottom, right), (up, start, down, end) = corners, others
+    height = tf.maximum(tf.minimum(bottom, down) - tf.maximum(top, up), 0.0)
+    return height * tf.maximum(tf.minimum(right, end) - tf.maximum(left, start), 0.0)
