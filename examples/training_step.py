@@ -2,6 +2,7 @@
 
     python examples/training_step.py --torchvision PYTHON    # one that has torchvision
     python examples/training_step.py --also .venv-b/bin/python    # another TensorFlow too
+    python examples/training_step.py --trained-norms    # batch normalisation that learns
 
 ResNet-50-FPN with frozen norms, stem and first stage frozen, batch 1, SGD with momentum.
 The processes step in turns, one at a time, because other work on the machine changes all alike.
@@ -43,6 +44,7 @@ def _options():
     parser.add_argument("--torchvision", metavar="PYTHON", help="one that has PyTorch, torchvision")
     parser.add_argument("--also", metavar="PYTHON", help="one with another TensorFlow")
     parser.add_argument("--objects", type=int, nargs="+", default=[10, 128], help="(10 128)")
+    parser.add_argument("--trained-norms", action="store_true", help="of the backbone")
     parser.add_argument("--steps", type=int, default=5, help="timed, of each (5)")
     parser.add_argument("--threads", type=int, default=0, help="(as many as there are cores)")
     parser.add_argument("--work", help=argparse.SUPPRESS)  # in this process
@@ -60,6 +62,7 @@ class Worker:
         self.name, self.answers = name, []
         command = [python, HERE, "--work", kind, "--objects", str(objects)]
         command += ["--threads", str(options.threads or os.cpu_count())]
+        command += ["--trained-norms"] * options.trained_norms
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -110,7 +113,7 @@ def _median(worker: Worker, key: str) -> float:
 def _work(options) -> None:
     """Answer each line of the input by a step's numbers."""
     make = {"ours": _ours, "torchvision": _torchvision}[options.work]
-    step, rois = make(options.objects[0], options.threads)
+    step, rois = make(options.objects[0], options.threads, options.trained_norms)
     for _ in sys.stdin:
         began, before = time.perf_counter(), time.process_time()
         step()
@@ -133,7 +136,7 @@ def _picture(objects: int):
     return image, boxes, rng.integers(1, CLASSES + 1, objects)
 
 
-def _ours(objects: int, threads: int):
+def _ours(objects: int, threads: int, trained_norms: bool):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import numpy as np
     import tensorflow as tf
@@ -141,7 +144,9 @@ def _ours(objects: int, threads: int):
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     import tfmaskrcnn as mr
 
-    config = mr.load_config("maskrcnn_r50_fpn_1x_coco", [f"model.num_classes={CLASSES}"])
+    norm = "bn" if trained_norms else "frozen_bn"
+    overrides = [f"model.num_classes={CLASSES}", f"model.backbone.norm={norm}"]
+    config = mr.load_config("maskrcnn_r50_fpn_1x_coco", overrides)
     model = mr.MaskRCNN(config.model)
     model.compile(mr.train.make_optimizer(config.train, 1000))
     seen = []
@@ -168,7 +173,7 @@ def _ours(objects: int, threads: int):
     return lambda: model.train_on_batch(batch), lambda: int(seen[-1])
 
 
-def _torchvision(objects: int, threads: int):
+def _torchvision(objects: int, threads: int, trained_norms: bool):
     import torch
     from torchvision.models import resnet50
     from torchvision.models.detection import MaskRCNN
@@ -176,7 +181,8 @@ def _torchvision(objects: int, threads: int):
     from torchvision.ops import FrozenBatchNorm2d
 
     torch.set_num_threads(threads)
-    body = resnet50(weights=None, norm_layer=FrozenBatchNorm2d)
+    norm = torch.nn.BatchNorm2d if trained_norms else FrozenBatchNorm2d
+    body = resnet50(weights=None, norm_layer=norm)
     model = MaskRCNN(_resnet_fpn_extractor(body, trainable_layers=3), CLASSES + 1).train()
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(trained, lr=2e-5, momentum=0.9, weight_decay=1e-4)

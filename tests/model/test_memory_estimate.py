@@ -74,7 +74,6 @@ def test_images_that_are_only_enlarged_may_fill_the_square():
         (("train.ema=0.99",), ()),
         ((), ("mask_head.enabled=false",)),
         ((), ("box_head.samples_per_image=128",)),
-        ((), ("data.max_instances=20",)),
         ((), ("train.precision=mixed_bfloat16",)),
     ],
 )

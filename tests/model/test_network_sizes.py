@@ -102,4 +102,3 @@ def test_rois_cost_the_same_on_images_of_any_size():
     assert small.heads == large.heads == pytest.approx(heads, rel=0.01)
     assert large.pyramid == pytest.approx(4 * small.pyramid, rel=0.05)  # the atlas has margins
     assert large.samples == 1000 * 14**2 * 256
-    assert large.anchors == pytest.approx(3 * (160**2 + 80**2 + 40**2 + 20**2 + 10**2), rel=0.01)

@@ -48,21 +48,21 @@ def test_a_batch_goes_through_in_parts_where_it_would_not_fit(machine, tmp_path,
     assert chosen(config, tmp_path) == 1
     assert len(said(caplog, logging.INFO)) == 1 and not said(caplog, logging.WARNING)
     caplog.clear()
-    machine(24)
+    machine(14)
     parts = chosen(config, tmp_path)
     assert parts in (2, 4)
     line, memory = said(caplog, logging.INFO)
     assert line.startswith(f"train.accumulate={parts} is chosen: 16 images at once would take")
     assert f"{16 // parts} images of up to 800 x 1088 at a time" in memory
-    assert "the machine has 24.0 GB, of which 24.0 GB are free" in memory
+    assert "the machine has 14.0 GB, of which 14.0 GB are free" in memory
     assert not said(caplog, logging.WARNING)
 
 
 def test_what_is_set_wins_and_a_sentence_says_what_would_fit(machine, tmp_path, caplog):
-    machine(20)
+    machine(12)
     assert chosen(load_config(R50, ["train.accumulate=1"]), tmp_path) == 1
     (line,) = said(caplog, logging.WARNING)
-    assert "more than the 20.0 GB" in line and "set train.accumulate=" in line
+    assert "more than the 12.0 GB" in line and "set train.accumulate=" in line
     assert "or train.batch_size=" in line
 
 
@@ -77,9 +77,9 @@ def test_where_statistics_are_trained_nothing_is_chosen(machine, tmp_path, caplo
 def test_the_choice_hangs_on_the_whole_memory_and_the_warning_on_what_is_free(
     machine, tmp_path, caplog
 ):
-    machine(24, free=24)
+    machine(14, free=14)
     parts = chosen(load_config(R50), tmp_path)
-    machine(24, free=3)
+    machine(14, free=3)
     assert chosen(load_config(R50), tmp_path) == parts
     assert len(said(caplog, logging.WARNING)) == 1
 

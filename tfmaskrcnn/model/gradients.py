@@ -116,4 +116,5 @@ def apply_gradients(
 def _with_decay(gradient: tf.Tensor, variable, decay: float) -> tf.Tensor:
     """The gradient of the weight's L2 added to `gradient`; made no sooner than that is there."""
     with tf.control_dependencies([gradient]):
-        return gradient + decay * tf.convert_to_tensor(variable)
+        weight = tf.convert_to_tensor(variable)
+    return gradient + decay * weight

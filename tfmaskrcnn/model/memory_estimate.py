@@ -3,7 +3,6 @@
 Peak = what Python, TensorFlow and this package take by themselves
      + the weights, their gradients and what the optimizer keeps of each
      + for each image that goes through the network at a time: the maps that wait for their gradient
-       and what the RPN makes of every anchor with every object
      + the images that the input pipeline makes ahead.
 
 The constants are of `examples/memory_table.py` on CPUs; docs/precision_and_memory.md says how far
@@ -20,16 +19,14 @@ from tfmaskrcnn.model.network_sizes import Size, network_sizes
 
 _FLOAT = 4  # bytes
 # Bytes of Python, TensorFlow and this package with the graphs that they make.
-_PROCESS = 1.05e9
+_PROCESS = 0.85e9
 # What optimizers keep of each weight, in copies of it.
 _SLOTS = {"sgd": 1, "sgdw": 1, "novograd": 1, "adamw": 2, "lamb": 2}
 # Copies of each weight for a moment: folded and packed for the kernels, its gradient, its change.
 _GRADIENTS = 5.0
-# Memory is fullest when the gradient has come to the heads: theirs are there then, and all maps.
-_MAPS = 1.05
-_HEADS = 1.1
-# Tables of every anchor with every object that exist at that time.
-_TABLES = 1.3
+# Memory is fullest when the gradient leaves the heads: all maps are there then, of the heads' half.
+_MAPS = 1.1
+_HEADS = 0.45
 # Of the maps in float32, what they take where layers compute in 16 bits: RoI features, the atlas
 # and the last layers stay as they are.
 _HALVES = 0.6
@@ -60,8 +57,7 @@ def training_bytes(
     weights = n.weights * (2 if c.ema else 1) + n.trained * (_SLOTS[c.optimizer] + _GRADIENTS)
     maps = _MAPS * (n.backbone + n.pyramid) + _HEADS * n.heads
     maps *= 1.0 if c.precision == "float32" else _HALVES
-    tables = _TABLES * n.anchors * config.data.max_instances
-    step = _FLOAT * (weights + images * (maps + tables))
+    step = _FLOAT * (weights + images * maps)
     batches = _FLOAT * n.image * batch_size * (1 if gpu else _BATCHES)
     return round(step + batches + (0 if gpu else _PROCESS))
 

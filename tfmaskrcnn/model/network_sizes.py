@@ -23,7 +23,6 @@ class NetworkSizes(NamedTuple):
     pyramid: float  # such maps of FPN and RPN, and the atlas
     heads: float  # such maps of the heads on all RoIs
     samples: float  # that RoIAlign reads for the box head in prediction
-    anchors: float
     image: float
 
 
@@ -37,10 +36,9 @@ def network_sizes(model: ModelConfig, size: Size) -> NetworkSizes:
     trained = backbone.trained + pyramid.trained + heads.trained
     box, channels = model.box_head, model.fpn.channels
     samples = model.rpn.post_nms_top_k * (_SAMPLES * box.roi_side) ** 2 * channels
-    anchors = cells * _ALL_LEVELS * _cell_anchors(model)
     image = pixels * model.input.channels
     maps = backbone.kept, pyramid.kept, heads.kept
-    return NetworkSizes(weights, trained, *maps, samples, anchors, image)
+    return NetworkSizes(weights, trained, *maps, samples, image)
 
 
 def _cell_anchors(model: ModelConfig) -> int:
