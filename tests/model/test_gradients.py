@@ -180,6 +180,31 @@ def test_a_factor_of_the_rate_is_another_learning_rate(name):
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_no_number_of_the_networks_size_is_made_before_the_gradient(optimizer):
+    """Else it lies there, as large as the network, while memory is fullest."""
+    kernel = dense(np.ones((300, 7)), np.ones(7))[0]
+    made = {
+        "sgd": lambda: sgd(0.1, 0.9, GradientRules(weight_decay=0.1, clip_norm=1.0)),
+        "adamw": lambda: keras.optimizers.AdamW(0.1),
+    }[optimizer]()
+    made.build([kernel])
+
+    @tf.function(input_signature=[tf.TensorSpec([300, 7])])
+    def update(gradient):
+        return apply_gradients(made, [tf.exp(gradient)], [kernel], [0.5])
+
+    graph = update.get_concrete_function().graph
+    after_it = set()
+    for op in graph.get_operations():
+        before = {*(t.op.name for t in op.inputs), *(c.name for c in op.control_inputs)}
+        if op.type == "Exp" or before & after_it:
+            after_it.add(op.name)
+    large = [op for op in graph.get_operations() if any(300 in (t.shape or ()) for t in op.outputs)]
+    made_early = [op.name for op in large if op.name not in after_it and op.type != "Placeholder"]
+    assert len(large) > 5 and not made_early
+
+
 def test_the_longest_beginning_of_a_path_gives_the_factor():
     names = ["backbone/stem/kernel", "backbone/res5/0/kernel", "backbone2/kernel", "fpn/bias"]
     rates = {"backbone/res5": 1.0, "backbone": 0.1, "fpn/bias": 2.0}
