@@ -67,9 +67,11 @@ def match_boxes(
             tf.maximum(in_crowd, covered),
         )
 
+    number = tf.range(1, length(ground_truth.boxes, 1) + 1)
+    rows = tf.reduce_max(tf.where(ground_truth.valid, number, 0))  # without the padding behind them
     start = (0, tf.fill(shape, -1.0), tf.zeros(shape), tf.zeros(shape, tf.bool), tf.zeros(shape))
     _, best, gt_index, is_best, in_crowd = tf.while_loop(
-        lambda g, *_: g < length(ground_truth.boxes, 1), with_row, start, parallel_iterations=1
+        lambda g, *_: g < rows, with_row, start, parallel_iterations=1
     )
     positive = best >= positive_iou
     if keep_best:
