@@ -107,7 +107,7 @@ def test_other_rules_get_the_whole_image_enhanced(rule):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_large_picture_is_never_there_in_float32():
-    # 3 are the picture, 12 would be a copy in float32; at once it took 47. The parts that do not grow
+    # 3 are the picture, 12 would be a copy in float32; at once it took 47. Parts that do not grow
     # with it are 2 at this size.
     both = {"stretch_contrast": True, "invert_bright": True}
     assert bytes_a_pixel(7000, **both) < 15

@@ -5,7 +5,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 
 from tfmaskrcnn.errors import InputError
-from tfmaskrcnn.ops.boxes import iou
+from tfmaskrcnn.inference.merging import box_iou
 
 # From images [B, H, W, C] float32 and sizes [B, 2] float32 to the outputs of `network` by name.
 Network = Callable[[np.ndarray, np.ndarray], Dict[str, np.ndarray]]
@@ -97,7 +97,7 @@ def same_objects(boxes, classes, other_boxes, other_classes) -> Tuple[np.ndarray
     """
     pairs = []
     if len(boxes) and len(other_boxes):
-        overlap = iou(np.asarray(boxes, np.float32), np.asarray(other_boxes, np.float32)).numpy()
+        overlap = box_iou(np.asarray(boxes), np.asarray(other_boxes))
         overlap[np.asarray(classes)[:, np.newaxis] != other_classes] = 0.0
         for row in range(len(boxes)):
             column = int(overlap[row].argmax())

@@ -24,6 +24,7 @@ for path, runtime in (("a.onnx", None), ("a.onnx", "openvino"), ("a.tflite", Non
     (found,) = model.predict_images([image])
     told.append([image.shape, int(image.sum()), found.names, found.scores.tolist()])
 assert main(["predict", "a.tflite", "photo.jpg", "--out", "out"]) == 0
+assert main(["compare", "a.onnx", "a.tflite", "--images", "photo.jpg", "--results", "c.json"]) == 0
 assert not [name for name in sys.modules if name.startswith(("tensorflow", "keras"))
             and sys.modules[name]]
 print(json.dumps(told))
@@ -72,6 +73,8 @@ def test_files_predict_without_tensorflow(tmp_path):
     # The pixels are those that the SavedModel decodes, turned (see also `ops/test_decoding.py`).
     encoded = (tmp_path / "photo.jpg").read_bytes()
     pixels = tf.io.decode_jpeg(encoded, dct_method="INTEGER_ACCURATE").numpy()
+    first, second = json.loads((tmp_path / "c.json").read_text())["rows"]
+    assert first["found"] == second["matched"] > 0
     for shape, total, names, scores in told:
         assert (shape, total) == ([131, 87, 3], int(pixels.sum(dtype=np.int64)))
         assert names == ["cell", "star"]
