@@ -13,7 +13,7 @@ VENV ?= .venv-$(STACK)
 BIN := $(VENV)/bin
 # Beam on stack A alone: it needs an older NumPy and protobuf than what stack B is for.
 ONLY_a := ,addons,serving,beam
-EXTRAS := efficientnet,onnx,openvino,tflite,formats,video,docs,dev$(ONLY_$(STACK))
+EXTRAS := efficientnet,onnx,openvino,tflite,tflite-int8,formats,video,docs,dev$(ONLY_$(STACK))
 READY := $(VENV)/.ready
 TESTS ?=
 # Test files at a time; a worker takes some 3 GB.

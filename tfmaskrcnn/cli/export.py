@@ -76,8 +76,9 @@ def _add_graph_options(parser) -> None:
         type=checks.precision_name,
         choices=("float32", "float16", "bfloat16", "int8"),
         help="saved_model and onnx: of the arithmetic (float32, float16, bfloat16 in a SavedModel "
-        "and int8 in ONNX alone); tflite: of the weights (float32, float16, int8); tf-trt: of the "
-        "engines (float16, float32, int8). The first is the default",
+        "and int8 in ONNX alone); tflite: of the weights (float32, float16, int8), and with "
+        "--calibration-images of the arithmetic too; tf-trt: of the engines (float16, float32, "
+        "int8). The first is the default",
     )
     parser.add_argument(
         "--network-batch",
@@ -114,7 +115,7 @@ def _add_file_options(parser) -> None:
     parser.add_argument(
         "--calibration-images",
         metavar="FOLDER",
-        help="onnx and tf-trt: images like those to come, for --precision int8",
+        help="images like those to come, for --precision int8",
     )
     parser.add_argument(
         "--nms",
@@ -220,21 +221,22 @@ def _write_file(options, opened) -> int:
     with opened as folder:
         written = write_file(folder, options.out, runtime, size, batch, images, **more)
     print(written.text())
+    if options.calibration_images:
+        print(runtime.summary(options.out))
     if options.format == "onnx":
-        _tell_of_onnx(options, runtime, written.paths)
+        _tell_of_tensorrt(options, runtime, written.paths)
     return 0
 
 
 def _runtime(options) -> str:
     """The module that converts."""
-    if options.format == "onnx" and options.precision == "int8":
-        return "tfmaskrcnn.export.quantization.onnx_int8"
+    if options.calibration_images:
+        return f"tfmaskrcnn.export.quantization.{options.format}_int8"
     return f"tfmaskrcnn.export.{options.format}"
 
 
-def _tell_of_onnx(options, runtime, paths) -> None:
+def _tell_of_tensorrt(options, runtime, paths) -> None:
     if options.precision == "int8":
-        print(runtime.summary(options.out))
         paths = paths[1:]  # the first is for ONNX Runtime
     print("For TensorRT 10 and 11, on the machine that will run it (not run here):")
     for path in paths:

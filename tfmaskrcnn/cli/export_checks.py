@@ -41,7 +41,7 @@ def check_options(options) -> None:
         raise InputError(f"{options.out}: a {SUFFIX} file is written with --format file.")
     for names, formats in (
         *((_COMPARING, FILES), (("nms",), ("onnx",)), (TF_TRT, ("tf-trt",))),
-        *((_OF_IMAGES, ("saved_model",)), (_CALIBRATED, ("onnx", "tf-trt"))),
+        *((_OF_IMAGES, ("saved_model",)), (_CALIBRATED, ("onnx", "tflite", "tf-trt"))),
     ):
         wrong = [name for name in names if getattr(options, name) is not None]
         if wrong and options.format not in formats:
@@ -54,15 +54,21 @@ def check_options(options) -> None:
             f"--precision {options.precision} is not for --format {options.format}; wanted one of "
             f"{', '.join(known)}."
         )
-    if options.format == "onnx":
+    if options.format in FILES:
         _check_calibration(options)
 
 
 def _check_calibration(options) -> None:
-    """Refuse, of ONNX, images that nothing is calibrated on, and int8 without them."""
+    """Refuse images that nothing is calibrated on, and ONNX in int8 without them."""
     if options.calibration_images and options.precision != "int8":
         raise InputError("--calibration-images is for --precision int8.")
-    if options.precision == "int8" and not options.calibration_images:
+    if options.precision != "int8":
+        return
+    if options.calibration_images and options.format == "tflite":
+        from tfmaskrcnn.export.quantization.tflite_quantizer import check_packages
+
+        check_packages()
+    if options.format == "onnx" and not options.calibration_images:
         raise InputError(
             "--precision int8 wants --calibration-images FOLDER, with images like those to come."
         )

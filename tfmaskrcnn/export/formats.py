@@ -81,7 +81,8 @@ def write_file(
     Args:
         folder: of the SavedModel.
         path: the file to write, or the first of them.
-        runtime: the module `export.onnx`, `export.tflite` or `export.quantization.onnx_int8`.
+        runtime: the module `export.onnx`, `export.tflite`, `export.quantization.onnx_int8` or
+            `export.quantization.tflite_int8`.
         size: (height, width) of the network's input; None takes what it was exported with.
         batch: images at a time, fixed.
         images: files on which the file is compared with the SavedModel.

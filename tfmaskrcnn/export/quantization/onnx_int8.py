@@ -1,17 +1,15 @@
 """SavedModel -> ONNX in eight bits: the file of float32, calibrated and written anew."""
 
 import os
-import re
 import tempfile
 from typing import Optional, Sequence, Tuple
 
-from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.export import onnx as portable
 from tfmaskrcnn.export.onnx import trtexec_command  # noqa: F401, of any ONNX file
 from tfmaskrcnn.export.quantization.calibration_images import feeds
-from tfmaskrcnn.export.quantization.integer_nodes import WEIGHTED
+from tfmaskrcnn.export.quantization.onnx_graph import KINDS
 from tfmaskrcnn.export.quantization.qdq import quantize
-from tfmaskrcnn.inference.exported import exported_json
+from tfmaskrcnn.export.quantization.told import refuse_other_precisions, summary_text
 
 # What else is told to stay in float32.
 _TOLD = ("RoiAlign", "TopK", "NonMaxSuppression", "Softmax", "Sigmoid")
@@ -42,9 +40,7 @@ def convert(
         InputError: as `export.onnx.convert`; an image cannot be read, or the SavedModel is of
             another precision.
     """
-    made_in = exported_json(folder, "export.json").get("options", {}).get("precision", "float32")
-    if made_in != "float32":
-        raise InputError(f"{folder} is of {made_in}; eight bits are made of a model of float32.")
+    refuse_other_precisions(folder)
     with tempfile.TemporaryDirectory() as temporary:
         source = os.path.join(temporary, "float32.onnx")
         shape = portable.convert(folder, source, batch, size)
@@ -60,21 +56,10 @@ def summary(path: str) -> str:
     rounded = {node.output[0] for node in nodes if node.op_type == "DequantizeLinear"}
     integer, last, kinds = 0, [], []
     for node in nodes:
-        if node.op_type not in WEIGHTED:
+        if node.op_type not in KINDS.weighted:
             kinds.append(node.op_type)
         elif set(node.input[:2]) <= rounded:
             integer += 1
-        elif _layer(node.name) not in last:
-            last.append(_layer(node.name))
-    kept = [kind for kind in _TOLD if kind in kinds]
-    return (
-        f"eight bits  {integer} convolutions and matrix products, and what lies between them\n"
-        f"float32     {', '.join([*last, *kept])}, and the arithmetic of boxes and masks"
-    )
-
-
-def _layer(name: str) -> str:
-    """The layer of a node: ".../rpn_1/objectness_1/BiasAdd_3" -> "rpn/objectness"."""
-    parts = [re.sub(r"_\d+$", "", part) for part in name.split("/")[:-1]]
-    parts = [part for part in parts if part != "StatefulPartitionedCall"]
-    return "/".join(parts[-2:]) or name
+        else:
+            last.append(node.name)
+    return summary_text(integer, last, [kind for kind in _TOLD if kind in kinds])

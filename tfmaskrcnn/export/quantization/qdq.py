@@ -15,12 +15,13 @@ from typing import Dict, Iterable, NamedTuple
 import numpy as np
 
 from tfmaskrcnn.export.onnx import of_the_extra
-from tfmaskrcnn.export.quantization.integer_nodes import BETWEEN, WEIGHTED, Choice, integer_nodes
+from tfmaskrcnn.export.quantization.integer_nodes import Choice, integer_nodes
+from tfmaskrcnn.export.quantization.onnx_graph import KINDS, onnx_nodes
 from tfmaskrcnn.support.files import replaced
 from tfmaskrcnn.support.quiet import without_log_of_warnings
 
-# What they compute goes on in float32: a bias is added to it in a node of its own.
-_FLOAT_RESULTS = ("Gemm", "MatMul")
+# What is quantised, or may be.
+_ALL_KINDS = (*KINDS.weighted, *KINDS.between)
 
 
 class Form(NamedTuple):
@@ -32,8 +33,8 @@ class Form(NamedTuple):
     float_results: tuple  # kinds of nodes whose results are not rounded
 
 
-ONNX_RUNTIME = Form("QUInt8", False, True, _FLOAT_RESULTS)
-TENSORRT = Form("QInt8", True, False, (*WEIGHTED, *BETWEEN))
+ONNX_RUNTIME = Form("QUInt8", False, True, KINDS.float_results)
+TENSORRT = Form("QInt8", True, False, _ALL_KINDS)
 
 
 def tensorrt_path(path: str) -> str:
@@ -59,7 +60,7 @@ def quantize(source: str, path: str, feeds: Iterable[Dict[str, np.ndarray]]) -> 
     with tempfile.TemporaryDirectory() as temporary:
         named = os.path.join(temporary, "named.onnx")
         model = _named(onnx, source, named)
-        choice = integer_nodes(model)
+        choice = integer_nodes(*onnx_nodes(model), KINDS)
         ranges = _ranges(library, named, feeds)
     for form, out in ((ONNX_RUNTIME, path), (TENSORRT, tensorrt_path(path))):
         written = _written(library, copy.deepcopy(model), choice, ranges, form)
@@ -83,7 +84,7 @@ def _ranges(library, path: str, feeds):
     with contextlib.redirect_stdout(io.StringIO()):  # where it tells what it does
         calibrator = library.create_calibrator(
             path,
-            [*WEIGHTED, *BETWEEN],
+            list(_ALL_KINDS),
             os.path.join(os.path.dirname(path), "augmented.onnx"),
             library.CalibrationMethod.MinMax,
         )
@@ -113,7 +114,7 @@ def _written(library, model, choice: Choice, ranges, form: Form):
         tensors_range=ranges,
         nodes_to_quantize=choice.integer,
         nodes_to_exclude=[],
-        op_types_to_quantize=[*WEIGHTED, *BETWEEN],
+        op_types_to_quantize=list(_ALL_KINDS),
         extra_options={
             "ActivationSymmetric": form.symmetric,
             "WeightSymmetric": True,
