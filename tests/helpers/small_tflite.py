@@ -22,6 +22,9 @@ class _Small(tf.Module):
         self.bias, self.objectness = weights(CHANNELS), weights(1, 1, CHANNELS, 1)
         self.fc, self.logits = weights(CHANNELS * 4, 6), weights(6, 4)
         self.table = weights(2, 6)
+        # A dead channel, as trained networks have some.
+        self.bias += tf.constant([0.6] + [0.0] * (CHANNELS - 1))
+        self.stem *= tf.constant([1e-9] + [1.0] * (CHANNELS - 1))
 
     @tf.function(
         input_signature=[

@@ -51,7 +51,7 @@ def test_it_computes_what_the_file_of_float32_does(contents, package):
 
 def test_features_are_in_eight_bits_and_neither_scores_nor_shares_of_samples(contents):
     model, schema = read(contents[1])
-    nodes, _ = tflite_nodes(model, schema)
+    nodes, _ = tflite_nodes(model)
     tensors = {tensor.name.decode(): tensor for tensor in model.subgraphs[0].tensors}
     int8 = schema.TensorType.INT8
     kinds = Counter(node.kind for node in nodes if tensors[node.outputs[0]].type == int8)

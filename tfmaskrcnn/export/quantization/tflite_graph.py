@@ -23,18 +23,17 @@ KINDS = Kinds(
 _NO_ACTIVATION = 0  # of TFLite's `ActivationFunctionType`
 
 
-def tflite_nodes(model, schema) -> Tuple[List[Node], str]:
+def tflite_nodes(model) -> Tuple[List[Node], str]:
     """The operators of a TFLite model, named by what they make, and the tensor of its images.
 
     Args:
-        model: a `ModelT` of one graph whose signature has an input "images".
-        schema: the module `ai_edge_litert.schema_py_generated`.
+        model: LiteRT's `ModelT` of one graph, whose signature has an input "images".
     """
     graph, signature = model.subgraphs[0], model.signatureDefs[0]
     names = [tensor.name.decode() for tensor in graph.tensors]
     constants = {i for i, t in enumerate(graph.tensors) if model.buffers[t.buffer].data is not None}
     constants.add(-1)  # an input that is left out
-    kinds = operator_kinds(model, schema)
+    kinds = _operator_kinds(model)
     nodes = []
     for operator in graph.operators:
         activation = getattr(operator.builtinOptions, "fusedActivationFunction", _NO_ACTIVATION)
@@ -51,8 +50,10 @@ def tflite_nodes(model, schema) -> Tuple[List[Node], str]:
     return nodes, names[images]
 
 
-def operator_kinds(model, schema) -> List[str]:
+def _operator_kinds(model) -> List[str]:
     """What the numbers that operators have for their kinds mean: "CONV_2D" and so on."""
+    from ai_edge_litert import schema_py_generated as schema  # of the extra
+
     kinds = {number: kind for kind, number in vars(schema.BuiltinOperator).items()}
     # Files of before 2020 have them in the other field, which is too small for the newer kinds.
     return [kinds[max(c.builtinCode, c.deprecatedBuiltinCode)] for c in model.operatorCodes]

@@ -61,7 +61,7 @@ def summary(path: str) -> str:
     model = files.read_model(path)
     graph = model.subgraphs[0]
     integers = {t.name.decode() for t in graph.tensors if t.type == schema.TensorType.INT8}
-    nodes, _ = tflite_nodes(model, schema)
+    nodes, _ = tflite_nodes(model)
     weighted = [node for node in nodes if node.kind in KINDS.weighted]
     last = [node.name for node in weighted if node.outputs[0] not in integers]
     kinds = {node.kind for node in nodes}

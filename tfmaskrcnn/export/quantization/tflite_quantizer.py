@@ -16,6 +16,7 @@ import numpy as np
 
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.export.quantization.integer_nodes import Node, integer_nodes
+from tfmaskrcnn.export.quantization.tflite_biases import make_room_for_biases
 from tfmaskrcnn.export.quantization.tflite_graph import KINDS, tflite_nodes
 from tfmaskrcnn.export.quantization.tflite_writing import as_bytes
 from tfmaskrcnn.inference.runtimes.tflite_file import SIGNATURE
@@ -44,24 +45,26 @@ def quantize(content: bytes, feeds: Iterable[Dict[str, np.ndarray]]) -> bytes:
         content: as `export.tflite.convert` writes it.
         feeds: inputs of the network by name, read once, one after the other.
     """
-    from ai_edge_litert import schema_py_generated as schema
     from ai_edge_litert.tools import flatbuffer_utils as files
 
-    nodes, images = tflite_nodes(files.read_model_from_bytearray(content), schema)
+    model = files.read_model_from_bytearray(content)
+    nodes, images = tflite_nodes(model)
     chosen = set(integer_nodes(nodes, images, KINDS).integer)
-    with _unheard():
-        quantizer = _quantizer(content, [node for node in nodes if node.name in chosen])
-    ranges = _ranges(quantizer, feeds)
+    integer = [node for node in nodes if node.name in chosen]
+    ranges = _ranges(_quantizer(content, integer), feeds)
+    make_room_for_biases(model, chosen, ranges)
+    quantizer = _quantizer(as_bytes(model), integer)
     with _unheard():
         made = quantizer.quantize(ranges, enable_progress_report=False).quantized_model
-    return as_bytes(files.read_model_from_bytearray(made), schema)
+    return as_bytes(files.read_model_from_bytearray(made))
 
 
 def _quantizer(content: bytes, nodes: List[Node]):
     """A `Quantizer` that makes eight bits of these operators, a scale a channel of weights."""
     from ai_edge_quantizer import qtyping, quantizer
 
-    made = quantizer.Quantizer(content)
+    with _unheard():
+        made = quantizer.Quantizer(content)
     for kind in sorted({node.kind for node in nodes}):
         names = "|".join(re.escape(node.name) for node in nodes if node.kind == kind)
         made.add_static_config(f"^(?:{names});$", qtyping.TFLOperationName(kind), 8, 8)

@@ -9,13 +9,9 @@ import numpy as np
 _ALIGNED = 16  # bytes: TFLite's schema demands it of constants, Python's FlatBuffers do not
 
 
-def as_bytes(model, schema) -> bytes:
-    """The file of a `ModelT`.
-
-    Args:
-        model: its constants' `data` are arrays or views of bytes.
-        schema: the module `ai_edge_litert.schema_py_generated`.
-    """
+def as_bytes(model) -> bytes:
+    """The file of LiteRT's `ModelT`, whose constants' `data` are arrays or views of bytes."""
+    from ai_edge_litert import schema_py_generated as schema  # of the extra
     from ai_edge_litert.tools import flatbuffer_utils as files
 
     class Buffer(schema.BufferT):
