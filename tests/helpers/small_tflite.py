@@ -9,7 +9,7 @@ SIDE, CHANNELS, ROIS = 16, 8, 5
 
 
 class _Small(tf.Module):
-    """Features and a residual, a score an anchor, samples of RoIs, two dense layers, a table."""
+    """Features and a residual, scores of anchors, samples of RoIs, two dense layers, a table."""
 
     def __init__(self):
         super().__init__()
@@ -21,10 +21,12 @@ class _Small(tf.Module):
         self.stem, self.branch = weights(3, 3, 3, CHANNELS), weights(3, 3, CHANNELS, CHANNELS)
         self.bias, self.objectness = weights(CHANNELS), weights(1, 1, CHANNELS, 1)
         self.fc, self.logits = weights(CHANNELS * 4, 6), weights(6, 4)
-        self.table = weights(2, 6)
+        self.table, self.depthwise = weights(2, 6), weights(3, 3, CHANNELS, 1)
         # A dead channel, as trained networks have some.
         self.bias += tf.constant([0.6] + [0.0] * (CHANNELS - 1))
-        self.stem *= tf.constant([1e-9] + [1.0] * (CHANNELS - 1))
+        dead = tf.constant([1e-9] + [1.0] * (CHANNELS - 1))
+        self.stem *= dead
+        self.depthwise *= dead[:, None]
 
     @tf.function(
         input_signature=[
@@ -36,6 +38,8 @@ class _Small(tf.Module):
         """`objectness` [1, 16, 16, 1], `scores` [5, 4] and `row` [1, 6]."""
         stem = tf.nn.relu(tf.nn.conv2d(images, self.stem, 1, "SAME") + self.bias)
         x = tf.nn.relu(tf.nn.conv2d(stem, self.branch, 1, "SAME") + self.bias + stem)
+        x = tf.nn.depthwise_conv2d(x, self.depthwise, [1, 1, 1, 1], "SAME") + self.bias
+        x = tf.nn.relu(x)
         objectness = tf.nn.conv2d(x, self.objectness, 1, "SAME")
         pixels = tf.reshape(x, [-1, CHANNELS])
         first = tf.reshape(tf.range(ROIS * 16) * 2, [ROIS, 4, 4])

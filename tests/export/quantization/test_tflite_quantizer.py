@@ -58,6 +58,7 @@ def test_features_are_in_eight_bits_and_neither_scores_nor_shares_of_samples(con
     kinds.pop("QUANTIZE")
     assert kinds == {
         "CONV_2D": 2,
+        "DEPTHWISE_CONV_2D": 1,
         "ADD": 2,
         "RESHAPE": 2,
         "GATHER": 2,

@@ -19,9 +19,9 @@ _LEAST_RANGE = 1e-9  # below which ai-edge-quantizer does not go
 def make_room_for_biases(
     model, names: Iterable[str], ranges: Dict[str, Dict[str, np.ndarray]]
 ) -> None:
-    """Raise a weight of each channel whose bias would not fit in, by what changes no result.
+    """Raise a weight of each channel whose bias would not fit in, just as far as it has to be.
 
-    The results of the channel change by 3e-5 of the bias at most.
+    The results of the channel change by 127 * 255 / 2**30 of the bias at most, which is 3e-5.
 
     Args:
         model: LiteRT's `ModelT`, in float32; its buffers are replaced.
