@@ -29,6 +29,7 @@ class _Small(tf.Module):
         self.depthwise *= dead[:, None]
 
     @tf.function(
+        autograph=False,
         input_signature=[
             tf.TensorSpec([1, SIDE, SIDE, 3], tf.float32, "images"),
             tf.TensorSpec([1, 2], tf.float32, "sizes"),
