@@ -33,7 +33,7 @@ class _Small(tf.Module):
         input_signature=[
             tf.TensorSpec([1, SIDE, SIDE, 3], tf.float32, "images"),
             tf.TensorSpec([1, 2], tf.float32, "sizes"),
-        ]
+        ],
     )
     def network(self, images, sizes):
         """`objectness` [1, 16, 16, 1], `scores` [5, 4] and `row` [1, 6]."""
