@@ -1,6 +1,8 @@
 """The one set of rules by which the entries of a COCO file are read: for training, evaluation,
 checking and TFRecords alike."""
 
+import dataclasses
+import functools
 import os
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -18,6 +20,7 @@ from tfmaskrcnn.data.coco.data_classes import DataClasses, Numbering, numbering
 from tfmaskrcnn.data.coco.file import field
 from tfmaskrcnn.data.coco.image_files import header_sizes
 from tfmaskrcnn.data.coco.keypoint_annotations import checked_keypoints
+from tfmaskrcnn.data.coco.object_table import ImageHead, ObjectTable, joined, table_of
 from tfmaskrcnn.data.coco.segmentation import as_rle
 from tfmaskrcnn.data.coco.surely_good import clear_annotations
 from tfmaskrcnn.errors import InputError, listed, quoted, short_path
@@ -41,15 +44,26 @@ class Rules(NamedTuple):
     classes: Optional[DataClasses] = None  # None for a class a category
 
 
-class Entries(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Entries:
     """The entries of a file that keep the rules."""
 
     categories: Dict[int, str]  # id -> name of classes 1..K; of all categories ids ascend
     images: Dict[int, Dict[str, Any]]  # id -> entry, in the file's order
-    objects: Dict[int, List[Checked]]  # image id -> its annotations, in the file's order
+    table: ObjectTable  # the annotations
     annotations: Sequence[Any]  # the file's list
     numbering: Numbering
     left_out: int = 0  # annotations of categories that are no class
+
+    @functools.cached_property
+    def objects(self) -> Dict[int, List[Checked]]:
+        """Image id -> its annotations, in the file's order."""
+        return self.table.checked()
+
+    def heads(self) -> List[ImageHead]:
+        """The images, which have file names."""
+        keys = ("file_name", "height", "width")
+        return [ImageHead(i, *map(image.get, keys)) for i, image in self.images.items()]
 
     def entry(self, found: Checked) -> Dict[str, Any]:
         """The JSON's entry of an annotation, with the category id of its class."""
@@ -75,8 +89,9 @@ def read_entries(
     classes = numbering(names, rules.classes, json_path)
     images = _images(raw["images"], json_path, image_dir, on_fault)
     annotations = raw["annotations"]
-    objects, left_out = _objects(annotations, images, classes, json_path, on_fault, rules)
-    return Entries(classes.names, images, objects, annotations, classes, left_out)
+    one_by_one = _OneByOne(annotations, images, classes, json_path, on_fault, rules)
+    table, left_out = _objects(one_by_one)
+    return Entries(classes.names, images, table, annotations, classes, left_out)
 
 
 def read_categories(entries: List[Any], json_path: str, on_fault: OnFault) -> Dict[int, str]:
@@ -176,41 +191,74 @@ def _check_believed(entry: Dict[str, Any], path: Optional[str], where: str) -> N
     raise Fault("image-size", f"{where} is said to have {told}; {have}.")
 
 
-def _objects(
-    annotations, images, classes: Numbering, json_path: str, on_fault: OnFault, rules: Rules
-):
-    """Image id -> its annotations; and how many are of categories that are no class."""
-    objects: Dict[int, List[Checked]] = {}
-    ids, left_out = AnnotationIds(annotations), 0
-    known = {} if rules.keypoint_names else images  # keypoints are looked at one by one
+def _objects(one_by_one: "_OneByOne") -> Tuple[ObjectTable, int]:
+    """The objects of all images; and how many are of categories that are no class."""
+    annotations, classes, rules = one_by_one.annotations, one_by_one.classes, one_by_one.rules
+    known = {} if rules.keypoint_names else one_by_one.images  # keypoints are never clear
     road = clear_annotations(annotations, known, classes.class_of, rules.masks)
-    for n, clear in enumerate(road):
-        if clear and not clear.number:
-            left_out += 1
-            continue
-        if clear and ids.takes(clear.annotation_id):
-            objects.setdefault(clear.image_id, []).append(clear)
-            continue
-        entry, where = annotations[n], f"{json_path}: entry {n} of 'annotations'"
-        if isinstance(entry, dict) and classes.leaves_out(entry.get("category_id")):
-            left_out += 1  # whatever is wrong with it
-            continue
+    tables, start, ids = [], 0, one_by_one.ids
+    for count, table in road:
+        rows = {position: row for row, position in enumerate(table.positions.tolist())}
+        own, kept = table.annotation_ids.tolist(), table.classes > 0
+        is_class = kept.tolist()
+        for n in range(start, start + count):  # an id is of the first that has it
+            row = rows.get(n)
+            if row is None:
+                one_by_one.read(n)
+            elif is_class[row] and not ids.takes(own[row]):
+                kept[row] = False
+                one_by_one.read(n)
+        one_by_one.left_out += is_class.count(False)
+        tables.append(table.only(kept))
+        start += count
+    tables.append(table_of(one_by_one.found, len(rules.keypoint_names)))
+    return joined(tables), one_by_one.left_out
+
+
+class _OneByOne:
+    """Reads annotations that are not clear, and says what is wrong with them."""
+
+    def __init__(
+        self,
+        annotations: Sequence[Any],
+        images: Dict[int, Dict[str, Any]],
+        classes: Numbering,
+        json_path: str,
+        on_fault: OnFault,
+        rules: Rules,
+    ):
+        self.annotations, self.images, self.classes, self.rules = (
+            annotations,
+            images,
+            classes,
+            rules,
+        )
+        self._path, self._on_fault = json_path, on_fault
+        self.ids = AnnotationIds(annotations)
+        self.found: List[Checked] = []
+        self.left_out = 0  # of categories that are no class
+
+    def read(self, n: int) -> None:
+        """Look at entry `n`, which is found, left out or told of."""
+        entry, where = self.annotations[n], f"{self._path}: entry {n} of 'annotations'"
+        if isinstance(entry, dict) and self.classes.leaves_out(entry.get("category_id")):
+            self.left_out += 1  # whatever is wrong with it
+            return
         try:
             image_id = checked_id(entry, "image_id", where)
-            annotation_id, fault = ids.of(entry, where, f"{json_path}: annotation")
+            annotation_id, fault = self.ids.of(entry, where, f"{self._path}: annotation")
             if fault:
-                on_fault("annotations", n, fault)
-            where = f"{json_path}: annotation {annotation_id} of image {image_id}"
-            if image_id not in images:
+                self._on_fault("annotations", n, fault)
+            where = f"{self._path}: annotation {annotation_id} of image {image_id}"
+            if image_id not in self.images:
                 missing = f"{where}: there is no image {image_id} in 'images'."
                 raise Fault("unknown-image", missing)
-            found = _object(entry, images[image_id], classes.class_of, where, rules)
+            image, class_of = self.images[image_id], self.classes.class_of
+            found = _object(entry, image, class_of, where, self.rules)
         except Fault as fault:
-            on_fault("annotations", n, fault)
+            self._on_fault("annotations", n, fault)
         else:
-            kept = Checked(n, image_id, annotation_id, *found)
-            objects.setdefault(image_id, []).append(kept)
-    return objects, left_out
+            self.found.append(Checked(n, image_id, annotation_id, *found))
 
 
 def _object(entry: Dict, image: Dict, class_of: Dict[int, int], where: str, rules: Rules):

@@ -6,17 +6,19 @@ says what is wrong; so this road has no sentence to say, and none of its limits 
 
 import functools
 import itertools
+from array import array
 from math import isfinite
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import msgspec
 import numpy as np
 
-from tfmaskrcnn.data.coco.annotations import FAR, MAX_OUTLINE, Checked
+from tfmaskrcnn.data.coco.annotations import FAR, MAX_OUTLINE
 from tfmaskrcnn.data.coco.file import INT64_MAX
 from tfmaskrcnn.data.coco.lazy_entries import LazyEntries
+from tfmaskrcnn.data.coco.object_table import ObjectTable
 
-_TOGETHER = 10_000  # annotations
+_TOGETHER = 1000  # annotations: their numbers stay in the processor's cache
 # Square pixels; of less it is asked exactly whether it is more than none.
 _CLEAR_AREA = 1e-3
 _Polygon = List[float]
@@ -38,13 +40,22 @@ _OF_BYTES = msgspec.json.Decoder(Annotation).decode
 _OF_VALUES = functools.partial(msgspec.convert, type=Annotation)
 
 
+class _Usual(NamedTuple):
+    """An annotation of usual types and lengths."""
+
+    position: int
+    said: Annotation
+    size: Tuple[int, int]  # of its image
+    number: int  # of its class, or 0
+
+
 def clear_annotations(
     annotations: Sequence[Any],
     images: Dict[int, Dict[str, Any]],
     class_of: Dict[int, int],
     masks: bool,
-) -> Iterator[Optional[Checked]]:
-    """What each annotation is, in their order; None of one that has to be looked at.
+) -> Iterator[Tuple[int, ObjectTable]]:
+    """How many annotations are looked at together, again and again; and those that are clear.
 
     Args:
         annotations: of the file.
@@ -57,43 +68,16 @@ def clear_annotations(
     sizes = {i: (image["height"], image["width"]) for i, image in images.items()}
     for start in range(0, len(annotations), _TOGETHER):
         some = entries[start : start + _TOGETHER]
-        found: List[Optional[Checked]] = [None] * len(some)
-        usual = _usual(some, decoded, sizes, masks)
-        for row, clear in _checked(usual, start, class_of) if usual else ():
-            found[row] = clear
-        yield from found
-
-
-def _usual(
-    entries: Sequence[Any], decoded: Callable, sizes: Dict[int, Tuple[int, int]], masks: bool
-) -> List[Tuple[int, Annotation, Tuple[int, int]]]:
-    """The annotations of usual types and lengths: place among them, what it says, image's size."""
-    usual = []
-    for row, entry in enumerate(entries):
-        try:
-            one = decoded(entry)
-        except (ValueError, RecursionError):
-            continue
-        size = sizes.get(one.image_id)
-        if size and _regular(one, masks):
-            usual.append((row, one, size))
-    return usual
-
-
-def _checked(
-    usual: List[Tuple[int, Annotation, Tuple[int, int]]], start: int, class_of: Dict[int, int]
-) -> Iterator[Tuple[int, Checked]]:
-    """Those that are clear, with their places in the list, which begins at `start` of the file."""
-    sizes = np.array([size for _, _, size in usual], np.float64)
-    with np.errstate(all="ignore"):  # what overflows is not clear
-        boxes, good = _boxes(np.array([one.bbox for _, one, _ in usual]), sizes)
-        shapes, inside = _shapes([one.segmentation or () for _, one, _ in usual], sizes)
-    together = zip(usual, boxes.tolist(), shapes, (good & inside).tolist())
-    for (row, one, _), box, polygons, clear in together:
-        number = class_of.get(one.category_id) if clear else None
-        if number is not None:
-            ids = start + row, one.image_id, one.id
-            yield row, Checked(*ids, number, one.iscrowd == 1, box, polygons or None, None)
+        usual = []
+        for position, entry in enumerate(some, start):
+            try:
+                one = decoded(entry)
+            except (ValueError, RecursionError):
+                continue
+            size, number = sizes.get(one.image_id), class_of.get(one.category_id)
+            if size and number is not None and _regular(one, masks):
+                usual.append(_Usual(position, one, size, number))
+        yield len(some), _clear(usual)
 
 
 def _regular(one: Annotation, masks: bool) -> bool:
@@ -104,6 +88,37 @@ def _regular(one: Annotation, masks: bool) -> bool:
         if len(polygon) < 6 or len(polygon) % 2:
             return False
     return bool(one.segmentation) or not masks
+
+
+def _clear(usual: List[_Usual]) -> ObjectTable:
+    """Those of usual annotations that are clear."""
+    said = [one.said for one in usual]
+    sizes = np.array([one.size for one in usual], np.float64).reshape(-1, 2)
+    given = np.fromiter(itertools.chain.from_iterable([a.bbox for a in said]), np.float64)
+    shapes = [a.segmentation or () for a in said]
+    polygons = list(itertools.chain.from_iterable(shapes))
+    lengths = np.array(list(map(len, polygons)), np.int64)
+    numbers = array("d")
+    for polygon in polygons:
+        numbers.fromlist(polygon)  # twice as fast as NumPy's ways to take lists
+    points = np.array(numbers)
+    parts = np.array(list(map(len, shapes)), np.int64)
+    with np.errstate(all="ignore"):  # what overflows is not clear
+        boxes, clear = _boxes(given.reshape(-1, 4), sizes)
+        clear &= _shapes_clear(points.reshape(-1, 2), lengths // 2, parts, sizes)
+        single = points.astype(np.float32)
+    return ObjectTable(
+        positions=np.array([one.position for one in usual], np.int64),
+        image_ids=np.array([a.image_id for a in said], np.int64),
+        annotation_ids=np.array([a.id for a in said], np.int64),
+        classes=np.array([one.number for one in usual], np.int32),
+        crowd=np.array([a.iscrowd for a in said], bool),
+        boxes=boxes,
+        parts=parts,
+        lengths=lengths,
+        points=single,
+        rles=[],
+    ).only(clear)
 
 
 def _boxes(given: np.ndarray, sizes: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
@@ -122,45 +137,50 @@ def _near(low: np.ndarray, high: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return np.all((low >= -FAR * sizes) & (high <= (FAR + 1) * sizes), axis=1)
 
 
-def _shapes(
-    shapes: List[Sequence[_Polygon]], sizes: np.ndarray
-) -> Tuple[List[List[np.ndarray]], np.ndarray]:
-    """The polygons of n annotations as flat float32 arrays, and [n] bool which are clear."""
-    counts = np.array([len(shape) for shape in shapes])
-    polygons = list(itertools.chain.from_iterable(shapes))
-    owners = np.repeat(np.arange(len(shapes)), counts)
-    good = np.ones(len(shapes), bool)
-    if not polygons:
-        return [[] for _ in shapes], good
-    lengths = np.array([len(polygon) for polygon in polygons])
-    flat = np.fromiter(itertools.chain.from_iterable(polygons), np.float64, int(lengths.sum()))
-    points = flat.reshape(-1, 2)[:, ::-1]  # [P, 2] yx
-    ends = np.cumsum(lengths // 2)
-    starts = ends - lengths // 2
-    low = np.minimum.reduceat(points, starts, axis=0)
-    high = np.maximum.reduceat(points, starts, axis=0)
-    short = (lengths // 2) * np.max(high - low, axis=1) <= MAX_OUTLINE
-    good[owners[~(short & _near(low, high, sizes[owners]))]] = False
+def _shapes_clear(
+    points: np.ndarray, counts: np.ndarray, parts: np.ndarray, sizes: np.ndarray
+) -> np.ndarray:
+    """[n] bool: which objects have polygons that are clear, or none.
+
+    Args:
+        points: [V, 2] float64 xy, of all polygons.
+        counts: [P] points of each polygon.
+        parts: [n] polygons of each object.
+        sizes: [n, 2] (height, width) of their images.
+    """
+    good, some = np.ones(len(parts), bool), parts > 0
+    if not len(counts):
+        return good
+    ends = np.cumsum(counts)
+    starts = ends - counts
+    low, high = spans(points, starts)
+    first = (np.cumsum(parts) - parts)[some]
+    short = counts * np.max(high - low, axis=1) <= MAX_OUTLINE
+    near = _near(low, high, np.repeat(sizes, parts, axis=0))
+    good[some] = np.logical_and.reduceat(short & near, first)
     # As a whole they reach into the image and enclose something.
-    whole_low, whole_high = np.full((len(shapes), 2), np.inf), np.full((len(shapes), 2), -np.inf)
-    np.minimum.at(whole_low, owners, low)
-    np.maximum.at(whole_high, owners, high)
-    single = flat.astype(np.float32)
-    area = np.zeros(len(shapes))
-    np.maximum.at(
-        area, owners, outline_areas(single.reshape(-1, 2).astype(np.float64), starts, ends)
-    )
-    seen = np.all((whole_low < sizes) & (whole_high > 0), axis=1) & (area > _CLEAR_AREA)
-    good &= seen | (counts == 0)
-    views = iter(
-        [single[start:end] for start, end in zip((2 * starts).tolist(), (2 * ends).tolist())]
-    )
-    return [list(itertools.islice(views, count)) for count in counts.tolist()], good
+    low, high = np.minimum.reduceat(low, first), np.maximum.reduceat(high, first)
+    single = points.astype(np.float32).astype(np.float64)
+    area = np.maximum.reduceat(outline_areas(single, starts, ends), first)
+    seen = np.all((low < sizes[some]) & (high > 0), axis=1) & (area > _CLEAR_AREA)
+    good[some] &= seen
+    return good
+
+
+def spans(points: np.ndarray, starts: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    """The least and the greatest yx [P, 2] of polygons, which begin at `starts` of [V, 2] xy."""
+    columns = [np.ascontiguousarray(points[:, axis]) for axis in (1, 0)]
+    least = [np.minimum.reduceat(column, starts) for column in columns]
+    greatest = [np.maximum.reduceat(column, starts) for column in columns]
+    return np.stack(least, axis=1), np.stack(greatest, axis=1)
 
 
 def outline_areas(points: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """Areas of polygons, the points `starts` to `ends` of [P, 2], by the shoelace formula."""
-    after = np.arange(1, len(points) + 1)
-    after[ends - 1] = starts
-    a, b = (points - np.repeat(points[starts], ends - starts, axis=0)).T
-    return 0.5 * np.abs(np.add.reduceat(a * b[after] - b * a[after], starts))
+    x, y = (
+        column - np.repeat(column[starts], ends - starts)  # near zero, where floats are fine
+        for column in np.ascontiguousarray(points.T)
+    )
+    after_x, after_y = np.roll(x, -1), np.roll(y, -1)
+    after_x[ends - 1], after_y[ends - 1] = 0.0, 0.0  # the first point again
+    return 0.5 * np.abs(np.add.reduceat(x * after_y - y * after_x, starts))
