@@ -8,7 +8,7 @@ import functools
 import itertools
 from array import array
 from math import isfinite
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import msgspec
 import numpy as np
@@ -40,13 +40,12 @@ _OF_BYTES = msgspec.json.Decoder(Annotation).decode
 _OF_VALUES = functools.partial(msgspec.convert, type=Annotation)
 
 
-class _Usual(NamedTuple):
-    """An annotation of usual types and lengths."""
+class _Known(NamedTuple):
+    """What annotations may refer to."""
 
-    position: int
-    said: Annotation
-    size: Tuple[int, int]  # of its image
-    number: int  # of its class, or 0
+    rows: Dict[int, int]  # image id -> row of `sizes`
+    sizes: np.ndarray  # [N, 2] float64 (height, width), pixels
+    class_of: Dict[int, int]  # category id -> class; 0 of one that is left out
 
 
 def clear_annotations(
@@ -65,19 +64,21 @@ def clear_annotations(
     """
     lazy = isinstance(annotations, LazyEntries)
     entries, decoded = (annotations.raws, _OF_BYTES) if lazy else (annotations, _OF_VALUES)
-    sizes = {i: (image["height"], image["width"]) for i, image in images.items()}
+    sizes = [(image["height"], image["width"]) for image in images.values()]
+    rows = {image_id: row for row, image_id in enumerate(images)}
+    known = _Known(rows, np.array(sizes, np.float64).reshape(-1, 2), class_of)
     for start in range(0, len(annotations), _TOGETHER):
         some = entries[start : start + _TOGETHER]
-        usual = []
+        positions, usual = [], []
         for position, entry in enumerate(some, start):
             try:
                 one = decoded(entry)
             except (ValueError, RecursionError):
                 continue
-            size, number = sizes.get(one.image_id), class_of.get(one.category_id)
-            if size and number is not None and _regular(one, masks):
-                usual.append(_Usual(position, one, size, number))
-        yield len(some), _clear(usual)
+            if one.image_id in known.rows and one.category_id in class_of and _regular(one, masks):
+                positions.append(position)
+                usual.append(one)
+        yield len(some), _clear(positions, usual, known)
 
 
 def _regular(one: Annotation, masks: bool) -> bool:
@@ -90,35 +91,37 @@ def _regular(one: Annotation, masks: bool) -> bool:
     return bool(one.segmentation) or not masks
 
 
-def _clear(usual: List[_Usual]) -> ObjectTable:
+def _clear(positions: List[int], usual: List[Annotation], known: _Known) -> ObjectTable:
     """Those of usual annotations that are clear."""
-    said = [one.said for one in usual]
-    sizes = np.array([one.size for one in usual], np.float64).reshape(-1, 2)
-    given = np.fromiter(itertools.chain.from_iterable([a.bbox for a in said]), np.float64)
-    shapes = [a.segmentation or () for a in said]
+    sizes = known.sizes[_integers(known.rows[one.image_id] for one in usual)]
+    given = np.fromiter(itertools.chain.from_iterable([one.bbox for one in usual]), np.float64)
+    shapes = [one.segmentation or () for one in usual]
     polygons = list(itertools.chain.from_iterable(shapes))
-    lengths = np.array(list(map(len, polygons)), np.int64)
+    lengths, parts = _integers(map(len, polygons)), _integers(map(len, shapes))
     numbers = array("d")
     for polygon in polygons:
-        numbers.fromlist(polygon)  # twice as fast as NumPy's ways to take lists
+        numbers.fromlist(polygon)  # faster than NumPy's own ways to take lists
     points = np.array(numbers)
-    parts = np.array(list(map(len, shapes)), np.int64)
     with np.errstate(all="ignore"):  # what overflows is not clear
         boxes, clear = _boxes(given.reshape(-1, 4), sizes)
         clear &= _shapes_clear(points.reshape(-1, 2), lengths // 2, parts, sizes)
         single = points.astype(np.float32)
     return ObjectTable(
-        positions=np.array([one.position for one in usual], np.int64),
-        image_ids=np.array([a.image_id for a in said], np.int64),
-        annotation_ids=np.array([a.id for a in said], np.int64),
-        classes=np.array([one.number for one in usual], np.int32),
-        crowd=np.array([a.iscrowd for a in said], bool),
+        positions=_integers(positions),
+        image_ids=_integers(one.image_id for one in usual),
+        annotation_ids=_integers(one.id for one in usual),
+        classes=_integers(known.class_of[one.category_id] for one in usual).astype(np.int32),
+        crowd=_integers(one.iscrowd for one in usual).astype(bool),
         boxes=boxes,
         parts=parts,
         lengths=lengths,
         points=single,
         rles=[],
     ).only(clear)
+
+
+def _integers(values: Iterable[int]) -> np.ndarray:
+    return np.fromiter(values, np.int64)
 
 
 def _boxes(given: np.ndarray, sizes: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
