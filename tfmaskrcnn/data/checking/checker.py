@@ -21,6 +21,7 @@ from tfmaskrcnn.data.checking.file_checks import (
 )
 from tfmaskrcnn.data.checking.notes import Change
 from tfmaskrcnn.data.checking.object_checks import check_objects
+from tfmaskrcnn.data.checking.repeats import may_repeat
 from tfmaskrcnn.data.checking.rules import LEVELS, RULES, WRONG, Finding
 from tfmaskrcnn.data.checking.set_checks import (
     check_box_order,
@@ -37,8 +38,11 @@ from tfmaskrcnn.data.coco.foreign import foreign_format
 from tfmaskrcnn.data.coco.image_files import ImageFacts
 from tfmaskrcnn.data.coco.meaning import clear_id
 from tfmaskrcnn.data.coco.records import CocoData, Record, checked_coco
+from tfmaskrcnn.support.collecting import no_collecting
 from tfmaskrcnn.support.given import A_COUNT, A_FOLDER, A_PATH, takes
 from tfmaskrcnn.support.progress_bar import Progress
+
+_TOGETHER = 32  # images that a thread looks at
 
 
 class Examined(NamedTuple):
@@ -81,13 +85,26 @@ def check(
     Raises:
         InputError: a JSON cannot be read, or the set as a whole is none to train on.
     """
-    config, json_path = config or Config(), os.fspath(json_path)
+    others = other_json, other_images or image_dir
+    with no_collecting():
+        return _check(os.fspath(json_path), image_dir, config or Config(), others, limit, progress)
+
+
+def _check(
+    json_path: str,
+    image_dir: str,
+    config: Config,
+    other: Tuple[Optional[str], str],
+    limit: Optional[int],
+    progress: Optional[Progress],
+) -> CheckResult:
+    """`check`; `other` is another set and its folder."""
     lists = read_lists(json_path)
     raw = _first_images(lists.raw, limit)
     found = examined(raw, json_path, image_dir, config, progress)
     data, findings = found.data, [*lists.findings, *found.findings]
     findings += _foreign(lists, found)
-    others = _records(other_json, other_images or image_dir, config) if other_json else []
+    others = _records(*other, config) if other[0] else []
     findings += check_names(data.records, found.missing) + check_copies(data.records, others)
     findings += check_counts(data, config) + check_views(data.records, found.facts, config)
     objects = objects_of(data)
@@ -208,7 +225,7 @@ def _collected(raw, json_path: str, image_dir: str, config) -> Tuple[CocoData, L
 def _each_image(
     records: List[Record],
     missing: Set[int],
-    about: Callable[[Record], List[Finding]],
+    about: Callable[..., List[Finding]],
     config: Config,
     known: Dict[str, Looked],
     progress: Optional[Progress],
@@ -216,20 +233,26 @@ def _each_image(
     """Image id -> what its file and its objects show; `about` tells of the objects of a record."""
     channels, exif = config.model.input.channels, config.model.input.exif
 
-    def report_of(record: Record) -> FileReport:
-        looked = NOT_LOOKED
-        if record.image_id not in missing:
-            looked = known.get(record.path) or look(record.path, channels, exif)
-        found = check_file(record, looked, channels, exif)
-        return FileReport(looked, found + about(record))
+    def look_at(record: Record) -> Looked:
+        if record.image_id in missing:
+            return NOT_LOOKED
+        return known.get(record.path) or look(record.path, channels, exif)
 
-    reports = {}
+    def looks(some: List[Record]) -> List[Looked]:
+        return [look_at(record) for record in some]
+
+    reports: Dict[int, FileReport] = {}
+    repeats = dict(zip((r.image_id for r in records), may_repeat(records).tolist()))
+    batches = [records[n : n + _TOGETHER] for n in range(0, len(records), _TOGETHER)]
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        # `map` keeps the order, and what waits are records and short reports, no pixels.
-        for n, (record, report) in enumerate(zip(records, pool.map(report_of, records)), start=1):
-            reports[record.image_id] = report
+        # `map` keeps the order, and what waits are records and what their files hold, no pixels.
+        for some, looked in zip(batches, pool.map(looks, batches)):
+            for record, one in zip(some, looked):
+                found = check_file(record, one, channels, exif)
+                found += about(record, repeats=repeats[record.image_id])
+                reports[record.image_id] = FileReport(one, found)
             if progress:
-                progress(n, len(records))
+                progress(len(reports), len(records))
     return reports
 
 

@@ -1,7 +1,7 @@
 """Checks of one image's objects that training does without: odd, but not refused."""
 
 import functools
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -9,6 +9,7 @@ from pycocotools import mask as coco_mask
 from tfmaskrcnn.data.checking.holes import first_hole
 from tfmaskrcnn.data.checking.notes import image_named
 from tfmaskrcnn.data.checking.plain_objects import NOTHING_KNOWN, PlainObjects
+from tfmaskrcnn.data.checking.repeats import SAME_IOU, corners_close
 from tfmaskrcnn.data.checking.rules import Finding
 from tfmaskrcnn.data.coco.annotations import Segmentation, is_number
 from tfmaskrcnn.data.coco.records import Record
@@ -18,7 +19,6 @@ from tfmaskrcnn.data.coco.segmentation import as_rle, clip_polygon, visible_part
 EDGE_TOLERANCE = 1.0  # pixels
 BOX_TOLERANCE, BOX_SHARE = 2.0, 0.05  # pixels, or of the side if that is more
 AREA_TOLERANCE, AREA_SHARE = 10.0, 0.1  # square pixels and of the mask's area
-SAME_IOU = 0.95  # of boxes and of masks: the same object
 # x1, y1, x2, y2 fits the mask at least so well, x, y, width, height at most so.
 XYXY_FITS, XYWH_FAILS = 0.9, 0.5
 _AS_IT_IS = np.eye(2, 3)
@@ -28,7 +28,10 @@ _CHUNK = 256  # edges or objects that are compared with all others at a time
 
 
 def check_objects(
-    record: Record, entries: Dict[int, Dict[str, Any]], plain: PlainObjects = NOTHING_KNOWN
+    record: Record,
+    entries: Mapping[int, Dict[str, Any]],
+    plain: PlainObjects = NOTHING_KNOWN,
+    repeats: bool = True,
 ) -> List[Finding]:
     """What is odd about the objects of one image.
 
@@ -36,7 +39,10 @@ def check_objects(
         record: n objects.
         entries: annotation id -> the annotation in the JSON.
         plain: objects of which some is known already.
+        repeats: whether an object may be there twice, see `may_repeat`.
     """
+    if not repeats and plain.areas.issuperset(record.annotation_ids):
+        return []
     found: List[Finding] = []
 
     def add(rule: str, i: int, text: str) -> None:
@@ -69,7 +75,7 @@ def check_objects(
         text = area_fault(entries.get(record.annotation_ids[i], {}).get("area"), mask)
         if text:
             add("area", i, text)
-    for i, j, overlap in duplicates(record, rle):
+    for i, j, overlap in duplicates(record, rle) if repeats else ():
         text = f"repeats annotation {record.annotation_ids[i]} (same class, IoU {overlap:.2f})."
         add("duplicate-object", j, text)
     return found
@@ -150,14 +156,10 @@ def duplicates(
         rle: gives the mask of object i, None without one.
     """
     boxes, alone = record.boxes, np.flatnonzero(~record.crowd)
-    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0).max(axis=1, initial=0)
     for start in range(0, len(alone), _CHUNK):
         later = alone[start : start + _CHUNK, None]
         same = (record.classes[alone] == record.classes[later]) & (alone < later)
-        # Cheaper than IoU: corners of the same object are not far apart.
-        for k in range(4):
-            apart = np.abs(boxes[alone, k] - boxes[later, k])
-            same &= apart <= 2 * (1 - SAME_IOU) * sides[later]
+        same &= corners_close(boxes[alone], boxes[later])  # cheaper than IoU
         known = set()
         for row, column in np.argwhere(same).tolist():
             i, j = int(alone[column]), int(later[row, 0])
