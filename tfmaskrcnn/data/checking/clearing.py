@@ -77,6 +77,6 @@ def clear_set(raw: Dict[str, Any], image_dir: str, exif: str) -> Cleared:
     images = clear_file_names(numbered, image_dir, notes)
     images = clear_sizes(images, annotations, image_dir, exif, notes)
     plain = plain_objects(annotations, images)
-    annotations = clear_objects(annotations, images, plain.shapes, notes)
+    annotations = clear_objects(annotations, images, plain.others, notes)
     parts = {"images": images, "annotations": annotations, "categories": categories}
     return Cleared({**lists, **parts}, notes.findings, notes.changes, plain)

@@ -7,18 +7,27 @@ limits are no rules.
 """
 
 from collections import defaultdict
-from typing import Any, Dict, FrozenSet, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
-import msgspec
 import numpy as np
 
+from tfmaskrcnn.data.checking.holes import first_hole
 from tfmaskrcnn.data.checking.notes import is_plain_id
-from tfmaskrcnn.data.coco.surely_good import Annotation, outline_areas
+from tfmaskrcnn.data.coco.annotation_arrays import (
+    Annotation,
+    after,
+    boxes_of,
+    outline_areas,
+    outlines_of,
+    spans,
+    undecoded,
+)
 
-_TOGETHER = 4096  # objects
+_TOGETHER = 1000  # objects
 _MOST_PARTS = 16  # polygons of an object
 _MOST_POINTS = 128  # of a polygon whose edges are compared here
 _SAME_LENGTH = 8  # points that polygons which are compared together may differ by, padded
+_CLEAR_TURN = 1e-10  # of the span's square; far above what float64 rounds
 _LEAST_SIDE = 4.0  # pixels; smaller boxes may be shares of the image
 _OVERLAP = 0.9  # IoU of the box and the polygon's own
 _OVER_EDGE = 0.5  # pixels that a box may reach over the edge
@@ -26,10 +35,11 @@ _AREA_TOLERANCE, _AREA_SHARE = 9.0, 0.09  # square pixels and of the area, as `o
 
 
 class PlainObjects(NamedTuple):
-    """Annotation ids."""
+    """Annotation ids, and what is not among them."""
 
     shapes: FrozenSet[int] = frozenset()  # of plain objects
     areas: FrozenSet[int] = frozenset()  # those of them whose area is clearly right, or not said
+    others: Sequence[int] = ()  # places of all other annotations in their list, ascending
 
 
 NOTHING_KNOWN = PlainObjects()
@@ -48,73 +58,89 @@ def plain_objects(annotations: Sequence[Any], images: Sequence[Any]) -> PlainObj
         if isinstance(e, dict) and all(_is_side(e.get(k)) for k in ("height", "width"))
         if is_plain_id(e.get("id"))
     }
+    is_plain = np.zeros(len(annotations), bool)
     shapes: List[int] = []
     areas: List[int] = []
-    for start in range(0, len(annotations), _TOGETHER):
-        usual = list(_usual(annotations[start : start + _TOGETHER], sizes))
-        if not usual:
-            continue
-        with np.errstate(all="ignore"):  # what overflows is not plain
-            plain, right = _looked_at([one for one, _ in usual], [size for _, size in usual])
-        ids = np.array([one.id for one, _ in usual])
-        shapes += ids[plain].tolist()
-        areas += ids[plain & right].tolist()
-    return PlainObjects(frozenset(shapes), frozenset(areas))
+    entries, decoded = undecoded(annotations)
+    for start in range(0, len(entries), _TOGETHER):
+        places, usual = [], []
+        for place, entry in enumerate(entries[start : start + _TOGETHER], start):
+            try:
+                one = decoded(entry)
+            except (ValueError, RecursionError):
+                continue
+            if _is_usual(one, sizes.get(one.image_id)):
+                places.append(place)
+                usual.append(one)
+        if usual:
+            with np.errstate(all="ignore"):  # what overflows is not plain
+                plain, right = _looked_at(usual, sizes)
+            ids = np.array([one.id for one in usual])
+            shapes += ids[plain].tolist()
+            areas += ids[plain & right].tolist()
+            is_plain[np.array(places)[plain]] = True
+    others = np.flatnonzero(~is_plain).tolist()
+    return PlainObjects(frozenset(shapes), frozenset(areas), others)
 
 
 def _is_side(value: Any) -> bool:
     return is_plain_id(value) and 1 < value < 2**31
 
 
-def _usual(
-    entries: Sequence[Any], sizes: Dict[int, Tuple[int, int]]
-) -> Iterator[Tuple[Annotation, Tuple[int, int]]]:
-    """Objects of a few polygons, and the sizes of their images."""
-    for entry in entries:
-        try:
-            one = msgspec.convert(entry, Annotation)
-        except (ValueError, TypeError):
-            continue
-        size, shape = sizes.get(one.image_id), one.segmentation
-        if not size or one.iscrowd or abs(one.id) >= 2**63:
-            continue
-        if not shape or len(shape) > _MOST_PARTS or len(shape) == size[0]:  # as a mask has rows
-            continue
-        if all(6 <= len(part) <= 2 * _MOST_POINTS and len(part) % 2 == 0 for part in shape):
-            yield one, size
+def _is_usual(one: Annotation, size: Optional[Tuple[int, int]]) -> bool:
+    """Whether it is an object of a few polygons, in an image of this size."""
+    shape = one.segmentation
+    if not size or one.iscrowd or abs(one.id) >= 2**63 or not shape:
+        return False
+    if len(shape) > _MOST_PARTS or len(shape) == size[0]:  # as a mask has rows
+        return False
+    for polygon in shape:
+        if not 6 <= len(polygon) <= 2 * _MOST_POINTS or len(polygon) % 2:
+            return False
+    return True
 
 
 def _looked_at(
-    objects: List[Annotation], sizes: List[Tuple[int, int]]
+    objects: List[Annotation], sizes: Dict[int, Tuple[int, int]]
 ) -> Tuple[np.ndarray, np.ndarray]:
     """[n] bool, which are plain, and [n] bool, the area of which is clearly right."""
-    size = np.array(sizes, np.float64)[:, ::-1]  # [n, 2] (width, height)
-    parts = np.array([len(one.segmentation) for one in objects])
-    first = np.cumsum(parts) - parts
-    outlines = [np.array(p, np.float32) for one in objects for p in one.segmentation]
-    counts = np.array([len(outline) // 2 for outline in outlines])
-    points = np.concatenate(outlines).reshape(-1, 2).astype(np.float64)  # [P, 2] xy
-    starts = np.cumsum(counts) - counts
-    lows, highs = (f.reduceat(points, starts, axis=0) for f in (np.minimum, np.maximum))
+    size = np.array([sizes[one.image_id] for one in objects], np.float64)[:, ::-1]
+    outlines = outlines_of(objects)
+    points = outlines.points.astype(np.float32).astype(np.float64)  # as training has them
+    outlines, parts, ends = outlines._replace(points=points), outlines.parts, outlines.ends
+    starts, first = ends - outlines.counts, np.cumsum(parts) - parts
+    lows, highs = spans(points, starts)
     low, high = np.minimum.reduceat(lows, first), np.maximum.reduceat(highs, first)
-    given = np.array([one.bbox for one in objects])  # [n, 4]
-    plain = _boxes_fit(given, low, high, size) & np.all((low >= 0) & (high <= size), axis=1)
-    for i in np.flatnonzero(plain & (parts > 1)):
-        part = slice(first[i], first[i] + parts[i])
-        plain[i] = not _nested(lows[part], highs[part])
-    which = np.flatnonzero(np.repeat(plain, parts))
-    crossing = np.zeros(len(outlines), bool)
-    crossing[which] = _cross([outlines[i].reshape(-1, 2) for i in which])
+    plain = _boxes_fit(boxes_of(objects), low, high, size)
+    plain &= np.all((low >= 0) & (high <= size), axis=1)
+    for i in np.flatnonzero(plain & (parts > 1) & _nested(lows, highs, parts)):
+        some = range(first[i], first[i] + parts[i])
+        plain[i] = first_hole([points[starts[p] : ends[p]].reshape(-1) for p in some]) is None
+    which = np.repeat(plain, parts) & ~winds_once(points, starts, ends)
+    crossing = np.zeros(len(starts), bool)
+    crossing[which] = _cross([points[starts[p] : ends[p]] for p in np.flatnonzero(which)])
     plain &= ~np.logical_or.reduceat(crossing, first)
     unsaid = np.array([one.area is None for one in objects])
     told = np.array([np.nan if one.area is None else one.area for one in objects])
-    fit = _areas_fit(np.repeat(told, parts), points, starts, starts + counts)[first]
+    fit = _areas_fit(np.repeat(told, parts), points, starts, ends)[first]
     return plain, unsaid | (fit & (parts == 1))
 
 
-def _nested(low: np.ndarray, high: np.ndarray) -> bool:
-    """Whether of boxes from `low` to `high` [n, 2] any lies within another, as a hole's may."""
-    return bool(np.all((low[:, None] > low) & (high[:, None] < high), axis=2).any())
+def _nested(low: np.ndarray, high: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """[n] bool: of which objects one polygon spans places within another's, as a hole does.
+
+    Args:
+        low, high: [P, 2], what the polygons span.
+        parts: [n], polygons of each object.
+    """
+    found, owners = np.zeros(len(parts), bool), np.repeat(np.arange(len(parts)), parts)
+    for step in range(1, parts.max()):  # neighbours, then those two places apart, and so on
+        one, other = (low[:-step], high[:-step]), (low[step:], high[step:])
+        within = np.zeros(len(low) - step, bool)
+        for inner, outer in ((one, other), (other, one)):
+            within |= np.all((inner[0] > outer[0]) & (inner[1] < outer[1]), axis=1)
+        found[owners[:-step][within & (owners[:-step] == owners[step:])]] = True
+    return found
 
 
 def _boxes_fit(
@@ -139,13 +165,34 @@ def _areas_fit(
     The rasteriser rounds an outline by at most half a pixel where it passes a column's centre, and
     by a fifth of one elsewhere.
     """
-    after = np.arange(1, len(points) + 1)
-    after[ends - 1] = starts
-    x, y = np.add.reduceat(np.abs(points[after] - points), starts, axis=0).T
+    x, y = (
+        np.add.reduceat(np.abs(after(column, starts, ends) - column), starts)
+        for column in np.ascontiguousarray(points.T)
+    )
     rounding = 0.7 * x + 0.2 * y + 4.0
     area = outline_areas(points, starts, ends)
     allowed = np.maximum(_AREA_TOLERANCE, _AREA_SHARE * (area - rounding))
     return np.abs(told - area) + rounding <= allowed  # False of NaN
+
+
+def winds_once(points: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """[P] bool: which polygons clearly go around their middle once and never back.
+
+    Their edges lie in sectors of their own, so that none crosses another. Most drawn outlines are
+    so, and this is quick.
+    """
+    counts = ends - starts
+    x, y = (
+        column - np.repeat(np.add.reduceat(column, starts) / counts, counts)
+        for column in np.ascontiguousarray(points.T)
+    )
+    after_y = after(y, starts, ends)
+    turns = x * after_y - y * after(x, starts, ends)
+    low, high = spans(points, starts)
+    clear = _CLEAR_TURN * np.sum((high - low) ** 2, axis=1)
+    one_way = np.minimum.reduceat(turns, starts) > clear
+    one_way |= np.maximum.reduceat(turns, starts) < -clear
+    return one_way & (np.add.reduceat((y < 0) & (after_y >= 0), starts, dtype=int) == 1)
 
 
 def _cross(outlines: List[np.ndarray]) -> np.ndarray:

@@ -34,9 +34,17 @@ _LIST = msgspec.json.Decoder(List[msgspec.Raw])
 class LazyEntries(Sequence):
     """The entries of a list of a JSON file; each is parsed anew whenever it is asked for."""
 
-    def __init__(self, raws: List[msgspec.Raw], path: str):
-        """`raws` are the bytes of the entries; `path` names the file in errors."""
-        self.raws, self._path = raws, path
+    def __init__(
+        self, raws: List[msgspec.Raw], path: str, changed: Optional[Dict[int, Any]] = None
+    ):
+        """A list.
+
+        Args:
+            raws: the bytes of the entries.
+            path: names the file in errors.
+            changed: entries that are others than in the file, whose bytes are `null`.
+        """
+        self.raws, self._path, self._changed = raws, path, changed or {}
 
     def __len__(self) -> int:
         return len(self.raws)
@@ -44,6 +52,8 @@ class LazyEntries(Sequence):
     def __getitem__(self, index: Union[int, slice]) -> Any:
         if isinstance(index, slice):
             return [self[n] for n in range(*index.indices(len(self)))]
+        if index in self._changed:
+            return self._changed[index]
         return parsed_json(bytes(self.raws[index]).decode(), self._path)
 
     def __iter__(self) -> Iterator[Any]:
@@ -52,8 +62,17 @@ class LazyEntries(Sequence):
             try:
                 together = json.loads(b"[" + b",".join(some) + b"]")
             except (ValueError, RecursionError):
-                together = (self[n] for n in range(start, start + len(some)))
+                together = [self[n] for n in range(start, start + len(some))]
+            for n in self._changed.keys() & range(start, start + len(some)):
+                together[n - start] = self._changed[n]
             yield from together
+
+    def with_changes(self, changed: Dict[int, Any]) -> "LazyEntries":
+        """The list with other entries at the places `changed`."""
+        raws = list(self.raws)
+        for place in changed:
+            raws[place] = msgspec.Raw(b"null")
+        return LazyEntries(raws, self._path, {**self._changed, **changed})
 
 
 def read_coco_lazily(path: str, keys: Collection[str] = LISTS) -> Dict[str, Any]:

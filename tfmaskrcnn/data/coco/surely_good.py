@@ -4,40 +4,27 @@ Many annotations are looked at together, as arrays. What is not clear is left to
 says what is wrong; so this road has no sentence to say, and none of its limits is a rule.
 """
 
-import functools
-import itertools
-from array import array
 from math import isfinite
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
 
-import msgspec
 import numpy as np
 
+from tfmaskrcnn.data.coco.annotation_arrays import (
+    Annotation,
+    Outlines,
+    boxes_of,
+    outline_areas,
+    outlines_of,
+    spans,
+    undecoded,
+)
 from tfmaskrcnn.data.coco.annotations import FAR, MAX_OUTLINE
 from tfmaskrcnn.data.coco.file import INT64_MAX
-from tfmaskrcnn.data.coco.lazy_entries import LazyEntries
 from tfmaskrcnn.data.coco.object_table import ObjectTable
 
 _TOGETHER = 1000  # annotations: their numbers stay in the processor's cache
 # Square pixels; of less it is asked exactly whether it is more than none.
 _CLEAR_AREA = 1e-3
-_Polygon = List[float]
-
-
-class Annotation(msgspec.Struct, gc=False):
-    """What is read of an annotation; of other types than these it is not clear."""
-
-    id: int
-    image_id: int
-    category_id: int
-    bbox: Tuple[float, float, float, float]
-    segmentation: Optional[List[_Polygon]] = None
-    iscrowd: int = 0
-    area: Optional[float] = None
-
-
-_OF_BYTES = msgspec.json.Decoder(Annotation).decode
-_OF_VALUES = functools.partial(msgspec.convert, type=Annotation)
 
 
 class _Known(NamedTuple):
@@ -62,8 +49,7 @@ def clear_annotations(
         class_of: category id -> class; 0 of one that is left out.
         masks: every annotation must have a segmentation.
     """
-    lazy = isinstance(annotations, LazyEntries)
-    entries, decoded = (annotations.raws, _OF_BYTES) if lazy else (annotations, _OF_VALUES)
+    entries, decoded = undecoded(annotations)
     sizes = [(image["height"], image["width"]) for image in images.values()]
     rows = {image_id: row for row, image_id in enumerate(images)}
     known = _Known(rows, np.array(sizes, np.float64).reshape(-1, 2), class_of)
@@ -94,18 +80,11 @@ def _regular(one: Annotation, masks: bool) -> bool:
 def _clear(positions: List[int], usual: List[Annotation], known: _Known) -> ObjectTable:
     """Those of usual annotations that are clear."""
     sizes = known.sizes[_integers(known.rows[one.image_id] for one in usual)]
-    given = np.fromiter(itertools.chain.from_iterable([one.bbox for one in usual]), np.float64)
-    shapes = [one.segmentation or () for one in usual]
-    polygons = list(itertools.chain.from_iterable(shapes))
-    lengths, parts = _integers(map(len, polygons)), _integers(map(len, shapes))
-    numbers = array("d")
-    for polygon in polygons:
-        numbers.fromlist(polygon)  # faster than NumPy's own ways to take lists
-    points = np.array(numbers)
+    outlines = outlines_of(usual)
     with np.errstate(all="ignore"):  # what overflows is not clear
-        boxes, clear = _boxes(given.reshape(-1, 4), sizes)
-        clear &= _shapes_clear(points.reshape(-1, 2), lengths // 2, parts, sizes)
-        single = points.astype(np.float32)
+        boxes, clear = _boxes(boxes_of(usual), sizes)
+        points = outlines.points.astype(np.float32)
+        clear &= _shapes_clear(outlines, points, sizes)
     return ObjectTable(
         positions=_integers(positions),
         image_ids=_integers(one.image_id for one in usual),
@@ -113,9 +92,9 @@ def _clear(positions: List[int], usual: List[Annotation], known: _Known) -> Obje
         classes=_integers(known.class_of[one.category_id] for one in usual).astype(np.int32),
         crowd=_integers(one.iscrowd for one in usual).astype(bool),
         boxes=boxes,
-        parts=parts,
-        lengths=lengths,
-        points=single,
+        parts=outlines.parts,
+        lengths=2 * outlines.counts,
+        points=points.reshape(-1),
         rles=[],
     ).only(clear)
 
@@ -140,50 +119,27 @@ def _near(low: np.ndarray, high: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return np.all((low >= -FAR * sizes) & (high <= (FAR + 1) * sizes), axis=1)
 
 
-def _shapes_clear(
-    points: np.ndarray, counts: np.ndarray, parts: np.ndarray, sizes: np.ndarray
-) -> np.ndarray:
+def _shapes_clear(outlines: Outlines, points: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """[n] bool: which objects have polygons that are clear, or none.
 
     Args:
-        points: [V, 2] float64 xy, of all polygons.
-        counts: [P] points of each polygon.
-        parts: [n] polygons of each object.
+        outlines: of n objects.
+        points: [V, 2] float32, their points as they are kept.
         sizes: [n, 2] (height, width) of their images.
     """
+    counts, parts, ends = outlines.counts, outlines.parts, outlines.ends
     good, some = np.ones(len(parts), bool), parts > 0
     if not len(counts):
         return good
-    ends = np.cumsum(counts)
     starts = ends - counts
-    low, high = spans(points, starts)
+    low, high = spans(outlines.points[:, ::-1], starts)  # yx
     first = (np.cumsum(parts) - parts)[some]
     short = counts * np.max(high - low, axis=1) <= MAX_OUTLINE
     near = _near(low, high, np.repeat(sizes, parts, axis=0))
     good[some] = np.logical_and.reduceat(short & near, first)
     # As a whole they reach into the image and enclose something.
     low, high = np.minimum.reduceat(low, first), np.maximum.reduceat(high, first)
-    single = points.astype(np.float32).astype(np.float64)
-    area = np.maximum.reduceat(outline_areas(single, starts, ends), first)
+    area = np.maximum.reduceat(outline_areas(points.astype(np.float64), starts, ends), first)
     seen = np.all((low < sizes[some]) & (high > 0), axis=1) & (area > _CLEAR_AREA)
     good[some] &= seen
     return good
-
-
-def spans(points: np.ndarray, starts: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
-    """The least and the greatest yx [P, 2] of polygons, which begin at `starts` of [V, 2] xy."""
-    columns = [np.ascontiguousarray(points[:, axis]) for axis in (1, 0)]
-    least = [np.minimum.reduceat(column, starts) for column in columns]
-    greatest = [np.maximum.reduceat(column, starts) for column in columns]
-    return np.stack(least, axis=1), np.stack(greatest, axis=1)
-
-
-def outline_areas(points: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Areas of polygons, the points `starts` to `ends` of [P, 2], by the shoelace formula."""
-    x, y = (
-        column - np.repeat(column[starts], ends - starts)  # near zero, where floats are fine
-        for column in np.ascontiguousarray(points.T)
-    )
-    after_x, after_y = np.roll(x, -1), np.roll(y, -1)
-    after_x[ends - 1], after_y[ends - 1] = 0.0, 0.0  # the first point again
-    return 0.5 * np.abs(np.add.reduceat(x * after_y - y * after_x, starts))
