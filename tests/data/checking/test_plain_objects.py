@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tfmaskrcnn.data.checking import plain_objects as module
-from tfmaskrcnn.data.checking.object_checks import check_objects, first_crossing
+from tfmaskrcnn.data.checking.object_checks import check_objects
 from tfmaskrcnn.data.checking.plain_objects import plain_objects
 from tfmaskrcnn.data.coco.meaning import clear_segmentation
 from tfmaskrcnn.data.coco.records import Record
@@ -73,15 +73,6 @@ def test_nothing_is_odd_about_what_is_plain(seed, monkeypatch):
     for number in plain.shapes:  # nothing to mend either
         shape, box = by_id[number]["segmentation"], by_id[number]["bbox"]
         assert clear_segmentation(shape, box, HEIGHT, WIDTH) is None
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_crossings_are_found_as_one_by_one(seed):
-    draw = np.random.default_rng(seed)
-    outlines = [draw.uniform(0, 50, (draw.integers(3, 20), 2)).round(1) for _ in range(40)]
-    found = module._cross(outlines).tolist()
-    assert found == [first_crossing(outline.reshape(-1)) is not None for outline in outlines]
-    assert any(found) and not all(found)
 
 
 def test_parts_beside_each_other_are_plain_but_their_area_is_looked_at():

@@ -10,6 +10,7 @@ from tfmaskrcnn.config.yaml_files import override
 from tfmaskrcnn.data.checking.check_result import CheckResult
 from tfmaskrcnn.data.checking.clearing import Cleared, clear_set, read_lists
 from tfmaskrcnn.data.checking.coverage import best_iou, objects_of, resized
+from tfmaskrcnn.data.checking.entries_by_id import EntriesById
 from tfmaskrcnn.data.checking.file_checks import (
     NOT_LOOKED,
     FileReport,
@@ -34,10 +35,11 @@ from tfmaskrcnn.data.checking.setting_proposals import propose
 from tfmaskrcnn.data.checking.turned_views import check_views
 from tfmaskrcnn.data.coco.annotations import Fault
 from tfmaskrcnn.data.coco.data_classes import DataClasses
-from tfmaskrcnn.data.coco.foreign import foreign_format
+from tfmaskrcnn.data.coco.foreign import LOOKED_AT, foreign_format
 from tfmaskrcnn.data.coco.image_files import ImageFacts
+from tfmaskrcnn.data.coco.lazy_entries import with_heads
 from tfmaskrcnn.data.coco.meaning import clear_id
-from tfmaskrcnn.data.coco.records import CocoData, Record, checked_coco
+from tfmaskrcnn.data.coco.records import CocoData, Record, checked_set
 from tfmaskrcnn.support.collecting import no_collecting
 from tfmaskrcnn.support.given import A_COUNT, A_FOLDER, A_PATH, takes
 from tfmaskrcnn.support.progress_bar import Progress
@@ -152,8 +154,7 @@ def examined(
         known: path -> what it holds, of files that need not be read again.
     """
     cleared = clear_set(raw, image_dir, config.model.input.exif)
-    data, findings = _collected(cleared.raw, json_path, image_dir, config)
-    entries = _entries(cleared.raw)
+    data, entries, findings = _collected(cleared.raw, json_path, image_dir, config)
     missing = {f.image_id for f in findings if f.rule == "image-missing"}
     about = functools.partial(check_objects, entries=entries, plain=cleared.plain)
     looked = _each_image(data.records, missing, about, config, known or {}, progress)
@@ -193,12 +194,14 @@ def _records(json_path: str, image_dir: str, config: Config) -> Sequence[Record]
 
 def _foreign(lists: Cleared, found: Examined) -> List[Finding]:
     """Whose COCO it is, if something is wrong with it and another program wrote it."""
-    sentence = foreign_format(lists.raw, found.data.json_path)
+    sentence = foreign_format(with_heads(lists.raw, LOOKED_AT), found.data.json_path)
     wrong = [f for f in lists.findings + found.findings if RULES[f.rule].level == WRONG]
     return [Finding("foreign", sentence)] if sentence and wrong else []
 
 
-def _collected(raw, json_path: str, image_dir: str, config) -> Tuple[CocoData, List[Finding]]:
+def _collected(
+    raw: Dict[str, Any], json_path: str, image_dir: str, config: Config
+) -> Tuple[CocoData, EntriesById, List[Finding]]:
     """What `load_coco` would take, and one finding for each entry where it would stop."""
     found: List[Finding] = []
     names = {_id(image, "id"): image.get("file_name") for image in _dicts(raw["images"])}
@@ -219,7 +222,8 @@ def _collected(raw, json_path: str, image_dir: str, config) -> Tuple[CocoData, L
     head = config.model.keypoint_head
     masks = config.model.mask_head.enabled
     wanted = DataClasses.of(config.data.classes, complete=False)
-    return checked_coco(raw, json_path, image_dir, on_fault, masks, head, wanted), found
+    data, read = checked_set(raw, json_path, image_dir, on_fault, masks, head, wanted)
+    return data, EntriesById(read.table, read.annotations), found
 
 
 def _each_image(
@@ -254,16 +258,6 @@ def _each_image(
             if progress:
                 progress(len(reports), len(records))
     return reports
-
-
-def _entries(raw: Dict[str, Any]) -> Dict[int, Dict[str, Any]]:
-    """Annotation id -> the first annotation of that id."""
-    entries: Dict[int, Dict[str, Any]] = {}
-    for entry in _dicts(raw["annotations"]):
-        annotation_id = _id(entry, "id")
-        if annotation_id is not None:
-            entries.setdefault(annotation_id, entry)
-    return entries
 
 
 def _dicts(entries: List[Any]) -> List[Dict[str, Any]]:

@@ -19,7 +19,7 @@ from tfmaskrcnn.data.checking.plain_objects import (
     plain_objects,
 )
 from tfmaskrcnn.data.checking.rules import Finding
-from tfmaskrcnn.data.coco.file import read_coco
+from tfmaskrcnn.data.coco.lazy_entries import read_coco_lazily
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support.files import read_json
 
@@ -34,14 +34,14 @@ class Cleared(NamedTuple):
 
 
 def read_lists(json_path: str) -> Cleared:
-    """The JSON of a set, with lists where it has objects of entries.
+    """The JSON of a set, with lists where it has objects of entries; long ones may be lazy.
 
     Raises:
         InputError: it is none, and it is not clear what its lists are.
     """
     notes = Notes()
     try:
-        return Cleared(read_coco(json_path), [], [])
+        return Cleared(read_coco_lazily(json_path), [], [])
     except InputError as error:
         raw = read_json(json_path)
         cleared = clear_lists(raw, notes) if isinstance(raw, dict) else raw
@@ -66,6 +66,7 @@ def clear_set(raw: Dict[str, Any], image_dir: str, exif: str) -> Cleared:
     """
     notes, image_dir = Notes(), os.fspath(image_dir)
     lists = clear_lists(raw, notes)
+    lists["images"] = list(lists["images"])
     categories = clear_categories(lists["categories"], notes)
     numbered = clear_image_ids(lists["images"], notes)
     annotations = clear_annotation_ids(

@@ -6,13 +6,12 @@ the box that they give; none crosses itself. All others, and what is not clear, 
 limits are no rules.
 """
 
-from collections import defaultdict
 from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from tfmaskrcnn.data.checking.holes import first_hole
 from tfmaskrcnn.data.checking.notes import is_plain_id
+from tfmaskrcnn.data.checking.polygon_tests import Polygons, crossing, within
 from tfmaskrcnn.data.coco.annotation_arrays import (
     Annotation,
     after,
@@ -26,8 +25,6 @@ from tfmaskrcnn.data.coco.annotation_arrays import (
 _TOGETHER = 1000  # objects
 _MOST_PARTS = 16  # polygons of an object
 _MOST_POINTS = 128  # of a polygon whose edges are compared here
-_SAME_LENGTH = 8  # points that polygons which are compared together may differ by, padded
-_CLEAR_TURN = 1e-10  # of the span's square; far above what float64 rounds
 _LEAST_SIDE = 4.0  # pixels; smaller boxes may be shares of the image
 _OVERLAP = 0.9  # IoU of the box and the polygon's own
 _OVER_EDGE = 0.5  # pixels that a box may reach over the edge
@@ -108,39 +105,42 @@ def _looked_at(
     outlines = outlines_of(objects)
     points = outlines.points.astype(np.float32).astype(np.float64)  # as training has them
     outlines, parts, ends = outlines._replace(points=points), outlines.parts, outlines.ends
-    starts, first = ends - outlines.counts, np.cumsum(parts) - parts
-    lows, highs = spans(points, starts)
+    polygons = Polygons(points, ends - outlines.counts, ends)
+    first = np.cumsum(parts) - parts
+    lows, highs = spans(points, polygons.starts)
     low, high = np.minimum.reduceat(lows, first), np.maximum.reduceat(highs, first)
     plain = _boxes_fit(boxes_of(objects), low, high, size)
     plain &= np.all((low >= 0) & (high <= size), axis=1)
-    for i in np.flatnonzero(plain & (parts > 1) & _nested(lows, highs, parts)):
-        some = range(first[i], first[i] + parts[i])
-        plain[i] = first_hole([points[starts[p] : ends[p]].reshape(-1) for p in some]) is None
-    which = np.repeat(plain, parts) & ~winds_once(points, starts, ends)
-    crossing = np.zeros(len(starts), bool)
-    crossing[which] = _cross([points[starts[p] : ends[p]] for p in np.flatnonzero(which)])
-    plain &= ~np.logical_or.reduceat(crossing, first)
+    owners = np.repeat(np.arange(len(parts)), parts)
+    inner, outer = _nested(lows, highs, owners)
+    plain[owners[inner[within(polygons, inner, outer)]]] = False  # a hole
+    plain[owners[crossing(polygons)]] = False
     unsaid = np.array([one.area is None for one in objects])
     told = np.array([np.nan if one.area is None else one.area for one in objects])
-    fit = _areas_fit(np.repeat(told, parts), points, starts, ends)[first]
+    fit = _areas_fit(np.repeat(told, parts), polygons)[first]
     return plain, unsaid | (fit & (parts == 1))
 
 
-def _nested(low: np.ndarray, high: np.ndarray, parts: np.ndarray) -> np.ndarray:
-    """[n] bool: of which objects one polygon spans places within another's, as a hole does.
+def _nested(low: np.ndarray, high: np.ndarray, owners: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    """Of polygons of the same objects, the pairs of which one spans places within the other's.
 
     Args:
         low, high: [P, 2], what the polygons span.
-        parts: [n], polygons of each object.
+        owners: [P], whose they are, ascending.
+
+    Returns:
+        [n] and [n] int: the inner and the outer ones.
     """
-    found, owners = np.zeros(len(parts), bool), np.repeat(np.arange(len(parts)), parts)
-    for step in range(1, parts.max()):  # neighbours, then those two places apart, and so on
-        one, other = (low[:-step], high[:-step]), (low[step:], high[step:])
-        within = np.zeros(len(low) - step, bool)
-        for inner, outer in ((one, other), (other, one)):
-            within |= np.all((inner[0] > outer[0]) & (inner[1] < outer[1]), axis=1)
-        found[owners[:-step][within & (owners[:-step] == owners[step:])]] = True
-    return found
+    pairs, first, step = [np.zeros((2, 0), int)], np.arange(len(owners)), 0
+    while len(first):  # neighbours, then those two places apart, and so on
+        step += 1
+        first = first[: np.searchsorted(first, len(owners) - step)]
+        first = first[owners[first] == owners[first + step]]
+        for inner, outer in ((first, first + step), (first + step, first)):
+            inside = np.all((low[inner] > low[outer]) & (high[inner] < high[outer]), axis=1)
+            pairs.append(np.stack([inner[inside], outer[inside]]))
+    inner, outer = np.concatenate(pairs, axis=1)
+    return inner, outer
 
 
 def _boxes_fit(
@@ -157,14 +157,13 @@ def _boxes_fit(
     return fit & inside & np.all(side >= _LEAST_SIDE, axis=1) & (shared >= _OVERLAP * union)
 
 
-def _areas_fit(
-    told: np.ndarray, points: np.ndarray, starts: np.ndarray, ends: np.ndarray
-) -> np.ndarray:
+def _areas_fit(told: np.ndarray, polygons: Polygons) -> np.ndarray:
     """[n] bool: whether areas [n] are surely those of the pixels within outlines.
 
     The rasteriser rounds an outline by at most half a pixel where it passes a column's centre, and
     by a fifth of one elsewhere.
     """
+    points, starts, ends = polygons
     x, y = (
         np.add.reduceat(np.abs(after(column, starts, ends) - column), starts)
         for column in np.ascontiguousarray(points.T)
@@ -173,55 +172,3 @@ def _areas_fit(
     area = outline_areas(points, starts, ends)
     allowed = np.maximum(_AREA_TOLERANCE, _AREA_SHARE * (area - rounding))
     return np.abs(told - area) + rounding <= allowed  # False of NaN
-
-
-def winds_once(points: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """[P] bool: which polygons clearly go around their middle once and never back.
-
-    Their edges lie in sectors of their own, so that none crosses another. Most drawn outlines are
-    so, and this is quick.
-    """
-    counts = ends - starts
-    x, y = (
-        column - np.repeat(np.add.reduceat(column, starts) / counts, counts)
-        for column in np.ascontiguousarray(points.T)
-    )
-    after_y = after(y, starts, ends)
-    turns = x * after_y - y * after(x, starts, ends)
-    low, high = spans(points, starts)
-    clear = _CLEAR_TURN * np.sum((high - low) ** 2, axis=1)
-    one_way = np.minimum.reduceat(turns, starts) > clear
-    one_way |= np.maximum.reduceat(turns, starts) < -clear
-    return one_way & (np.add.reduceat((y < 0) & (after_y >= 0), starts, dtype=int) == 1)
-
-
-def _cross(outlines: List[np.ndarray]) -> np.ndarray:
-    """[n] bool: which outlines [*, 2] xy cross themselves; those of like lengths together."""
-    groups = defaultdict(list)
-    for i, outline in enumerate(outlines):
-        groups[-(-len(outline) // _SAME_LENGTH) * _SAME_LENGTH].append(i)
-    found = np.zeros(len(outlines), bool)
-    for length, members in groups.items():
-        most = max(1, 2**18 // length**2)  # at a time, so that they stay in the cache
-        for start in range(0, len(members), most):
-            some = members[start : start + most]
-            padded = np.stack([_padded(outlines[i], length) for i in some])
-            found[some] = _crossing_edges(padded).any(axis=(1, 2))
-    return found
-
-
-def _padded(outline: np.ndarray, length: int) -> np.ndarray:
-    """With its last point repeated: edges without a length cross nothing."""
-    return np.concatenate([outline, np.repeat(outline[-1:], length - len(outline), axis=0)])
-
-
-def _crossing_edges(points: np.ndarray) -> np.ndarray:
-    """[..., n, n] bool: which edges of closed outlines [..., n, 2] cross; touching is none."""
-    points = np.float64(points)
-    x, y = points[..., 0], points[..., 1]
-    dx, dy = (np.roll(side, -1, axis=-1) - side for side in (x, y))
-    # On which side of edge i point j lies; edges cross if each has its ends on both of the other's.
-    turn = dx[..., :, None] * (y[..., None, :] - y[..., :, None])
-    turn -= dy[..., :, None] * (x[..., None, :] - x[..., :, None])
-    apart = turn * np.roll(turn, -1, axis=-1) < 0
-    return apart & np.swapaxes(apart, -1, -2)

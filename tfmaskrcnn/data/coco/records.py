@@ -141,23 +141,6 @@ def _keep(place: str, data: CocoData, entries: Entries) -> None:
     keep(place, Kept(*classes, entries.left_out, heads, entries.table), data.json_path)
 
 
-def checked_coco(
-    raw: Dict[str, Any],
-    json_path: str,
-    image_dir: str,
-    on_fault: OnFault,
-    masks: bool = True,
-    keypoint_head: Optional[KeypointHeadConfig] = None,
-    classes: Optional[DataClasses] = None,
-) -> CocoData:
-    """What `load_coco` does with the parsed JSON `raw`; each fault of an entry goes to `on_fault`.
-
-    Raises:
-        InputError: something is wrong with the set as a whole.
-    """
-    return checked_set(raw, json_path, image_dir, on_fault, masks, keypoint_head, classes)[0]
-
-
 def checked_set(
     raw: Dict[str, Any],
     json_path: str,
@@ -167,7 +150,13 @@ def checked_set(
     keypoint_head: Optional[KeypointHeadConfig],
     classes: Optional[DataClasses] = None,
 ) -> Tuple[CocoData, Entries]:
-    """`checked_coco`, and the entries that its records are of."""
+    """What `load_coco` does with the parsed JSON `raw`, and the entries that its records are of.
+
+    Each fault of an entry goes to `on_fault`.
+
+    Raises:
+        InputError: something is wrong with the set as a whole.
+    """
     keypoints, rules = rules_of(raw, json_path, masks, keypoint_head, classes)
     check_kind(raw["annotations"], json_path, masks)
     entries = read_entries(raw, json_path, os.fspath(image_dir), on_fault, rules)
