@@ -56,7 +56,8 @@ def check_objects(
         return mask_rle(record.segmentations[i], record.height, record.width)
 
     odd = [i for i, own in enumerate(record.annotation_ids) if own not in plain.shapes]
-    for i, rule, text in _box_faults(record, _given_boxes(record, entries), odd) if odd else ():
+    given = _given_boxes(record, entries, odd)
+    for i, rule, text in _box_faults(record, given, odd) if odd else ():
         add(rule, i, text)
     masks = _plain_masks(record, plain)
     for i in odd:
@@ -72,7 +73,9 @@ def check_objects(
         if record.crowd[i]:
             add("crowd", i, "it is a crowd region.")
     for i, mask in sorted(masks.items()):
-        text = area_fault(entries.get(record.annotation_ids[i], {}).get("area"), mask)
+        own = record.annotation_ids[i]
+        area = plain.told[own] if own in plain.told else entries.get(own, {}).get("area")
+        text = area_fault(area, mask)
         if text:
             add("area", i, text)
     for i, j, overlap in duplicates(record, rle) if repeats else ():
@@ -95,12 +98,17 @@ def _plain_masks(record: Record, plain: PlainObjects) -> Dict[int, Dict[str, Any
     return dict(zip(which, masks))
 
 
-def _given_boxes(record: Record, entries: Dict[int, Dict[str, Any]]) -> np.ndarray:
-    """[n, 4] float64 xywh of the JSON; where it has none, what the record has from the mask."""
+def _given_boxes(
+    record: Record, entries: Mapping[int, Dict[str, Any]], which: List[int]
+) -> np.ndarray:
+    """[n, 4] float64 xywh of the JSON, of the objects `which`.
+
+    Where it has none, and of other objects, what the record has.
+    """
     y1, x1, y2, x2 = np.float64(record.boxes).T
     boxes = np.stack([x1, y1, x2 - x1, y2 - y1], axis=1)
-    for n, annotation_id in enumerate(record.annotation_ids):
-        bbox = entries.get(annotation_id, {}).get("bbox")
+    for n in which:
+        bbox = entries.get(record.annotation_ids[n], {}).get("bbox")
         if bbox is not None:
             boxes[n] = bbox
     return boxes

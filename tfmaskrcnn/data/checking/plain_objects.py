@@ -6,7 +6,7 @@ the box that they give; none crosses itself. All others, and what is not clear, 
 limits are no rules.
 """
 
-from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -36,6 +36,7 @@ class PlainObjects(NamedTuple):
 
     shapes: FrozenSet[int] = frozenset()  # of plain objects
     areas: FrozenSet[int] = frozenset()  # those of them whose area is clearly right, or not said
+    told: Mapping[int, float] = {}  # id -> area, of the other ones of them
     others: Sequence[int] = ()  # places of all other annotations in their list, ascending
 
 
@@ -58,6 +59,7 @@ def plain_objects(annotations: Sequence[Any], images: Sequence[Any]) -> PlainObj
     is_plain = np.zeros(len(annotations), bool)
     shapes: List[int] = []
     areas: List[int] = []
+    told: Dict[int, float] = {}
     entries, decoded = undecoded(annotations)
     for start in range(0, len(entries), _TOGETHER):
         places, usual = [], []
@@ -75,9 +77,10 @@ def plain_objects(annotations: Sequence[Any], images: Sequence[Any]) -> PlainObj
             ids = np.array([one.id for one in usual])
             shapes += ids[plain].tolist()
             areas += ids[plain & right].tolist()
+            told.update((usual[i].id, usual[i].area) for i in np.flatnonzero(plain & ~right))
             is_plain[np.array(places)[plain]] = True
     others = np.flatnonzero(~is_plain).tolist()
-    return PlainObjects(frozenset(shapes), frozenset(areas), others)
+    return PlainObjects(frozenset(shapes), frozenset(areas), told, others)
 
 
 def _is_side(value: Any) -> bool:
