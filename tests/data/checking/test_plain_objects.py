@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tfmaskrcnn.data.checking import plain_objects as module
 from tfmaskrcnn.data.checking.object_checks import check_objects
 from tfmaskrcnn.data.checking.plain_objects import plain_objects
+from tfmaskrcnn.data.coco import surely_good
 from tfmaskrcnn.data.coco.meaning import clear_segmentation
 from tfmaskrcnn.data.coco.records import Record
 
@@ -59,7 +59,7 @@ def record_of(entries):
 
 @pytest.mark.parametrize("seed", range(20))
 def test_nothing_is_odd_about_what_is_plain(seed, monkeypatch):
-    monkeypatch.setattr(module, "_TOGETHER", 17)
+    monkeypatch.setattr(surely_good, "_TOGETHER", 17)
     draw = np.random.default_rng(seed)
     entries = [{**star(draw, n), "category_id": 1} for n in range(50)]
     plain, record = plain_objects(entries, IMAGES), record_of(entries)

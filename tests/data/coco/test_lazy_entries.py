@@ -119,7 +119,7 @@ def both(tmp_path, monkeypatch):
 
 def nothing(annotations, *_):
     """As `clear_annotations` where nothing is clear."""
-    yield len(annotations), table_of([])
+    yield surely_good.Clear(len(annotations), table_of([]), np.zeros((0, 4)), np.zeros(0))
 
 
 def as_text(data):
@@ -176,9 +176,8 @@ def test_the_fast_road_is_taken_by_what_is_usual(tmp_path):
     (tmp_path / "set.json").write_text(json.dumps(content))
     entries = read_coco_lazily(str(tmp_path / "set.json"))["annotations"]
     assert isinstance(entries, LazyEntries)
-    images = {1: {"height": 40, "width": 60}, 2: {"height": 40, "width": 60}}
-    ((count, table),) = surely_good.clear_annotations(entries, images, {2: 1, 3: 2, 4: 3}, True)
-    assert count == 7 and table.positions.tolist() == [0, 1, 3, 4, 5, 6]
+    (clear,) = surely_good.clear_annotations(entries, {1: (40, 60), 2: (40, 60)})
+    assert clear.looked_at == 7 and clear.table.positions.tolist() == [0, 1, 3, 4, 5, 6]
 
 
 def test_an_entry_that_breaks_a_rule_of_json_is_told(tmp_path):

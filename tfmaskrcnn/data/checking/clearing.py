@@ -17,9 +17,11 @@ from tfmaskrcnn.data.checking.plain_objects import (
     NOTHING_KNOWN,
     PlainObjects,
     plain_objects,
+    sizes_of,
 )
 from tfmaskrcnn.data.checking.rules import Finding
-from tfmaskrcnn.data.coco.lazy_entries import read_coco_lazily
+from tfmaskrcnn.data.coco.lazy_entries import LazyEntries, read_coco_lazily
+from tfmaskrcnn.data.coco.surely_good import LookedThrough
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support.files import read_json
 
@@ -77,6 +79,8 @@ def clear_set(raw: Dict[str, Any], image_dir: str, exif: str) -> Cleared:
     )
     images = clear_file_names(numbered, image_dir, notes)
     images = clear_sizes(images, annotations, image_dir, exif, notes)
+    if isinstance(annotations, LazyEntries):
+        annotations = LookedThrough(annotations, sizes_of(images))
     plain = plain_objects(annotations, images)
     annotations = clear_objects(annotations, images, plain.others, notes)
     parts = {"images": images, "annotations": annotations, "categories": categories}

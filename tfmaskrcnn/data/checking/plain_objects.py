@@ -6,23 +6,16 @@ the box that they give; none crosses itself. All others, and what is not clear, 
 limits are no rules.
 """
 
-from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
 from tfmaskrcnn.data.checking.notes import is_plain_id
 from tfmaskrcnn.data.checking.polygon_tests import Polygons, crossing, within
-from tfmaskrcnn.data.coco.annotation_arrays import (
-    Annotation,
-    after,
-    boxes_of,
-    outline_areas,
-    outlines_of,
-    spans,
-    undecoded,
-)
+from tfmaskrcnn.data.coco.annotation_arrays import after, outline_areas, spans
+from tfmaskrcnn.data.coco.object_table import ObjectTable
+from tfmaskrcnn.data.coco.surely_good import Clear, clear_annotations
 
-_TOGETHER = 1000  # objects
 _MOST_PARTS = 16  # polygons of an object
 _MOST_POINTS = 128  # of a polygon whose edges are compared here
 _LEAST_SIDE = 4.0  # pixels; smaller boxes may be shares of the image
@@ -50,78 +43,68 @@ def plain_objects(annotations: Sequence[Any], images: Sequence[Any]) -> PlainObj
         annotations: entries of the JSON, anything.
         images: likewise.
     """
-    sizes = {
-        e["id"]: (e["height"], e["width"])
-        for e in images
-        if isinstance(e, dict) and all(_is_side(e.get(k)) for k in ("height", "width"))
-        if is_plain_id(e.get("id"))
-    }
-    is_plain = np.zeros(len(annotations), bool)
+    sizes, is_plain = sizes_of(images), np.zeros(len(annotations), bool)
     shapes: List[int] = []
     areas: List[int] = []
     told: Dict[int, float] = {}
-    entries, decoded = undecoded(annotations)
-    for start in range(0, len(entries), _TOGETHER):
-        places, usual = [], []
-        for place, entry in enumerate(entries[start : start + _TOGETHER], start):
-            try:
-                one = decoded(entry)
-            except (ValueError, RecursionError):
-                continue
-            if _is_usual(one, sizes.get(one.image_id)):
-                places.append(place)
-                usual.append(one)
-        if usual:
+    for clear in clear_annotations(annotations, sizes):
+        size = [sizes[i] for i in clear.table.image_ids.tolist()]
+        size = np.array(size, np.float64).reshape(-1, 2)  # [n, 2] (height, width)
+        usual = _usual(clear.table, size)
+        clear, size = clear.only(usual), size[usual]
+        if len(size):
             with np.errstate(all="ignore"):  # what overflows is not plain
-                plain, right = _looked_at(usual, sizes)
-            ids = np.array([one.id for one in usual])
+                plain, right = _looked_at(clear, size)
+            ids, odd = clear.table.annotation_ids, plain & ~right
             shapes += ids[plain].tolist()
             areas += ids[plain & right].tolist()
-            told.update((usual[i].id, usual[i].area) for i in np.flatnonzero(plain & ~right))
-            is_plain[np.array(places)[plain]] = True
+            told.update(zip(ids[odd].tolist(), clear.areas[odd].tolist()))
+            is_plain[clear.table.positions[plain]] = True
     others = np.flatnonzero(~is_plain).tolist()
     return PlainObjects(frozenset(shapes), frozenset(areas), told, others)
+
+
+def sizes_of(images: Sequence[Any]) -> Dict[int, Tuple[int, int]]:
+    """Image id -> (height, width) of the entries of a JSON that say so; of several the first."""
+    sizes: Dict[int, Tuple[int, int]] = {}
+    for entry in images:
+        if isinstance(entry, dict) and is_plain_id(entry.get("id")):
+            size = entry.get("height"), entry.get("width")
+            if all(map(_is_side, size)):
+                sizes.setdefault(entry["id"], size)
+    return sizes
 
 
 def _is_side(value: Any) -> bool:
     return is_plain_id(value) and 1 < value < 2**31
 
 
-def _is_usual(one: Annotation, size: Optional[Tuple[int, int]]) -> bool:
-    """Whether it is an object of a few polygons, in an image of this size."""
-    shape = one.segmentation
-    if not size or one.iscrowd or abs(one.id) >= 2**63 or not shape:
-        return False
-    if len(shape) > _MOST_PARTS or len(shape) == size[0]:  # as a mask has rows
-        return False
-    for polygon in shape:
-        if not 6 <= len(polygon) <= 2 * _MOST_POINTS or len(polygon) % 2:
-            return False
-    return True
+def _usual(table: ObjectTable, size: np.ndarray) -> np.ndarray:
+    """[n] bool: which are objects of a few polygons, in images of `size` [n, 2]."""
+    parts = table.parts
+    usual = ~table.crowd & (parts > 0) & (parts <= _MOST_PARTS)
+    usual &= parts != size[:, 0]  # as a mask has rows
+    owners = np.repeat(np.arange(len(parts)), parts)
+    usual[owners[table.lengths > 2 * _MOST_POINTS]] = False
+    return usual
 
 
-def _looked_at(
-    objects: List[Annotation], sizes: Dict[int, Tuple[int, int]]
-) -> Tuple[np.ndarray, np.ndarray]:
+def _looked_at(clear: Clear, size: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
     """[n] bool, which are plain, and [n] bool, the area of which is clearly right."""
-    size = np.array([sizes[one.image_id] for one in objects], np.float64)[:, ::-1]
-    outlines = outlines_of(objects)
-    points = outlines.points.astype(np.float32).astype(np.float64)  # as training has them
-    outlines, parts, ends = outlines._replace(points=points), outlines.parts, outlines.ends
-    polygons = Polygons(points, ends - outlines.counts, ends)
+    table, size, ends = clear.table, size[:, ::-1], np.cumsum(clear.table.lengths // 2)
+    points, parts = table.points.reshape(-1, 2).astype(np.float64), table.parts
+    polygons = Polygons(points, ends - table.lengths // 2, ends)
     first = np.cumsum(parts) - parts
     lows, highs = spans(points, polygons.starts)
     low, high = np.minimum.reduceat(lows, first), np.maximum.reduceat(highs, first)
-    plain = _boxes_fit(boxes_of(objects), low, high, size)
+    plain = _boxes_fit(clear.given, low, high, size)
     plain &= np.all((low >= 0) & (high <= size), axis=1)
     owners = np.repeat(np.arange(len(parts)), parts)
     inner, outer = _nested(lows, highs, owners)
     plain[owners[inner[within(polygons, inner, outer)]]] = False  # a hole
     plain[owners[crossing(polygons)]] = False
-    unsaid = np.array([one.area is None for one in objects])
-    told = np.array([np.nan if one.area is None else one.area for one in objects])
-    fit = _areas_fit(np.repeat(told, parts), polygons)[first]
-    return plain, unsaid | (fit & (parts == 1))
+    fit = _areas_fit(np.repeat(clear.areas, parts), polygons)[first]
+    return plain, np.isnan(clear.areas) | (fit & (parts == 1))
 
 
 def _nested(low: np.ndarray, high: np.ndarray, owners: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:

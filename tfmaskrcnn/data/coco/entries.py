@@ -6,6 +6,7 @@ import functools
 import os
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+import numpy as np
 from pycocotools import mask as coco_mask
 
 from tfmaskrcnn.data.coco.annotation_ids import AnnotationIds, checked_id
@@ -193,15 +194,17 @@ def _check_believed(entry: Dict[str, Any], path: Optional[str], where: str) -> N
 
 def _objects(one_by_one: "_OneByOne") -> Tuple[ObjectTable, int]:
     """The objects of all images; and how many are of categories that are no class."""
-    annotations, classes, rules = one_by_one.annotations, one_by_one.classes, one_by_one.rules
-    known = {} if rules.keypoint_names else one_by_one.images  # keypoints are never clear
-    road = clear_annotations(annotations, known, classes.class_of, rules.masks)
-    tables, start, ids = [], 0, one_by_one.ids
-    for count, table in road:
+    rules, images, ids = one_by_one.rules, one_by_one.images, one_by_one.ids
+    sizes = {i: (image["height"], image["width"]) for i, image in images.items()}
+    if rules.keypoint_names:
+        sizes = {}  # keypoints are looked at one by one
+    tables, start = [], 0
+    for clear in clear_annotations(one_by_one.annotations, sizes):
+        table = _of_classes(clear.table, one_by_one.classes.class_of, rules.masks)
         rows = {position: row for row, position in enumerate(table.positions.tolist())}
         own, kept = table.annotation_ids.tolist(), table.classes > 0
         is_class = kept.tolist()
-        for n in range(start, start + count):  # an id is of the first that has it
+        for n in range(start, start + clear.looked_at):  # an id is of the first that has it
             row = rows.get(n)
             if row is None:
                 one_by_one.read(n)
@@ -210,9 +213,16 @@ def _objects(one_by_one: "_OneByOne") -> Tuple[ObjectTable, int]:
                 one_by_one.read(n)
         one_by_one.left_out += is_class.count(False)
         tables.append(table.only(kept))
-        start += count
+        start += clear.looked_at
     tables.append(table_of(one_by_one.found, len(rules.keypoint_names)))
     return joined(tables), one_by_one.left_out
+
+
+def _of_classes(table: ObjectTable, class_of: Dict[int, int], masks: bool) -> ObjectTable:
+    """Objects of known categories, with their classes; with `masks` those that have one."""
+    numbers = np.array([class_of.get(i, -1) for i in table.classes.tolist()], np.int32)
+    taken = (numbers >= 0) & (table.parts > 0 if masks else True)
+    return table._replace(classes=numbers).only(taken)
 
 
 class _OneByOne:
@@ -227,12 +237,8 @@ class _OneByOne:
         on_fault: OnFault,
         rules: Rules,
     ):
-        self.annotations, self.images, self.classes, self.rules = (
-            annotations,
-            images,
-            classes,
-            rules,
-        )
+        self.annotations, self.images = annotations, images
+        self.classes, self.rules = classes, rules
         self._path, self._on_fault = json_path, on_fault
         self.ids = AnnotationIds(annotations)
         self.found: List[Checked] = []

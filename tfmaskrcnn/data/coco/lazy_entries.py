@@ -44,7 +44,7 @@ class LazyEntries(Sequence):
             path: names the file in errors.
             changed: entries that are others than in the file, whose bytes are `null`.
         """
-        self.raws, self._path, self._changed = raws, path, changed or {}
+        self.raws, self.path, self.changed = raws, path, changed or {}
 
     def __len__(self) -> int:
         return len(self.raws)
@@ -52,9 +52,9 @@ class LazyEntries(Sequence):
     def __getitem__(self, index: Union[int, slice]) -> Any:
         if isinstance(index, slice):
             return [self[n] for n in range(*index.indices(len(self)))]
-        if index in self._changed:
-            return self._changed[index]
-        return parsed_json(bytes(self.raws[index]).decode(), self._path)
+        if index in self.changed:
+            return self.changed[index]
+        return parsed_json(bytes(self.raws[index]).decode(), self.path)
 
     def __iter__(self) -> Iterator[Any]:
         for start in range(0, len(self), _TOGETHER):
@@ -63,8 +63,8 @@ class LazyEntries(Sequence):
                 together = json.loads(b"[" + b",".join(some) + b"]")
             except (ValueError, RecursionError):
                 together = [self[n] for n in range(start, start + len(some))]
-            for n in self._changed.keys() & range(start, start + len(some)):
-                together[n - start] = self._changed[n]
+            for n in self.changed.keys() & range(start, start + len(some)):
+                together[n - start] = self.changed[n]
             yield from together
 
     def with_changes(self, changed: Dict[int, Any]) -> "LazyEntries":
@@ -72,7 +72,7 @@ class LazyEntries(Sequence):
         raws = list(self.raws)
         for place in changed:
             raws[place] = msgspec.Raw(b"null")
-        return LazyEntries(raws, self._path, {**self._changed, **changed})
+        return LazyEntries(raws, self.path, {**self.changed, **changed})
 
 
 def read_coco_lazily(path: str, keys: Collection[str] = LISTS) -> Dict[str, Any]:

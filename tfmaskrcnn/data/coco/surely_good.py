@@ -4,8 +4,10 @@ Many annotations are looked at together, as arrays. What is not clear is left to
 says what is wrong; so this road has no sentence to say, and none of its limits is a rule.
 """
 
+import copy
+import itertools
 from math import isfinite
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
@@ -20,39 +22,66 @@ from tfmaskrcnn.data.coco.annotation_arrays import (
 )
 from tfmaskrcnn.data.coco.annotations import FAR, MAX_OUTLINE
 from tfmaskrcnn.data.coco.file import INT64_MAX
+from tfmaskrcnn.data.coco.lazy_entries import LazyEntries
 from tfmaskrcnn.data.coco.object_table import ObjectTable
 
+Sizes = Mapping[int, Tuple[int, int]]  # image id -> (height, width), pixels
 _TOGETHER = 1000  # annotations: their numbers stay in the processor's cache
 # Square pixels; of less it is asked exactly whether it is more than none.
 _CLEAR_AREA = 1e-3
 
 
-class _Known(NamedTuple):
-    """What annotations may refer to."""
+class Clear(NamedTuple):
+    """Of annotations that are looked at together those that are clear, n of them."""
 
-    rows: Dict[int, int]  # image id -> row of `sizes`
-    sizes: np.ndarray  # [N, 2] float64 (height, width), pixels
-    class_of: Dict[int, int]  # category id -> class; 0 of one that is left out
+    looked_at: int  # how many
+    table: ObjectTable  # whose classes are the file's category ids, any integers
+    given: np.ndarray  # [n, 4] float64 x, y, width, height, as the file has them
+    areas: np.ndarray  # [n] float64, likewise; NaN where it has none
+
+    def only(self, kept: np.ndarray) -> "Clear":
+        """Those where `kept` [n] bool holds."""
+        table = self.table.only(kept)
+        return Clear(self.looked_at, table, self.given[kept], self.areas[kept])
 
 
-def clear_annotations(
-    annotations: Sequence[Any],
-    images: Dict[int, Dict[str, Any]],
-    class_of: Dict[int, int],
-    masks: bool,
-) -> Iterator[Tuple[int, ObjectTable]]:
-    """How many annotations are looked at together, again and again; and those that are clear.
+class LookedThrough(LazyEntries):
+    """Lazy entries of which it is kept which are clear, for those who ask again."""
+
+    def __init__(self, entries: LazyEntries, sizes: Sizes):
+        """`sizes` are those by which it is judged, see `clear_annotations`."""
+        super().__init__(entries.raws, entries.path, entries.changed)
+        self._sizes, self._clear = sizes, list(clear_annotations(entries, sizes))
+
+    def with_changes(self, changed: Dict[int, Any]) -> "LookedThrough":
+        """The list with other entries at the places `changed`, which count as not clear."""
+        found, new = copy.copy(self), super().with_changes(changed)
+        found.raws, found.changed, places = new.raws, new.changed, list(changed)
+        found._clear = [one.only(~np.isin(one.table.positions, places)) for one in self._clear]
+        return found
+
+    def clear(self, sizes: Sizes) -> Iterator[Clear]:
+        """What `clear_annotations` gives."""
+        same = {i for i, size in self._sizes.items() if sizes.get(i) == size}
+        for one in self._clear:
+            if len(same) < len(self._sizes):
+                one = one.only(np.array([i in same for i in one.table.image_ids.tolist()], bool))
+            yield one
+
+
+def clear_annotations(annotations: Sequence[Any], sizes: Sizes) -> Iterator[Clear]:
+    """Those annotations that are clear, a number of them at a time.
+
+    Their categories are not looked at, and some may have no segmentation.
 
     Args:
         annotations: of the file.
-        images: id -> entry of images with proper sizes.
-        class_of: category id -> class; 0 of one that is left out.
-        masks: every annotation must have a segmentation.
+        sizes: image id -> (height, width) of the images that there are.
     """
+    if isinstance(annotations, LookedThrough):
+        yield from annotations.clear(sizes)
+        return
     entries, decoded = undecoded(annotations)
-    sizes = [(image["height"], image["width"]) for image in images.values()]
-    rows = {image_id: row for row, image_id in enumerate(images)}
-    known = _Known(rows, np.array(sizes, np.float64).reshape(-1, 2), class_of)
     for start in range(0, len(annotations), _TOGETHER):
         some = entries[start : start + _TOGETHER]
         positions, usual = [], []
@@ -61,42 +90,44 @@ def clear_annotations(
                 one = decoded(entry)
             except (ValueError, RecursionError):
                 continue
-            if one.image_id in known.rows and one.category_id in class_of and _regular(one, masks):
+            if one.image_id in sizes and _regular(one):
                 positions.append(position)
                 usual.append(one)
-        yield len(some), _clear(positions, usual, known)
+        yield _clear(len(some), positions, usual, sizes)
 
 
-def _regular(one: Annotation, masks: bool) -> bool:
+def _regular(one: Annotation) -> bool:
     """Whether ids, crowd and the lengths of polygons are as usual."""
-    if one.iscrowd not in (0, 1) or abs(one.id) > INT64_MAX or not isfinite(one.area or 0):
-        return False
     for polygon in one.segmentation or ():
         if len(polygon) < 6 or len(polygon) % 2:
             return False
-    return bool(one.segmentation) or not masks
+    ids_fit = abs(one.id) <= INT64_MAX and abs(one.category_id) <= INT64_MAX
+    return ids_fit and one.iscrowd in (0, 1) and isfinite(one.area or 0)
 
 
-def _clear(positions: List[int], usual: List[Annotation], known: _Known) -> ObjectTable:
+def _clear(looked_at: int, positions: List[int], usual: List[Annotation], sizes: Sizes) -> Clear:
     """Those of usual annotations that are clear."""
-    sizes = known.sizes[_integers(known.rows[one.image_id] for one in usual)]
-    outlines = outlines_of(usual)
+    flat = itertools.chain.from_iterable([sizes[one.image_id] for one in usual])
+    image_sizes = np.fromiter(flat, np.float64).reshape(-1, 2)
+    given, outlines = boxes_of(usual), outlines_of(usual)
     with np.errstate(all="ignore"):  # what overflows is not clear
-        boxes, clear = _boxes(boxes_of(usual), sizes)
+        boxes, clear = _boxes(given, image_sizes)
         points = outlines.points.astype(np.float32)
-        clear &= _shapes_clear(outlines, points, sizes)
-    return ObjectTable(
+        clear &= _shapes_clear(outlines, points, image_sizes)
+    table = ObjectTable(
         positions=_integers(positions),
         image_ids=_integers(one.image_id for one in usual),
         annotation_ids=_integers(one.id for one in usual),
-        classes=_integers(known.class_of[one.category_id] for one in usual).astype(np.int32),
+        classes=_integers(one.category_id for one in usual),
         crowd=_integers(one.iscrowd for one in usual).astype(bool),
         boxes=boxes,
         parts=outlines.parts,
         lengths=2 * outlines.counts,
         points=points.reshape(-1),
         rles=[],
-    ).only(clear)
+    )
+    areas = [np.nan if one.area is None else one.area for one in usual]
+    return Clear(looked_at, table, given, np.array(areas, np.float64)).only(clear)
 
 
 def _integers(values: Iterable[int]) -> np.ndarray:
