@@ -56,10 +56,9 @@ def check_objects(
         return mask_rle(record.segmentations[i], record.height, record.width)
 
     odd = [i for i, own in enumerate(record.annotation_ids) if own not in plain.shapes]
-    given = _given_boxes(record, entries, odd)
-    for i, rule, text in _box_faults(record, given, odd) if odd else ():
+    for i, rule, text in _box_faults(record, entries, odd) if odd else ():
         add(rule, i, text)
-    masks = _plain_masks(record, plain)
+    pixels = _plain_areas(record, plain)
     for i in odd:
         segmentation, hole = record.segmentations[i], None
         if isinstance(segmentation, list):
@@ -69,13 +68,13 @@ def check_objects(
         if hole:
             add("hole", i, _HOLE.format(hole[0] + 1, hole[1] + 1))
         elif rle(i) is not None:
-            masks[i] = rle(i)
+            pixels[i] = int(coco_mask.area(rle(i)))
         if record.crowd[i]:
             add("crowd", i, "it is a crowd region.")
-    for i, mask in sorted(masks.items()):
+    for i, wanted in sorted(pixels.items()):
         own = record.annotation_ids[i]
         area = plain.told[own] if own in plain.told else entries.get(own, {}).get("area")
-        text = area_fault(area, mask)
+        text = area_fault(area, wanted)
         if text:
             add("area", i, text)
     for i, j, overlap in duplicates(record, rle) if repeats else ():
@@ -84,18 +83,19 @@ def check_objects(
     return found
 
 
-def _plain_masks(record: Record, plain: PlainObjects) -> Dict[int, Dict[str, Any]]:
-    """`mask_rle` of the plain objects whose areas are not known, drawn together."""
+def _plain_areas(record: Record, plain: PlainObjects) -> Dict[int, int]:
+    """Pixels of the masks of plain objects whose areas are not known, drawn together."""
     ids = enumerate(record.annotation_ids)
     which = [i for i, own in ids if own in plain.shapes and own not in plain.areas]
-    shapes = [record.segmentations[i] for i in which]
-    polygons = [polygon.tolist() for shape in shapes for polygon in shape]
     if not which:
         return {}
-    rles = iter(coco_mask.frPyObjects(polygons, record.height, record.width))
-    parts = [[next(rles) for _ in shape] for shape in shapes]
-    masks = [coco_mask.merge(part) if len(part) > 1 else part[0] for part in parts]
-    return dict(zip(which, masks))
+    shapes = [record.segmentations[i] for i in which]
+    polygons = [polygon.tolist() for shape in shapes for polygon in shape]
+    masks = coco_mask.frPyObjects(polygons, record.height, record.width)
+    if len(masks) > len(which):
+        each = iter(masks)
+        masks = [coco_mask.merge([next(each) for _ in shape]) for shape in shapes]
+    return dict(zip(which, coco_mask.area(masks).tolist()))
 
 
 def _given_boxes(
@@ -216,8 +216,9 @@ def is_xyxy(given: np.ndarray, box: Tuple[float, ...]) -> bool:
 
 
 def _box_faults(
-    record: Record, given: np.ndarray, which: List[int]
+    record: Record, entries: Mapping[int, Dict[str, Any]], which: List[int]
 ) -> Iterator[Tuple[int, str, str]]:
+    given = _given_boxes(record, entries, which)
     limit = np.array([record.height, record.width] * 2, float)
     corners = np.stack([given[:, 1], given[:, 0], given[:, 1], given[:, 0]], axis=1)
     corners[:, 2:] += given[:, :1:-1]  # yxyx
@@ -250,12 +251,14 @@ def _polygon_faults(polygons: List[np.ndarray], height: int, width: int):
             yield "crossing", f"a polygon of {len(points)} points crosses itself {near}."
 
 
-def area_fault(area: Any, rle: Dict[str, Any]) -> Optional[str]:
-    """What is wrong with the area of a JSON, None if it fits the mask or is not there."""
-    if not is_number(area):
-        return None
-    wanted = int(coco_mask.area(rle))
-    if abs(area - wanted) <= max(AREA_TOLERANCE, AREA_SHARE * wanted):
+def area_fault(area: Any, wanted: int) -> Optional[str]:
+    """What is wrong with the area of a JSON, None if it fits the mask's or is not there.
+
+    Args:
+        area: anything.
+        wanted: pixels of the mask.
+    """
+    if not is_number(area) or abs(area - wanted) <= max(AREA_TOLERANCE, AREA_SHARE * wanted):
         return None
     return f"its area is {area:g}, but its mask has {wanted} pixels."
 
