@@ -14,19 +14,6 @@ from tfmaskrcnn.support.files import parsed_json, read_content, utf8_text
 
 _LONG = ("images", "annotations")
 _TOGETHER = 1000  # entries
-
-
-class _Usual(msgspec.Struct, forbid_unknown_fields=True):
-    """The keys of COCO's own files; those of others are found at twice the cost."""
-
-    images: List[msgspec.Raw]
-    annotations: List[msgspec.Raw]
-    categories: msgspec.Raw
-    info: Optional[msgspec.Raw] = None
-    licenses: Optional[msgspec.Raw] = None
-
-
-_USUAL = msgspec.json.Decoder(_Usual)
 _OBJECT = msgspec.json.Decoder(Dict[str, msgspec.Raw])
 _LIST = msgspec.json.Decoder(List[msgspec.Raw])
 
@@ -102,20 +89,12 @@ def with_heads(raw: Any, count: int) -> Any:
 def _lazily(content: bytes, path: str) -> Optional[Dict[str, Any]]:
     """None where Python's own reader has to look: it takes NaN, and says best what is wrong."""
     try:
-        _ = content.isascii() or content.decode()  # texts nobody asks for are not looked at else
-        found = _parts(content)
+        if not content.isascii():
+            content.decode()  # texts that nobody asks for are not looked at otherwise
+        found = _OBJECT.decode(content)
         raw = {key: json.loads(bytes(found[key])) for key in found if key not in _LONG}
-        lists = {key: LazyEntries(found[key], path) for key in _LONG}
+        lists = {key: LazyEntries(_LIST.decode(found[key]), path) for key in _LONG}
     except (ValueError, KeyError, RecursionError):
         return None
-    return {**raw, **lists} if isinstance(raw.get("categories"), list) else None
-
-
-def _parts(content: bytes) -> Dict[str, Any]:
-    """The bytes of what is at the top level of a file; of the long lists those of each entry."""
-    try:
-        found = msgspec.structs.asdict(_USUAL.decode(content))
-        return {key: part for key, part in found.items() if part is not None}
-    except msgspec.ValidationError:
-        found = _OBJECT.decode(content)
-        return {**found, **{key: _LIST.decode(found[key]) for key in _LONG}}
+    whole = isinstance(raw.get("categories"), list)
+    return {key: lists[key] if key in lists else raw[key] for key in found} if whole else None
