@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pytest
 
-from tfmaskrcnn.data.coco import entries, records, surely_good
+from tfmaskrcnn.data.coco import annotation_reader, records, surely_good
 from tfmaskrcnn.data.coco.file import read_coco
 from tfmaskrcnn.data.coco.lazy_entries import LazyEntries, read_coco_lazily
 from tfmaskrcnn.data.coco.object_table import table_of
@@ -106,7 +106,7 @@ def both(tmp_path, monkeypatch):
         found, clear = [], surely_good.clear_annotations
         for reader, road in ((read_coco_lazily, clear), (read_coco, clear), (read_coco, nothing)):
             monkeypatch.setattr(records, "read_coco_lazily", reader)
-            monkeypatch.setattr(entries, "clear_annotations", road)
+            monkeypatch.setattr(annotation_reader, "clear_annotations", road)
             try:
                 found.append(as_text(load_coco(str(path), str(tmp_path), **options)))
             except InputError as error:

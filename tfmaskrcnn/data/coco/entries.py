@@ -4,45 +4,22 @@ checking and TFRecords alike."""
 import dataclasses
 import functools
 import os
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence
 
-import numpy as np
-from pycocotools import mask as coco_mask
-
-from tfmaskrcnn.data.coco.annotation_ids import AnnotationIds, checked_id
-from tfmaskrcnn.data.coco.annotations import (
-    Checked,
-    Fault,
-    checked_box,
-    checked_segmentation,
-    is_number,
-)
-from tfmaskrcnn.data.coco.data_classes import DataClasses, Numbering, numbering
+from tfmaskrcnn.data.coco.annotation_ids import checked_id
+from tfmaskrcnn.data.coco.annotation_reader import AnnotationReader
+from tfmaskrcnn.data.coco.annotations import Checked, Fault
+from tfmaskrcnn.data.coco.data_classes import Numbering, numbering
 from tfmaskrcnn.data.coco.file import field
 from tfmaskrcnn.data.coco.image_files import header_sizes
-from tfmaskrcnn.data.coco.keypoint_annotations import checked_keypoints
-from tfmaskrcnn.data.coco.object_table import ImageHead, ObjectTable, joined, table_of
-from tfmaskrcnn.data.coco.segmentation import as_rle
-from tfmaskrcnn.data.coco.surely_good import clear_annotations
-from tfmaskrcnn.errors import InputError, listed, quoted, short_path
+from tfmaskrcnn.data.coco.object_table import ImageHead, ObjectTable
+from tfmaskrcnn.data.coco.reading_rules import OnFault, Rules
+from tfmaskrcnn.errors import InputError, quoted, short_path
 from tfmaskrcnn.support import storage
 
-# Called with "images", "annotations" or "categories", the entry's number in it, and what is wrong.
-# If it returns, the entry is left out; but an image whose file is missing stays, and so does an
-# annotation of which only the id is wrong: it gets a new one.
-OnFault = Callable[[str, int, Fault], None]
 # Pixels that are believed without a look at the image file's header: masks of this size are drawn
 # in a moment. Larger ones must be as large as the file.
 BELIEVED_PIXELS = 2**26
-
-
-class Rules(NamedTuple):
-    """What of an annotation is read besides its class and box."""
-
-    masks: bool = True  # every annotation must have a segmentation
-    keypoint_names: Tuple[str, ...] = ()  # empty without a keypoint head
-    keypoint_offset: float = 0.0
-    classes: Optional[DataClasses] = None  # None for a class a category
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,8 +67,8 @@ def read_entries(
     classes = numbering(names, rules.classes, json_path)
     images = _images(raw["images"], json_path, image_dir, on_fault)
     annotations = raw["annotations"]
-    one_by_one = _OneByOne(annotations, images, classes, json_path, on_fault, rules)
-    table, left_out = _objects(one_by_one)
+    reader = AnnotationReader(annotations, images, classes, json_path, on_fault, rules)
+    table, left_out = reader.objects()
     return Entries(classes.names, images, table, annotations, classes, left_out)
 
 
@@ -190,112 +167,3 @@ def _check_believed(entry: Dict[str, Any], path: Optional[str], where: str) -> N
     have = f"its file is {found[0][0]} x {found[0][1]}" if path else "there is no file to compare"
     told = f"{quoted(size[0])} x {quoted(size[1])} pixels (height x width)"
     raise Fault("image-size", f"{where} is said to have {told}; {have}.")
-
-
-def _objects(one_by_one: "_OneByOne") -> Tuple[ObjectTable, int]:
-    """The objects of all images; and how many are of categories that are no class."""
-    rules, images, ids = one_by_one.rules, one_by_one.images, one_by_one.ids
-    sizes = {i: (image["height"], image["width"]) for i, image in images.items()}
-    if rules.keypoint_names:
-        sizes = {}  # keypoints are looked at one by one
-    tables, start = [], 0
-    for clear in clear_annotations(one_by_one.annotations, sizes):
-        table = _of_classes(clear.table, one_by_one.classes.class_of, rules.masks)
-        rows = {position: row for row, position in enumerate(table.positions.tolist())}
-        own, kept = table.annotation_ids.tolist(), table.classes > 0
-        is_class = kept.tolist()
-        for n in range(start, start + clear.looked_at):  # an id is of the first that has it
-            row = rows.get(n)
-            if row is None:
-                one_by_one.read(n)
-            elif is_class[row] and not ids.takes(own[row]):
-                kept[row] = False
-                one_by_one.read(n)
-        one_by_one.left_out += is_class.count(False)
-        tables.append(table.only(kept))
-        start += clear.looked_at
-    tables.append(table_of(one_by_one.found, len(rules.keypoint_names)))
-    return joined(tables), one_by_one.left_out
-
-
-def _of_classes(table: ObjectTable, class_of: Dict[int, int], masks: bool) -> ObjectTable:
-    """Objects of known categories, with their classes; with `masks` those that have one."""
-    numbers = np.array([class_of.get(i, -1) for i in table.classes.tolist()], np.int32)
-    taken = (numbers >= 0) & (table.parts > 0 if masks else True)
-    return table._replace(classes=numbers).only(taken)
-
-
-class _OneByOne:
-    """Reads annotations that are not clear, and says what is wrong with them."""
-
-    def __init__(
-        self,
-        annotations: Sequence[Any],
-        images: Dict[int, Dict[str, Any]],
-        classes: Numbering,
-        json_path: str,
-        on_fault: OnFault,
-        rules: Rules,
-    ):
-        self.annotations, self.images = annotations, images
-        self.classes, self.rules = classes, rules
-        self._path, self._on_fault = json_path, on_fault
-        self.ids = AnnotationIds(annotations)
-        self.found: List[Checked] = []
-        self.left_out = 0  # of categories that are no class
-
-    def read(self, n: int) -> None:
-        """Look at entry `n`, which is found, left out or told of."""
-        entry, where = self.annotations[n], f"{self._path}: entry {n} of 'annotations'"
-        if isinstance(entry, dict) and self.classes.leaves_out(entry.get("category_id")):
-            self.left_out += 1  # whatever is wrong with it
-            return
-        try:
-            image_id = checked_id(entry, "image_id", where)
-            annotation_id, fault = self.ids.of(entry, where, f"{self._path}: annotation")
-            if fault:
-                self._on_fault("annotations", n, fault)
-            where = f"{self._path}: annotation {annotation_id} of image {image_id}"
-            if image_id not in self.images:
-                missing = f"{where}: there is no image {image_id} in 'images'."
-                raise Fault("unknown-image", missing)
-            image, class_of = self.images[image_id], self.classes.class_of
-            found = _object(entry, image, class_of, where, self.rules)
-        except Fault as fault:
-            self._on_fault("annotations", n, fault)
-        else:
-            self.found.append(Checked(n, image_id, annotation_id, *found))
-
-
-def _object(entry: Dict, image: Dict, class_of: Dict[int, int], where: str, rules: Rules):
-    """Class, crowd, box, segmentation and keypoints of an annotation."""
-    category_id = field(entry, "category_id", int, where)
-    if category_id not in class_of:
-        known = listed(class_of)
-        unknown = f"{where}: category_id {quoted(category_id)} is not in 'categories' ({known})."
-        raise Fault("unknown-category", unknown)
-    crowd = entry.get("iscrowd", 0)
-    if isinstance(crowd, (list, dict)) or crowd not in (0, 1):
-        raise Fault("entry", f"{where}: 'iscrowd' is {quoted(crowd)}, wanted 0 or 1.")
-    size, points = (image["height"], image["width"]), None
-    try:
-        box, shape = _shapes(entry, *size, rules.masks)
-        if rules.keypoint_names:
-            names, offset = rules.keypoint_names, rules.keypoint_offset
-            points = checked_keypoints(entry.get("keypoints"), names, offset, *size)
-    except Fault as fault:
-        raise Fault(fault.rule, f"{where}: {fault}") from None
-    return class_of[category_id], bool(crowd), box, shape, points
-
-
-def _shapes(entry: Dict, height: int, width: int, masks: bool):
-    """Box and segmentation of an annotation; a box that is missing is that of the mask."""
-    shape, area = entry.get("segmentation"), entry.get("area")
-    if masks or shape:
-        shape = checked_segmentation(shape, height, width)
-    if area is not None and not is_number(area):
-        raise Fault("entry", f"its area is {quoted(area)}, wanted a number.")
-    if entry.get("bbox") is not None or not shape:
-        return checked_box(entry.get("bbox"), height, width), shape or None
-    x, y, w, h = coco_mask.toBbox(as_rle(shape, height, width)).tolist()
-    return checked_box([x, y, w, h], height, width), shape

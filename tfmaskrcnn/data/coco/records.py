@@ -10,7 +10,7 @@ import numpy as np
 from tfmaskrcnn.config.keypoints import KeypointHeadConfig
 from tfmaskrcnn.data.coco.annotations import Segmentation
 from tfmaskrcnn.data.coco.data_classes import ClassesLike, DataClasses
-from tfmaskrcnn.data.coco.entries import BELIEVED_PIXELS, Entries, OnFault, Rules, read_entries
+from tfmaskrcnn.data.coco.entries import BELIEVED_PIXELS, Entries, read_entries
 from tfmaskrcnn.data.coco.faults import Faults
 from tfmaskrcnn.data.coco.file import check_kind
 from tfmaskrcnn.data.coco.image_arrays import ImageArray
@@ -19,6 +19,7 @@ from tfmaskrcnn.data.coco.kept_sets import Kept, keep, place_of, read_kept
 from tfmaskrcnn.data.coco.keypoint_annotations import KeypointNames, keypoint_names
 from tfmaskrcnn.data.coco.lazy_entries import read_coco_lazily
 from tfmaskrcnn.data.coco.object_table import ImageHead, ObjectTable
+from tfmaskrcnn.data.coco.reading_rules import OnFault, Rules
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support import storage
 from tfmaskrcnn.support.collecting import no_collecting

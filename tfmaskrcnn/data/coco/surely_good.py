@@ -56,8 +56,10 @@ class LookedThrough(LazyEntries):
     def with_changes(self, changed: Dict[int, Any]) -> "LookedThrough":
         """The list with other entries at the places `changed`, which count as not clear."""
         found, new = copy.copy(self), super().with_changes(changed)
-        found.raws, found.changed, places = new.raws, new.changed, list(changed)
-        found._clear = [one.only(~np.isin(one.table.positions, places)) for one in self._clear]
+        found.raws, found.changed = new.raws, new.changed
+        same = np.ones(len(self), bool)
+        same[list(changed)] = False
+        found._clear = [one.only(same[one.table.positions]) for one in self._clear]
         return found
 
     def clear(self, sizes: Sizes) -> Iterator[Clear]:
