@@ -39,7 +39,7 @@ def read(json, images):
 MEASURE = """
 import resource, sys, time
 before = time.process_time()
-read(*sys.argv[1:])
+found = read(*sys.argv[1:])
 print(time.process_time() - before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
