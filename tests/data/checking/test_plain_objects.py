@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tfmaskrcnn.data.checking import plain_objects as module
-from tfmaskrcnn.data.checking.object_checks import check_objects, first_crossing
+from tfmaskrcnn.data.checking.object_checks import check_objects
 from tfmaskrcnn.data.checking.plain_objects import plain_objects
+from tfmaskrcnn.data.coco import surely_good
 from tfmaskrcnn.data.coco.meaning import clear_segmentation
 from tfmaskrcnn.data.coco.records import Record
 
@@ -59,7 +59,7 @@ def record_of(entries):
 
 @pytest.mark.parametrize("seed", range(20))
 def test_nothing_is_odd_about_what_is_plain(seed, monkeypatch):
-    monkeypatch.setattr(module, "_TOGETHER", 17)
+    monkeypatch.setattr(surely_good, "_TOGETHER", 17)
     draw = np.random.default_rng(seed)
     entries = [{**star(draw, n), "category_id": 1} for n in range(50)]
     plain, record = plain_objects(entries, IMAGES), record_of(entries)
@@ -75,20 +75,11 @@ def test_nothing_is_odd_about_what_is_plain(seed, monkeypatch):
         assert clear_segmentation(shape, box, HEIGHT, WIDTH) is None
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_crossings_are_found_as_one_by_one(seed):
-    draw = np.random.default_rng(seed)
-    outlines = [draw.uniform(0, 50, (draw.integers(3, 20), 2)).round(1) for _ in range(40)]
-    found = module._cross(outlines).tolist()
-    assert found == [first_crossing(outline.reshape(-1)) is not None for outline in outlines]
-    assert any(found) and not all(found)
-
-
 def test_parts_beside_each_other_are_plain_but_their_area_is_looked_at():
     parts = [[10, 10, 18, 10, 18, 40, 10, 40], [19, 10, 30, 10, 30, 40, 19, 40]]
-    assert plain_objects([{**GOOD, "segmentation": parts}], IMAGES) == ({7}, set())
+    assert plain_objects([{**GOOD, "segmentation": parts}], IMAGES)[:2] == ({7}, set())
     rows = [{**IMAGES[0], "height": 2}]  # as many as a mask of zeros and ones would have
-    assert plain_objects([{**GOOD, "segmentation": parts}], rows) == (set(), set())
+    assert plain_objects([{**GOOD, "segmentation": parts}], rows)[:2] == (set(), set())
 
 
 def test_a_square_is_plain_with_or_without_an_area():
@@ -96,8 +87,8 @@ def test_a_square_is_plain_with_or_without_an_area():
         entry = {**GOOD, "area": area}
         if area is ...:
             del entry["area"]
-        assert plain_objects([entry], IMAGES) == ({7}, {7})
-    assert plain_objects([{**GOOD, "area": 800}], IMAGES) == ({7}, set())
+        assert plain_objects([entry], IMAGES)[:2] == ({7}, {7})
+    assert plain_objects([{**GOOD, "area": 800}], IMAGES)[:2] == ({7}, set())
 
 
 @pytest.mark.parametrize(
@@ -133,7 +124,7 @@ def test_a_square_is_plain_with_or_without_an_area():
     ],
 )
 def test_what_is_not_clear_is_not_plain(change):
-    assert plain_objects([{**GOOD, **change}], IMAGES) == (set(), set())
+    assert plain_objects([{**GOOD, **change}], IMAGES)[:2] == (set(), set())
 
 
 @pytest.mark.parametrize("entry", [None, 5, [], {}, {"id": 1}])

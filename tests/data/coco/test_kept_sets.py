@@ -156,12 +156,14 @@ def spoil(path, change):
         lambda path: os.truncate(path, 0),
         lambda path: os.truncate(path, 700),
         lambda path: Path(path).write_bytes(b"PK no archive"),
-        lambda path: spoil(path, lambda a: a.update(counts=a["counts"][:-1])),
+        lambda path: spoil(path, lambda a: a.update(heads=a["heads"][:-1])),
         lambda path: spoil(path, lambda a: a.update(points=a["points"][2:])),
         lambda path: spoil(path, lambda a: a.update(parts=a["parts"] + 1)),
         lambda path: spoil(path, lambda a: a.update(boxes=a["boxes"][1:])),
         lambda path: spoil(path, lambda a: a.update(about=np.frombuffer(b"[]", np.uint8))),
-        lambda path: spoil(path, lambda a: a.pop("rles")),
+        lambda path: spoil(path, lambda a: a.pop("crowd")),
+        lambda path: spoil(path, lambda a: a.update(image_ids=a["image_ids"] + 5)),
+        lambda path: spoil(path, lambda a: a.update(sizes=a["sizes"][:, :1])),
     ],
 )
 def test_what_is_damaged_is_read_and_kept_anew(large, unread, how):

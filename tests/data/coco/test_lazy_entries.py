@@ -6,9 +6,10 @@ import random
 import numpy as np
 import pytest
 
-from tfmaskrcnn.data.coco import entries, records, surely_good
+from tfmaskrcnn.data.coco import annotation_reader, records, surely_good
 from tfmaskrcnn.data.coco.file import read_coco
 from tfmaskrcnn.data.coco.lazy_entries import LazyEntries, read_coco_lazily
+from tfmaskrcnn.data.coco.object_table import table_of
 from tfmaskrcnn.data.coco.records import load_coco
 from tfmaskrcnn.errors import InputError
 
@@ -105,7 +106,7 @@ def both(tmp_path, monkeypatch):
         found, clear = [], surely_good.clear_annotations
         for reader, road in ((read_coco_lazily, clear), (read_coco, clear), (read_coco, nothing)):
             monkeypatch.setattr(records, "read_coco_lazily", reader)
-            monkeypatch.setattr(entries, "clear_annotations", road)
+            monkeypatch.setattr(annotation_reader, "clear_annotations", road)
             try:
                 found.append(as_text(load_coco(str(path), str(tmp_path), **options)))
             except InputError as error:
@@ -118,7 +119,7 @@ def both(tmp_path, monkeypatch):
 
 def nothing(annotations, *_):
     """As `clear_annotations` where nothing is clear."""
-    return [None] * len(annotations)
+    yield surely_good.Clear(len(annotations), table_of([]), np.zeros((0, 4)), np.zeros(0))
 
 
 def as_text(data):
@@ -175,9 +176,8 @@ def test_the_fast_road_is_taken_by_what_is_usual(tmp_path):
     (tmp_path / "set.json").write_text(json.dumps(content))
     entries = read_coco_lazily(str(tmp_path / "set.json"))["annotations"]
     assert isinstance(entries, LazyEntries)
-    images = {1: {"height": 40, "width": 60}, 2: {"height": 40, "width": 60}}
-    found = surely_good.clear_annotations(entries, images, {2: 1, 3: 2, 4: 3}, masks=True)
-    assert [one is not None for one in found] == [True, True, False, True, True, True, True]
+    (clear,) = surely_good.clear_annotations(entries, {1: (40, 60), 2: (40, 60)})
+    assert clear.looked_at == 7 and clear.table.positions.tolist() == [0, 1, 3, 4, 5, 6]
 
 
 def test_an_entry_that_breaks_a_rule_of_json_is_told(tmp_path):

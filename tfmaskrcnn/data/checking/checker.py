@@ -10,6 +10,7 @@ from tfmaskrcnn.config.yaml_files import override
 from tfmaskrcnn.data.checking.check_result import CheckResult
 from tfmaskrcnn.data.checking.clearing import Cleared, clear_set, read_lists
 from tfmaskrcnn.data.checking.coverage import best_iou, objects_of, resized
+from tfmaskrcnn.data.checking.entries_by_id import EntriesById
 from tfmaskrcnn.data.checking.file_checks import (
     NOT_LOOKED,
     FileReport,
@@ -21,6 +22,7 @@ from tfmaskrcnn.data.checking.file_checks import (
 )
 from tfmaskrcnn.data.checking.notes import Change
 from tfmaskrcnn.data.checking.object_checks import check_objects
+from tfmaskrcnn.data.checking.repeats import may_repeat
 from tfmaskrcnn.data.checking.rules import LEVELS, RULES, WRONG, Finding
 from tfmaskrcnn.data.checking.set_checks import (
     check_box_order,
@@ -33,12 +35,16 @@ from tfmaskrcnn.data.checking.setting_proposals import propose
 from tfmaskrcnn.data.checking.turned_views import check_views
 from tfmaskrcnn.data.coco.annotations import Fault
 from tfmaskrcnn.data.coco.data_classes import DataClasses
-from tfmaskrcnn.data.coco.foreign import foreign_format
+from tfmaskrcnn.data.coco.foreign import LOOKED_AT, foreign_format
 from tfmaskrcnn.data.coco.image_files import ImageFacts
+from tfmaskrcnn.data.coco.lazy_entries import with_heads
 from tfmaskrcnn.data.coco.meaning import clear_id
-from tfmaskrcnn.data.coco.records import CocoData, Record, checked_coco
+from tfmaskrcnn.data.coco.records import CocoData, Record, checked_set
+from tfmaskrcnn.support.collecting import no_collecting
 from tfmaskrcnn.support.given import A_COUNT, A_FOLDER, A_PATH, takes
 from tfmaskrcnn.support.progress_bar import Progress
+
+_TOGETHER = 32  # images that a thread looks at
 
 
 class Examined(NamedTuple):
@@ -81,13 +87,26 @@ def check(
     Raises:
         InputError: a JSON cannot be read, or the set as a whole is none to train on.
     """
-    config, json_path = config or Config(), os.fspath(json_path)
+    others = other_json, other_images or image_dir
+    with no_collecting():
+        return _check(os.fspath(json_path), image_dir, config or Config(), others, limit, progress)
+
+
+def _check(
+    json_path: str,
+    image_dir: str,
+    config: Config,
+    other: Tuple[Optional[str], str],
+    limit: Optional[int],
+    progress: Optional[Progress],
+) -> CheckResult:
+    """`check`; `other` is another set and its folder."""
     lists = read_lists(json_path)
     raw = _first_images(lists.raw, limit)
     found = examined(raw, json_path, image_dir, config, progress)
     data, findings = found.data, [*lists.findings, *found.findings]
     findings += _foreign(lists, found)
-    others = _records(other_json, other_images or image_dir, config) if other_json else []
+    others = _records(*other, config) if other[0] else []
     findings += check_names(data.records, found.missing) + check_copies(data.records, others)
     findings += check_counts(data, config) + check_views(data.records, found.facts, config)
     objects = objects_of(data)
@@ -135,8 +154,7 @@ def examined(
         known: path -> what it holds, of files that need not be read again.
     """
     cleared = clear_set(raw, image_dir, config.model.input.exif)
-    data, findings = _collected(cleared.raw, json_path, image_dir, config)
-    entries = _entries(cleared.raw)
+    data, entries, findings = _collected(cleared.raw, json_path, image_dir, config)
     missing = {f.image_id for f in findings if f.rule == "image-missing"}
     about = functools.partial(check_objects, entries=entries, plain=cleared.plain)
     looked = _each_image(data.records, missing, about, config, known or {}, progress)
@@ -176,12 +194,14 @@ def _records(json_path: str, image_dir: str, config: Config) -> Sequence[Record]
 
 def _foreign(lists: Cleared, found: Examined) -> List[Finding]:
     """Whose COCO it is, if something is wrong with it and another program wrote it."""
-    sentence = foreign_format(lists.raw, found.data.json_path)
+    sentence = foreign_format(with_heads(lists.raw, LOOKED_AT), found.data.json_path)
     wrong = [f for f in lists.findings + found.findings if RULES[f.rule].level == WRONG]
     return [Finding("foreign", sentence)] if sentence and wrong else []
 
 
-def _collected(raw, json_path: str, image_dir: str, config) -> Tuple[CocoData, List[Finding]]:
+def _collected(
+    raw: Dict[str, Any], json_path: str, image_dir: str, config: Config
+) -> Tuple[CocoData, EntriesById, List[Finding]]:
     """What `load_coco` would take, and one finding for each entry where it would stop."""
     found: List[Finding] = []
     names = {_id(image, "id"): image.get("file_name") for image in _dicts(raw["images"])}
@@ -202,13 +222,14 @@ def _collected(raw, json_path: str, image_dir: str, config) -> Tuple[CocoData, L
     head = config.model.keypoint_head
     masks = config.model.mask_head.enabled
     wanted = DataClasses.of(config.data.classes, complete=False)
-    return checked_coco(raw, json_path, image_dir, on_fault, masks, head, wanted), found
+    data, read = checked_set(raw, json_path, image_dir, on_fault, masks, head, wanted)
+    return data, EntriesById(read.table, read.annotations), found
 
 
 def _each_image(
     records: List[Record],
     missing: Set[int],
-    about: Callable[[Record], List[Finding]],
+    about: Callable[..., List[Finding]],
     config: Config,
     known: Dict[str, Looked],
     progress: Optional[Progress],
@@ -216,31 +237,27 @@ def _each_image(
     """Image id -> what its file and its objects show; `about` tells of the objects of a record."""
     channels, exif = config.model.input.channels, config.model.input.exif
 
-    def report_of(record: Record) -> FileReport:
-        looked = NOT_LOOKED
-        if record.image_id not in missing:
-            looked = known.get(record.path) or look(record.path, channels, exif)
-        found = check_file(record, looked, channels, exif)
-        return FileReport(looked, found + about(record))
+    def look_at(record: Record) -> Looked:
+        if record.image_id in missing:
+            return NOT_LOOKED
+        return known.get(record.path) or look(record.path, channels, exif)
 
-    reports = {}
+    def looks(some: List[Record]) -> List[Looked]:
+        return [look_at(record) for record in some]
+
+    reports: Dict[int, FileReport] = {}
+    repeats = dict(zip((r.image_id for r in records), may_repeat(records).tolist()))
+    batches = [records[n : n + _TOGETHER] for n in range(0, len(records), _TOGETHER)]
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        # `map` keeps the order, and what waits are records and short reports, no pixels.
-        for n, (record, report) in enumerate(zip(records, pool.map(report_of, records)), start=1):
-            reports[record.image_id] = report
+        # `map` keeps the order, and what waits are records and what their files hold, no pixels.
+        for some, looked in zip(batches, pool.map(looks, batches)):
+            for record, one in zip(some, looked):
+                found = check_file(record, one, channels, exif)
+                found += about(record, repeats=repeats[record.image_id])
+                reports[record.image_id] = FileReport(one, found)
             if progress:
-                progress(n, len(records))
+                progress(len(reports), len(records))
     return reports
-
-
-def _entries(raw: Dict[str, Any]) -> Dict[int, Dict[str, Any]]:
-    """Annotation id -> the first annotation of that id."""
-    entries: Dict[int, Dict[str, Any]] = {}
-    for entry in _dicts(raw["annotations"]):
-        annotation_id = _id(entry, "id")
-        if annotation_id is not None:
-            entries.setdefault(annotation_id, entry)
-    return entries
 
 
 def _dicts(entries: List[Any]) -> List[Dict[str, Any]]:

@@ -1,14 +1,29 @@
 """Lists, ids, references and names of categories, as integers and texts wherever it is clear."""
 
 from collections import Counter
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
+
+import msgspec
 
 from tfmaskrcnn.data.checking.notes import Notes, Place, is_plain_id
+from tfmaskrcnn.data.coco.file import INT64_MAX
+from tfmaskrcnn.data.coco.lazy_entries import LazyEntries
 from tfmaskrcnn.data.coco.meaning import clear_category_name, clear_id
 from tfmaskrcnn.errors import quoted
 
 LISTS = ("images", "annotations", "categories")
 _ENTRY = {"images": "image", "annotations": "annotation", "categories": "category"}
+
+
+class _Ids(msgspec.Struct, gc=False):
+    """Those of an annotation."""
+
+    id: int
+    image_id: int
+    category_id: int
+
+
+_IDS_OF = msgspec.json.Decoder(_Ids).decode
 
 
 class Known(NamedTuple):
@@ -68,9 +83,11 @@ def known(before: List[Any], after: List[Any], name_key: str) -> Known:
 
 
 def clear_annotation_ids(
-    entries: List[Any], images: Known, categories: Known, notes: Notes
-) -> List[Any]:
+    entries: Sequence[Any], images: Known, categories: Known, notes: Notes
+) -> Sequence[Any]:
     """Annotations with an id of their own each, and integers that refer to image and category."""
+    if isinstance(entries, LazyEntries) and _are_clear(entries):
+        return entries
     fresh, seen, done = _fresh(entries), set(), []
     for n, entry in enumerate(entries):
         if not isinstance(entry, dict):
@@ -92,6 +109,17 @@ def clear_annotation_ids(
             seen.add(own)
         done.append({**entry, **changes} if changes else entry)
     return done
+
+
+def _are_clear(entries: LazyEntries) -> bool:
+    """Whether all ids of annotations are integers, and their own."""
+    own = set()
+    for raw in entries.raws:
+        try:
+            own.add(_IDS_OF(raw).id)
+        except (ValueError, RecursionError):
+            return False
+    return len(own) == len(entries) and all(abs(one) <= INT64_MAX for one in own)
 
 
 def _own_id(n: int, entry: Dict, image_id: Any, seen: set, fresh: Iterator[int], notes: Notes):
@@ -137,7 +165,7 @@ def _all_names(value: List[Any]) -> bool:
 
 def _first_category(annotations: Any, count: int) -> Optional[int]:
     """0 or 1: where `count` names begin to be counted, if the annotations tell."""
-    entries = annotations if isinstance(annotations, list) else []
+    entries = annotations if isinstance(annotations, (list, LazyEntries)) else []
     used = {clear_id(e.get("category_id")) for e in entries if isinstance(e, dict)}
     fits = [first for first in (0, 1) if used and used <= set(range(first, first + count))]
     return fits[0] if len(fits) == 1 else None

@@ -1,8 +1,9 @@
 """File names that are found under another name, and sizes that the files tell."""
 
+import functools
 import os
 from collections import Counter
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 from PIL import Image
@@ -84,17 +85,22 @@ def _name_of(entry: Dict[str, Any]) -> Any:
 
 
 def clear_sizes(
-    entries: List[Any], annotations: List[Any], image_dir: str, exif: str, notes: Notes
+    entries: List[Any], annotations: Sequence[Any], image_dir: str, exif: str, notes: Notes
 ) -> List[Any]:
     """Images with the sizes of their files, where the annotations fit those."""
-    of_image: Dict[int, List[Dict]] = {}
-    for annotation in annotations:
-        if isinstance(annotation, dict) and is_plain_id(annotation.get("image_id")):
-            of_image.setdefault(annotation["image_id"], []).append(annotation)
+
+    @functools.lru_cache(None)
+    def by_image() -> Dict[int, List[Dict]]:  # seldom asked for
+        found: Dict[int, List[Dict]] = {}
+        for annotation in annotations:
+            if isinstance(annotation, dict) and is_plain_id(annotation.get("image_id")):
+                found.setdefault(annotation["image_id"], []).append(annotation)
+        return found
+
     done = []
     for entry in entries:
         if isinstance(entry, dict) and is_plain_id(entry.get("id")):
-            entry = _sized(entry, of_image.get(entry["id"], []), image_dir, exif, notes)
+            entry = _sized(entry, by_image, image_dir, exif, notes)
         done.append(entry)
     return done
 
@@ -124,7 +130,7 @@ def _all_inside(polygons: List[Any], height: int, width: int) -> bool:
     return bool(np.all(most <= (width + _OVER, height + _OVER)))
 
 
-def _sized(entry: Dict, annotations: List[Dict], image_dir: str, exif: str, notes: Notes) -> Dict:
+def _sized(entry: Dict, by_image: Callable, image_dir: str, exif: str, notes: Notes) -> Dict:
     name, given = entry.get("file_name"), (entry.get("height"), entry.get("width"))
     if not isinstance(name, str) or not name or "\0" in name:
         return entry
@@ -137,7 +143,7 @@ def _sized(entry: Dict, annotations: List[Dict], image_dir: str, exif: str, note
         return _whole_sides(entry, notes)
     sides = tuple(clear_id(side) for side in given)
     other_view = header.orientation >= 5 and sides == size[::-1]
-    if other_view or not all(fits(annotation, *size) for annotation in annotations):
+    if other_view or not all(fits(one, *size) for one in by_image().get(entry["id"], [])):
         return _whole_sides(entry, notes)
     now = f"its height x width is {size[0]} x {size[1]} now, as in the file."
     place = Place(f"image {entry['id']}", name, entry["id"])

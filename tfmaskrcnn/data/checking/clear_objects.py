@@ -1,11 +1,12 @@
 """Boxes, crowd flags and masks that are in another form than COCO's."""
 
-from typing import Any, Dict, FrozenSet, Iterable, List
+from typing import Any, Dict, Iterable, List, Sequence
 
 import numpy as np
 
 from tfmaskrcnn.data.checking.notes import Notes, Place, is_plain_id
 from tfmaskrcnn.data.coco.file_names import shown_name
+from tfmaskrcnn.data.coco.lazy_entries import LazyEntries
 from tfmaskrcnn.data.coco.meaning import clear_box, clear_crowd, clear_segmentation
 from tfmaskrcnn.errors import quoted
 
@@ -29,28 +30,34 @@ def all_shares(boxes: Iterable[np.ndarray]) -> bool:
 
 
 def clear_objects(
-    annotations: List[Any], images: List[Any], plain: FrozenSet[int], notes: Notes
-) -> List[Any]:
+    annotations: Sequence[Any], images: List[Any], others: Iterable[int], notes: Notes
+) -> Sequence[Any]:
     """Annotations whose box, crowd flag and mask are as COCO has them, where that is clear.
 
     Args:
         annotations, images: entries of the JSON.
-        plain: ids of annotations that are so already.
+        others: places of the annotations that may be otherwise.
         notes: gets what is changed.
     """
     by_id = {e["id"]: e for e in images if isinstance(e, dict) and is_plain_id(e.get("id"))}
-    done, shares = [], _are_shares(annotations)
-    for entry in annotations:
-        if isinstance(entry, dict) and is_plain_id(entry.get("id")) and entry["id"] not in plain:
+    changed, shares = {}, _are_shares(annotations)
+    for place in others:
+        entry = annotations[place]
+        if isinstance(entry, dict) and is_plain_id(entry.get("id")):
             image_id = entry.get("image_id")
             image = by_id.get(image_id) if is_plain_id(image_id) else None
             if image is not None:
-                entry = _object(_pixels(entry, image, notes) if shares else entry, image, notes)
-        done.append(entry)
-    return done
+                new = _object(_pixels(entry, image, notes) if shares else entry, image, notes)
+                if new is not entry:
+                    changed[place] = new
+    if changed and isinstance(annotations, LazyEntries):
+        return annotations.with_changes(changed)
+    return (
+        [changed.get(n, entry) for n, entry in enumerate(annotations)] if changed else annotations
+    )
 
 
-def _are_shares(annotations: List[Any]) -> bool:
+def _are_shares(annotations: Sequence[Any]) -> bool:
     """Whether all boxes, and all polygons, are between 0 and 1."""
     boxes = []
     for entry in annotations:

@@ -17,9 +17,11 @@ from tfmaskrcnn.data.checking.plain_objects import (
     NOTHING_KNOWN,
     PlainObjects,
     plain_objects,
+    sizes_of,
 )
 from tfmaskrcnn.data.checking.rules import Finding
-from tfmaskrcnn.data.coco.file import read_coco
+from tfmaskrcnn.data.coco.lazy_entries import LazyEntries, read_coco_lazily
+from tfmaskrcnn.data.coco.surely_good import LookedThrough
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support.files import read_json
 
@@ -34,14 +36,14 @@ class Cleared(NamedTuple):
 
 
 def read_lists(json_path: str) -> Cleared:
-    """The JSON of a set, with lists where it has objects of entries.
+    """The JSON of a set, with lists where it has objects of entries; long ones may be lazy.
 
     Raises:
         InputError: it is none, and it is not clear what its lists are.
     """
     notes = Notes()
     try:
-        return Cleared(read_coco(json_path), [], [])
+        return Cleared(read_coco_lazily(json_path), [], [])
     except InputError as error:
         raw = read_json(json_path)
         cleared = clear_lists(raw, notes) if isinstance(raw, dict) else raw
@@ -66,6 +68,7 @@ def clear_set(raw: Dict[str, Any], image_dir: str, exif: str) -> Cleared:
     """
     notes, image_dir = Notes(), os.fspath(image_dir)
     lists = clear_lists(raw, notes)
+    lists["images"] = list(lists["images"])
     categories = clear_categories(lists["categories"], notes)
     numbered = clear_image_ids(lists["images"], notes)
     annotations = clear_annotation_ids(
@@ -76,7 +79,9 @@ def clear_set(raw: Dict[str, Any], image_dir: str, exif: str) -> Cleared:
     )
     images = clear_file_names(numbered, image_dir, notes)
     images = clear_sizes(images, annotations, image_dir, exif, notes)
+    if isinstance(annotations, LazyEntries):
+        annotations = LookedThrough(annotations, sizes_of(images))
     plain = plain_objects(annotations, images)
-    annotations = clear_objects(annotations, images, plain.shapes, notes)
+    annotations = clear_objects(annotations, images, plain.others, notes)
     parts = {"images": images, "annotations": annotations, "categories": categories}
     return Cleared({**lists, **parts}, notes.findings, notes.changes, plain)

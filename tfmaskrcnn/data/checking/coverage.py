@@ -39,17 +39,19 @@ class Resized(NamedTuple):
 
 def objects_of(data: CocoData) -> Objects:
     """The objects of all records, in their order."""
-    boxes = [np.zeros((0, 4)), *(r.boxes[~r.crowd] for r in data.records)]
-    sizes = [np.zeros((0, 2))]
-    sizes += [np.tile((r.height, r.width), ((~r.crowd).sum(), 1)) for r in data.records]
-    return Objects(np.float64(np.concatenate(boxes)), np.float64(np.concatenate(sizes)))
+    parts = [(r.boxes, r.crowd, (r.height, r.width)) for r in data.records]
+    boxes = np.concatenate([np.zeros((0, 4)), *(own for own, _, _ in parts)])
+    alone = ~np.concatenate([np.zeros(0, bool), *(crowd for _, crowd, _ in parts)])
+    sizes = np.array([size for _, _, size in parts], np.float64).reshape(-1, 2)
+    sizes = np.repeat(sizes, [len(crowd) for _, crowd, _ in parts], axis=0)
+    return Objects(np.float64(boxes[alone]), sizes[alone])
 
 
 def resized(objects: Objects, input: InputConfig) -> Resized:
     """`objects` where the pipeline puts them without augmentation."""
     if not len(objects.boxes):
         return Resized(objects.boxes, objects.sizes)
-    distinct, which = np.unique(objects.sizes, axis=0, return_inverse=True)
+    distinct, which = _distinct(objects.sizes)
     height, width = (tf.constant(side, tf.int32) for side in distinct.T)
     target = tf.stack(target_size(height, width, input), axis=1)
     if input.static_size:
@@ -58,9 +60,16 @@ def resized(objects: Objects, input: InputConfig) -> Resized:
         padded = tf.stack(padded_size(*tf.unstack(target, axis=1), input.pad_multiple), axis=1)
     offset = image_offset(target, tf.cast(padded, tf.float32), input).numpy()
     scale = target.numpy() / distinct  # [sizes, 2]
-    which = which.reshape(-1)
     boxes = objects.boxes * np.tile(scale, 2)[which] + np.tile(offset, 2)[which]
     return Resized(boxes, np.float64(padded.numpy())[which])
+
+
+def _distinct(sizes: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    """Sizes [m, 2] that occur among `sizes` [n, 2], and [n] which; NumPy sorts pairs slowly."""
+    (heights, row), (widths, column) = (np.unique(s, return_inverse=True) for s in sizes.T)
+    codes, which = np.unique(row * len(widths) + column, return_inverse=True)
+    row, column = np.divmod(codes, len(widths))
+    return np.stack([heights[row], widths[column]], axis=1), which
 
 
 def best_iou(objects: Resized, anchors: AnchorConfig) -> Tuple[np.ndarray, np.ndarray]:

@@ -162,9 +162,10 @@ class _Mender:
     def _area_of_mask(self, entry, shape, height: int, width: int, where: str) -> None:
         if isinstance(shape, list) and first_hole(shape) and is_number(entry.get("area")):
             return  # it may be the one trace of a hole
-        rle = mask_rle(shape, height, width)
-        if "area" not in entry or not is_number(entry["area"]) or area_fault(entry["area"], rle):
-            area = max(1, int(coco_mask.area(rle)))
+        pixels = int(coco_mask.area(mask_rle(shape, height, width)))
+        area = entry.get("area")
+        if not is_number(area) or area_fault(area, pixels):
+            area = max(1, pixels)
             text = f"{where}: its area is {area}, was {quoted(entry.get('area'))}."
             self._note("areas", text)
             entry["area"] = area

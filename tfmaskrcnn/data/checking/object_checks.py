@@ -1,7 +1,7 @@
 """Checks of one image's objects that training does without: odd, but not refused."""
 
 import functools
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -9,6 +9,7 @@ from pycocotools import mask as coco_mask
 from tfmaskrcnn.data.checking.holes import first_hole
 from tfmaskrcnn.data.checking.notes import image_named
 from tfmaskrcnn.data.checking.plain_objects import NOTHING_KNOWN, PlainObjects
+from tfmaskrcnn.data.checking.repeats import SAME_IOU, corners_close
 from tfmaskrcnn.data.checking.rules import Finding
 from tfmaskrcnn.data.coco.annotations import Segmentation, is_number
 from tfmaskrcnn.data.coco.records import Record
@@ -18,7 +19,6 @@ from tfmaskrcnn.data.coco.segmentation import as_rle, clip_polygon, visible_part
 EDGE_TOLERANCE = 1.0  # pixels
 BOX_TOLERANCE, BOX_SHARE = 2.0, 0.05  # pixels, or of the side if that is more
 AREA_TOLERANCE, AREA_SHARE = 10.0, 0.1  # square pixels and of the mask's area
-SAME_IOU = 0.95  # of boxes and of masks: the same object
 # x1, y1, x2, y2 fits the mask at least so well, x, y, width, height at most so.
 XYXY_FITS, XYWH_FAILS = 0.9, 0.5
 _AS_IT_IS = np.eye(2, 3)
@@ -28,7 +28,10 @@ _CHUNK = 256  # edges or objects that are compared with all others at a time
 
 
 def check_objects(
-    record: Record, entries: Dict[int, Dict[str, Any]], plain: PlainObjects = NOTHING_KNOWN
+    record: Record,
+    entries: Mapping[int, Dict[str, Any]],
+    plain: PlainObjects = NOTHING_KNOWN,
+    repeats: bool = True,
 ) -> List[Finding]:
     """What is odd about the objects of one image.
 
@@ -36,7 +39,10 @@ def check_objects(
         record: n objects.
         entries: annotation id -> the annotation in the JSON.
         plain: objects of which some is known already.
+        repeats: whether an object may be there twice, see `may_repeat`.
     """
+    if not repeats and plain.areas.issuperset(record.annotation_ids):
+        return []
     found: List[Finding] = []
 
     def add(rule: str, i: int, text: str) -> None:
@@ -50,9 +56,9 @@ def check_objects(
         return mask_rle(record.segmentations[i], record.height, record.width)
 
     odd = [i for i, own in enumerate(record.annotation_ids) if own not in plain.shapes]
-    for i, rule, text in _box_faults(record, _given_boxes(record, entries), odd) if odd else ():
+    for i, rule, text in _box_faults(record, entries, odd) if odd else ():
         add(rule, i, text)
-    masks = _plain_masks(record, plain)
+    pixels = _plain_areas(record, plain)
     for i in odd:
         segmentation, hole = record.segmentations[i], None
         if isinstance(segmentation, list):
@@ -62,39 +68,47 @@ def check_objects(
         if hole:
             add("hole", i, _HOLE.format(hole[0] + 1, hole[1] + 1))
         elif rle(i) is not None:
-            masks[i] = rle(i)
+            pixels[i] = int(coco_mask.area(rle(i)))
         if record.crowd[i]:
             add("crowd", i, "it is a crowd region.")
-    for i, mask in sorted(masks.items()):
-        text = area_fault(entries.get(record.annotation_ids[i], {}).get("area"), mask)
+    for i, wanted in sorted(pixels.items()):
+        own = record.annotation_ids[i]
+        area = plain.told[own] if own in plain.told else entries.get(own, {}).get("area")
+        text = area_fault(area, wanted)
         if text:
             add("area", i, text)
-    for i, j, overlap in duplicates(record, rle):
+    for i, j, overlap in duplicates(record, rle) if repeats else ():
         text = f"repeats annotation {record.annotation_ids[i]} (same class, IoU {overlap:.2f})."
         add("duplicate-object", j, text)
     return found
 
 
-def _plain_masks(record: Record, plain: PlainObjects) -> Dict[int, Dict[str, Any]]:
-    """`mask_rle` of the plain objects whose areas are not known, drawn together."""
+def _plain_areas(record: Record, plain: PlainObjects) -> Dict[int, int]:
+    """Pixels of the masks of plain objects whose areas are not known, drawn together."""
     ids = enumerate(record.annotation_ids)
     which = [i for i, own in ids if own in plain.shapes and own not in plain.areas]
-    shapes = [record.segmentations[i] for i in which]
-    polygons = [polygon.tolist() for shape in shapes for polygon in shape]
     if not which:
         return {}
-    rles = iter(coco_mask.frPyObjects(polygons, record.height, record.width))
-    parts = [[next(rles) for _ in shape] for shape in shapes]
-    masks = [coco_mask.merge(part) if len(part) > 1 else part[0] for part in parts]
-    return dict(zip(which, masks))
+    shapes = [record.segmentations[i] for i in which]
+    polygons = [polygon.tolist() for shape in shapes for polygon in shape]
+    masks = coco_mask.frPyObjects(polygons, record.height, record.width)
+    if len(masks) > len(which):
+        each = iter(masks)
+        masks = [coco_mask.merge([next(each) for _ in shape]) for shape in shapes]
+    return dict(zip(which, coco_mask.area(masks).tolist()))
 
 
-def _given_boxes(record: Record, entries: Dict[int, Dict[str, Any]]) -> np.ndarray:
-    """[n, 4] float64 xywh of the JSON; where it has none, what the record has from the mask."""
+def _given_boxes(
+    record: Record, entries: Mapping[int, Dict[str, Any]], which: List[int]
+) -> np.ndarray:
+    """[n, 4] float64 xywh of the JSON, of the objects `which`.
+
+    Where it has none, and of other objects, what the record has.
+    """
     y1, x1, y2, x2 = np.float64(record.boxes).T
     boxes = np.stack([x1, y1, x2 - x1, y2 - y1], axis=1)
-    for n, annotation_id in enumerate(record.annotation_ids):
-        bbox = entries.get(annotation_id, {}).get("bbox")
+    for n in which:
+        bbox = entries.get(record.annotation_ids[n], {}).get("bbox")
         if bbox is not None:
             boxes[n] = bbox
     return boxes
@@ -150,14 +164,10 @@ def duplicates(
         rle: gives the mask of object i, None without one.
     """
     boxes, alone = record.boxes, np.flatnonzero(~record.crowd)
-    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0).max(axis=1, initial=0)
     for start in range(0, len(alone), _CHUNK):
         later = alone[start : start + _CHUNK, None]
         same = (record.classes[alone] == record.classes[later]) & (alone < later)
-        # Cheaper than IoU: corners of the same object are not far apart.
-        for k in range(4):
-            apart = np.abs(boxes[alone, k] - boxes[later, k])
-            same &= apart <= 2 * (1 - SAME_IOU) * sides[later]
+        same &= corners_close(boxes[alone], boxes[later])  # cheaper than IoU
         known = set()
         for row, column in np.argwhere(same).tolist():
             i, j = int(alone[column]), int(later[row, 0])
@@ -206,8 +216,9 @@ def is_xyxy(given: np.ndarray, box: Tuple[float, ...]) -> bool:
 
 
 def _box_faults(
-    record: Record, given: np.ndarray, which: List[int]
+    record: Record, entries: Mapping[int, Dict[str, Any]], which: List[int]
 ) -> Iterator[Tuple[int, str, str]]:
+    given = _given_boxes(record, entries, which)
     limit = np.array([record.height, record.width] * 2, float)
     corners = np.stack([given[:, 1], given[:, 0], given[:, 1], given[:, 0]], axis=1)
     corners[:, 2:] += given[:, :1:-1]  # yxyx
@@ -240,12 +251,14 @@ def _polygon_faults(polygons: List[np.ndarray], height: int, width: int):
             yield "crossing", f"a polygon of {len(points)} points crosses itself {near}."
 
 
-def area_fault(area: Any, rle: Dict[str, Any]) -> Optional[str]:
-    """What is wrong with the area of a JSON, None if it fits the mask or is not there."""
-    if not is_number(area):
-        return None
-    wanted = int(coco_mask.area(rle))
-    if abs(area - wanted) <= max(AREA_TOLERANCE, AREA_SHARE * wanted):
+def area_fault(area: Any, wanted: int) -> Optional[str]:
+    """What is wrong with the area of a JSON, None if it fits the mask's or is not there.
+
+    Args:
+        area: anything.
+        wanted: pixels of the mask.
+    """
+    if not is_number(area) or abs(area - wanted) <= max(AREA_TOLERANCE, AREA_SHARE * wanted):
         return None
     return f"its area is {area:g}, but its mask has {wanted} pixels."
 

@@ -6,19 +6,18 @@ the box that they give; none crosses itself. All others, and what is not clear, 
 limits are no rules.
 """
 
-from collections import defaultdict
-from typing import Any, Dict, FrozenSet, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Sequence, Tuple
 
-import msgspec
 import numpy as np
 
 from tfmaskrcnn.data.checking.notes import is_plain_id
-from tfmaskrcnn.data.coco.surely_good import Annotation, outline_areas
+from tfmaskrcnn.data.checking.polygon_tests import Polygons, crossing, within
+from tfmaskrcnn.data.coco.annotation_arrays import after, outline_areas, spans
+from tfmaskrcnn.data.coco.object_table import ObjectTable
+from tfmaskrcnn.data.coco.surely_good import Clear, clear_annotations
 
-_TOGETHER = 4096  # objects
 _MOST_PARTS = 16  # polygons of an object
 _MOST_POINTS = 128  # of a polygon whose edges are compared here
-_SAME_LENGTH = 8  # points that polygons which are compared together may differ by, padded
 _LEAST_SIDE = 4.0  # pixels; smaller boxes may be shares of the image
 _OVERLAP = 0.9  # IoU of the box and the polygon's own
 _OVER_EDGE = 0.5  # pixels that a box may reach over the edge
@@ -26,10 +25,12 @@ _AREA_TOLERANCE, _AREA_SHARE = 9.0, 0.09  # square pixels and of the area, as `o
 
 
 class PlainObjects(NamedTuple):
-    """Annotation ids."""
+    """Annotation ids, and what is not among them."""
 
     shapes: FrozenSet[int] = frozenset()  # of plain objects
     areas: FrozenSet[int] = frozenset()  # those of them whose area is clearly right, or not said
+    told: Mapping[int, float] = {}  # id -> area, of the other ones of them
+    others: Sequence[int] = ()  # places of all other annotations in their list, ascending
 
 
 NOTHING_KNOWN = PlainObjects()
@@ -42,79 +43,90 @@ def plain_objects(annotations: Sequence[Any], images: Sequence[Any]) -> PlainObj
         annotations: entries of the JSON, anything.
         images: likewise.
     """
-    sizes = {
-        e["id"]: (e["height"], e["width"])
-        for e in images
-        if isinstance(e, dict) and all(_is_side(e.get(k)) for k in ("height", "width"))
-        if is_plain_id(e.get("id"))
-    }
+    sizes, is_plain = sizes_of(images), np.zeros(len(annotations), bool)
     shapes: List[int] = []
     areas: List[int] = []
-    for start in range(0, len(annotations), _TOGETHER):
-        usual = list(_usual(annotations[start : start + _TOGETHER], sizes))
-        if not usual:
-            continue
-        with np.errstate(all="ignore"):  # what overflows is not plain
-            plain, right = _looked_at([one for one, _ in usual], [size for _, size in usual])
-        ids = np.array([one.id for one, _ in usual])
-        shapes += ids[plain].tolist()
-        areas += ids[plain & right].tolist()
-    return PlainObjects(frozenset(shapes), frozenset(areas))
+    told: Dict[int, float] = {}
+    for clear in clear_annotations(annotations, sizes):
+        size = [sizes[i] for i in clear.table.image_ids.tolist()]
+        size = np.array(size, np.float64).reshape(-1, 2)  # [n, 2] (height, width)
+        usual = _usual(clear.table, size)
+        clear, size = clear.only(usual), size[usual]
+        if len(size):
+            with np.errstate(all="ignore"):  # what overflows is not plain
+                plain, right = _looked_at(clear, size)
+            ids, odd = clear.table.annotation_ids, plain & ~right
+            shapes += ids[plain].tolist()
+            areas += ids[plain & right].tolist()
+            told.update(zip(ids[odd].tolist(), clear.areas[odd].tolist()))
+            is_plain[clear.table.positions[plain]] = True
+    others = np.flatnonzero(~is_plain).tolist()
+    return PlainObjects(frozenset(shapes), frozenset(areas), told, others)
+
+
+def sizes_of(images: Sequence[Any]) -> Dict[int, Tuple[int, int]]:
+    """Image id -> (height, width) of the entries of a JSON that say so; of several the first."""
+    sizes: Dict[int, Tuple[int, int]] = {}
+    for entry in images:
+        if isinstance(entry, dict) and is_plain_id(entry.get("id")):
+            size = entry.get("height"), entry.get("width")
+            if all(map(_is_side, size)):
+                sizes.setdefault(entry["id"], size)
+    return sizes
 
 
 def _is_side(value: Any) -> bool:
     return is_plain_id(value) and 1 < value < 2**31
 
 
-def _usual(
-    entries: Sequence[Any], sizes: Dict[int, Tuple[int, int]]
-) -> Iterator[Tuple[Annotation, Tuple[int, int]]]:
-    """Objects of a few polygons, and the sizes of their images."""
-    for entry in entries:
-        try:
-            one = msgspec.convert(entry, Annotation)
-        except (ValueError, TypeError):
-            continue
-        size, shape = sizes.get(one.image_id), one.segmentation
-        if not size or one.iscrowd or abs(one.id) >= 2**63:
-            continue
-        if not shape or len(shape) > _MOST_PARTS or len(shape) == size[0]:  # as a mask has rows
-            continue
-        if all(6 <= len(part) <= 2 * _MOST_POINTS and len(part) % 2 == 0 for part in shape):
-            yield one, size
+def _usual(table: ObjectTable, size: np.ndarray) -> np.ndarray:
+    """[n] bool: which are objects of a few polygons, in images of `size` [n, 2]."""
+    parts = table.parts
+    usual = ~table.crowd & (parts > 0) & (parts <= _MOST_PARTS)
+    usual &= parts != size[:, 0]  # as a mask has rows
+    owners = np.repeat(np.arange(len(parts)), parts)
+    usual[owners[table.lengths > 2 * _MOST_POINTS]] = False
+    return usual
 
 
-def _looked_at(
-    objects: List[Annotation], sizes: List[Tuple[int, int]]
-) -> Tuple[np.ndarray, np.ndarray]:
+def _looked_at(clear: Clear, size: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
     """[n] bool, which are plain, and [n] bool, the area of which is clearly right."""
-    size = np.array(sizes, np.float64)[:, ::-1]  # [n, 2] (width, height)
-    parts = np.array([len(one.segmentation) for one in objects])
+    table, size, ends = clear.table, size[:, ::-1], np.cumsum(clear.table.lengths // 2)
+    points, parts = table.points.reshape(-1, 2).astype(np.float64), table.parts
+    polygons = Polygons(points, ends - table.lengths // 2, ends)
     first = np.cumsum(parts) - parts
-    outlines = [np.array(p, np.float32) for one in objects for p in one.segmentation]
-    counts = np.array([len(outline) // 2 for outline in outlines])
-    points = np.concatenate(outlines).reshape(-1, 2).astype(np.float64)  # [P, 2] xy
-    starts = np.cumsum(counts) - counts
-    lows, highs = (f.reduceat(points, starts, axis=0) for f in (np.minimum, np.maximum))
+    lows, highs = spans(points, polygons.starts)
     low, high = np.minimum.reduceat(lows, first), np.maximum.reduceat(highs, first)
-    given = np.array([one.bbox for one in objects])  # [n, 4]
-    plain = _boxes_fit(given, low, high, size) & np.all((low >= 0) & (high <= size), axis=1)
-    for i in np.flatnonzero(plain & (parts > 1)):
-        part = slice(first[i], first[i] + parts[i])
-        plain[i] = not _nested(lows[part], highs[part])
-    which = np.flatnonzero(np.repeat(plain, parts))
-    crossing = np.zeros(len(outlines), bool)
-    crossing[which] = _cross([outlines[i].reshape(-1, 2) for i in which])
-    plain &= ~np.logical_or.reduceat(crossing, first)
-    unsaid = np.array([one.area is None for one in objects])
-    told = np.array([np.nan if one.area is None else one.area for one in objects])
-    fit = _areas_fit(np.repeat(told, parts), points, starts, starts + counts)[first]
-    return plain, unsaid | (fit & (parts == 1))
+    plain = _boxes_fit(clear.given, low, high, size)
+    plain &= np.all((low >= 0) & (high <= size), axis=1)
+    owners = np.repeat(np.arange(len(parts)), parts)
+    inner, outer = _nested(lows, highs, owners)
+    plain[owners[inner[within(polygons, inner, outer)]]] = False  # a hole
+    plain[owners[crossing(polygons)]] = False
+    fit = _areas_fit(np.repeat(clear.areas, parts), polygons)[first]
+    return plain, np.isnan(clear.areas) | (fit & (parts == 1))
 
 
-def _nested(low: np.ndarray, high: np.ndarray) -> bool:
-    """Whether of boxes from `low` to `high` [n, 2] any lies within another, as a hole's may."""
-    return bool(np.all((low[:, None] > low) & (high[:, None] < high), axis=2).any())
+def _nested(low: np.ndarray, high: np.ndarray, owners: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    """Of polygons of the same objects, the pairs of which one spans places within the other's.
+
+    Args:
+        low, high: [P, 2], what the polygons span.
+        owners: [P], whose they are, ascending.
+
+    Returns:
+        [n] and [n] int: the inner and the outer ones.
+    """
+    pairs, first, step = [np.zeros((2, 0), int)], np.arange(len(owners)), 0
+    while len(first):  # neighbours, then those two places apart, and so on
+        step += 1
+        first = first[: np.searchsorted(first, len(owners) - step)]
+        first = first[owners[first] == owners[first + step]]
+        for inner, outer in ((first, first + step), (first + step, first)):
+            inside = np.all((low[inner] > low[outer]) & (high[inner] < high[outer]), axis=1)
+            pairs.append(np.stack([inner[inside], outer[inside]]))
+    inner, outer = np.concatenate(pairs, axis=1)
+    return inner, outer
 
 
 def _boxes_fit(
@@ -131,50 +143,18 @@ def _boxes_fit(
     return fit & inside & np.all(side >= _LEAST_SIDE, axis=1) & (shared >= _OVERLAP * union)
 
 
-def _areas_fit(
-    told: np.ndarray, points: np.ndarray, starts: np.ndarray, ends: np.ndarray
-) -> np.ndarray:
+def _areas_fit(told: np.ndarray, polygons: Polygons) -> np.ndarray:
     """[n] bool: whether areas [n] are surely those of the pixels within outlines.
 
     The rasteriser rounds an outline by at most half a pixel where it passes a column's centre, and
     by a fifth of one elsewhere.
     """
-    after = np.arange(1, len(points) + 1)
-    after[ends - 1] = starts
-    x, y = np.add.reduceat(np.abs(points[after] - points), starts, axis=0).T
+    points, starts, ends = polygons
+    x, y = (
+        np.add.reduceat(np.abs(after(column, starts, ends) - column), starts)
+        for column in np.ascontiguousarray(points.T)
+    )
     rounding = 0.7 * x + 0.2 * y + 4.0
     area = outline_areas(points, starts, ends)
     allowed = np.maximum(_AREA_TOLERANCE, _AREA_SHARE * (area - rounding))
     return np.abs(told - area) + rounding <= allowed  # False of NaN
-
-
-def _cross(outlines: List[np.ndarray]) -> np.ndarray:
-    """[n] bool: which outlines [*, 2] xy cross themselves; those of like lengths together."""
-    groups = defaultdict(list)
-    for i, outline in enumerate(outlines):
-        groups[-(-len(outline) // _SAME_LENGTH) * _SAME_LENGTH].append(i)
-    found = np.zeros(len(outlines), bool)
-    for length, members in groups.items():
-        most = max(1, 2**18 // length**2)  # at a time, so that they stay in the cache
-        for start in range(0, len(members), most):
-            some = members[start : start + most]
-            padded = np.stack([_padded(outlines[i], length) for i in some])
-            found[some] = _crossing_edges(padded).any(axis=(1, 2))
-    return found
-
-
-def _padded(outline: np.ndarray, length: int) -> np.ndarray:
-    """With its last point repeated: edges without a length cross nothing."""
-    return np.concatenate([outline, np.repeat(outline[-1:], length - len(outline), axis=0)])
-
-
-def _crossing_edges(points: np.ndarray) -> np.ndarray:
-    """[..., n, n] bool: which edges of closed outlines [..., n, 2] cross; touching is none."""
-    points = np.float64(points)
-    x, y = points[..., 0], points[..., 1]
-    dx, dy = (np.roll(side, -1, axis=-1) - side for side in (x, y))
-    # On which side of edge i point j lies; edges cross if each has its ends on both of the other's.
-    turn = dx[..., :, None] * (y[..., None, :] - y[..., :, None])
-    turn -= dy[..., :, None] * (x[..., None, :] - x[..., :, None])
-    apart = turn * np.roll(turn, -1, axis=-1) < 0
-    return apart & np.swapaxes(apart, -1, -2)

@@ -1,6 +1,6 @@
 """Checks of the data set as a whole: classes, numbers of objects, sizes after the resize."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from typing import Any, Dict, List
 
 import numpy as np
@@ -20,9 +20,10 @@ FAR_RATIO = 2.0  # times the most extreme of the anchors' ratios
 
 def class_counts(data: CocoData) -> Dict[int, int]:
     """Class -> its objects, crowd regions left out."""
-    counts = Counter()
-    for record in data.records:
-        counts.update(record.classes[~record.crowd].tolist())
+    parts = [(record.classes, record.crowd) for record in data.records]
+    classes = np.concatenate([np.zeros(0, int), *(own for own, _ in parts)])
+    crowd = np.concatenate([np.zeros(0, bool), *(own for _, own in parts)])
+    counts = np.bincount(classes[~crowd], minlength=len(data.class_names) + 1).tolist()
     return {k: counts[k] for k in range(1, len(data.class_names) + 1)}
 
 
@@ -95,7 +96,7 @@ def check_sizes(data: CocoData, objects: Resized, iou: np.ndarray, config: Confi
     sides = objects.sides
     ratio = sides[:, 0] / np.maximum(sides[:, 1], 1e-9)
     low, high = min(model.anchors.ratios) / FAR_RATIO, max(model.anchors.ratios) * FAR_RATIO
-    names = [(r, i) for r in data.records for i, c in zip(r.annotation_ids, r.crowd) if not c]
+    ends = np.cumsum([np.count_nonzero(~record.crowd) for record in data.records])
     vanishing = sides.min(axis=1, initial=np.inf) < MIN_SIDE
     rules = {
         "vanishing": vanishing,
@@ -109,7 +110,9 @@ def check_sizes(data: CocoData, objects: Resized, iou: np.ndarray, config: Confi
     }
     for rule, broken in rules.items():
         for n in np.flatnonzero(broken):
-            record, annotation_id = names[n]
+            image = np.searchsorted(ends, n, "right")
+            record = data.records[image]
+            annotation_id = record.annotation_ids[np.flatnonzero(~record.crowd)[n - ends[image]]]
             where = f"annotation {annotation_id} of {image_named(record)}"
             size = f"{sides[n, 0]:.3g} x {sides[n, 1]:.3g} pixels (height x width) after the resize"
             text = f"{where} has {size}; {texts[rule].format(iou=iou[n], ratio=ratio[n])}"

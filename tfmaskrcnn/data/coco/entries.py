@@ -1,55 +1,47 @@
 """The one set of rules by which the entries of a COCO file are read: for training, evaluation,
 checking and TFRecords alike."""
 
+import dataclasses
+import functools
 import os
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence
 
-from pycocotools import mask as coco_mask
-
-from tfmaskrcnn.data.coco.annotation_ids import AnnotationIds, checked_id
-from tfmaskrcnn.data.coco.annotations import (
-    Checked,
-    Fault,
-    checked_box,
-    checked_segmentation,
-    is_number,
-)
-from tfmaskrcnn.data.coco.data_classes import DataClasses, Numbering, numbering
+from tfmaskrcnn.data.coco.annotation_ids import checked_id
+from tfmaskrcnn.data.coco.annotation_reader import AnnotationReader
+from tfmaskrcnn.data.coco.annotations import Checked, Fault
+from tfmaskrcnn.data.coco.data_classes import Numbering, numbering
 from tfmaskrcnn.data.coco.file import field
 from tfmaskrcnn.data.coco.image_files import header_sizes
-from tfmaskrcnn.data.coco.keypoint_annotations import checked_keypoints
-from tfmaskrcnn.data.coco.segmentation import as_rle
-from tfmaskrcnn.data.coco.surely_good import clear_annotations
-from tfmaskrcnn.errors import InputError, listed, quoted, short_path
+from tfmaskrcnn.data.coco.object_table import ImageHead, ObjectTable
+from tfmaskrcnn.data.coco.reading_rules import OnFault, Rules
+from tfmaskrcnn.errors import InputError, quoted, short_path
 from tfmaskrcnn.support import storage
 
-# Called with "images", "annotations" or "categories", the entry's number in it, and what is wrong.
-# If it returns, the entry is left out; but an image whose file is missing stays, and so does an
-# annotation of which only the id is wrong: it gets a new one.
-OnFault = Callable[[str, int, Fault], None]
 # Pixels that are believed without a look at the image file's header: masks of this size are drawn
 # in a moment. Larger ones must be as large as the file.
 BELIEVED_PIXELS = 2**26
 
 
-class Rules(NamedTuple):
-    """What of an annotation is read besides its class and box."""
-
-    masks: bool = True  # every annotation must have a segmentation
-    keypoint_names: Tuple[str, ...] = ()  # empty without a keypoint head
-    keypoint_offset: float = 0.0
-    classes: Optional[DataClasses] = None  # None for a class a category
-
-
-class Entries(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Entries:
     """The entries of a file that keep the rules."""
 
     categories: Dict[int, str]  # id -> name of classes 1..K; of all categories ids ascend
     images: Dict[int, Dict[str, Any]]  # id -> entry, in the file's order
-    objects: Dict[int, List[Checked]]  # image id -> its annotations, in the file's order
+    table: ObjectTable  # the annotations
     annotations: Sequence[Any]  # the file's list
     numbering: Numbering
     left_out: int = 0  # annotations of categories that are no class
+
+    @functools.cached_property
+    def objects(self) -> Dict[int, List[Checked]]:
+        """Image id -> its annotations, in the file's order."""
+        return self.table.checked()
+
+    def heads(self) -> List[ImageHead]:
+        """The images, which have file names."""
+        keys = ("file_name", "height", "width")
+        return [ImageHead(i, *map(image.get, keys)) for i, image in self.images.items()]
 
     def entry(self, found: Checked) -> Dict[str, Any]:
         """The JSON's entry of an annotation, with the category id of its class."""
@@ -75,8 +67,9 @@ def read_entries(
     classes = numbering(names, rules.classes, json_path)
     images = _images(raw["images"], json_path, image_dir, on_fault)
     annotations = raw["annotations"]
-    objects, left_out = _objects(annotations, images, classes, json_path, on_fault, rules)
-    return Entries(classes.names, images, objects, annotations, classes, left_out)
+    reader = AnnotationReader(annotations, images, classes, json_path, on_fault, rules)
+    table, left_out = reader.objects()
+    return Entries(classes.names, images, table, annotations, classes, left_out)
 
 
 def read_categories(entries: List[Any], json_path: str, on_fault: OnFault) -> Dict[int, str]:
@@ -174,74 +167,3 @@ def _check_believed(entry: Dict[str, Any], path: Optional[str], where: str) -> N
     have = f"its file is {found[0][0]} x {found[0][1]}" if path else "there is no file to compare"
     told = f"{quoted(size[0])} x {quoted(size[1])} pixels (height x width)"
     raise Fault("image-size", f"{where} is said to have {told}; {have}.")
-
-
-def _objects(
-    annotations, images, classes: Numbering, json_path: str, on_fault: OnFault, rules: Rules
-):
-    """Image id -> its annotations; and how many are of categories that are no class."""
-    objects: Dict[int, List[Checked]] = {}
-    ids, left_out = AnnotationIds(annotations), 0
-    known = {} if rules.keypoint_names else images  # keypoints are looked at one by one
-    road = clear_annotations(annotations, known, classes.class_of, rules.masks)
-    for n, clear in enumerate(road):
-        if clear and not clear.number:
-            left_out += 1
-            continue
-        if clear and ids.takes(clear.annotation_id):
-            objects.setdefault(clear.image_id, []).append(clear)
-            continue
-        entry, where = annotations[n], f"{json_path}: entry {n} of 'annotations'"
-        if isinstance(entry, dict) and classes.leaves_out(entry.get("category_id")):
-            left_out += 1  # whatever is wrong with it
-            continue
-        try:
-            image_id = checked_id(entry, "image_id", where)
-            annotation_id, fault = ids.of(entry, where, f"{json_path}: annotation")
-            if fault:
-                on_fault("annotations", n, fault)
-            where = f"{json_path}: annotation {annotation_id} of image {image_id}"
-            if image_id not in images:
-                missing = f"{where}: there is no image {image_id} in 'images'."
-                raise Fault("unknown-image", missing)
-            found = _object(entry, images[image_id], classes.class_of, where, rules)
-        except Fault as fault:
-            on_fault("annotations", n, fault)
-        else:
-            kept = Checked(n, image_id, annotation_id, *found)
-            objects.setdefault(image_id, []).append(kept)
-    return objects, left_out
-
-
-def _object(entry: Dict, image: Dict, class_of: Dict[int, int], where: str, rules: Rules):
-    """Class, crowd, box, segmentation and keypoints of an annotation."""
-    category_id = field(entry, "category_id", int, where)
-    if category_id not in class_of:
-        known = listed(class_of)
-        unknown = f"{where}: category_id {quoted(category_id)} is not in 'categories' ({known})."
-        raise Fault("unknown-category", unknown)
-    crowd = entry.get("iscrowd", 0)
-    if isinstance(crowd, (list, dict)) or crowd not in (0, 1):
-        raise Fault("entry", f"{where}: 'iscrowd' is {quoted(crowd)}, wanted 0 or 1.")
-    size, points = (image["height"], image["width"]), None
-    try:
-        box, shape = _shapes(entry, *size, rules.masks)
-        if rules.keypoint_names:
-            names, offset = rules.keypoint_names, rules.keypoint_offset
-            points = checked_keypoints(entry.get("keypoints"), names, offset, *size)
-    except Fault as fault:
-        raise Fault(fault.rule, f"{where}: {fault}") from None
-    return class_of[category_id], bool(crowd), box, shape, points
-
-
-def _shapes(entry: Dict, height: int, width: int, masks: bool):
-    """Box and segmentation of an annotation; a box that is missing is that of the mask."""
-    shape, area = entry.get("segmentation"), entry.get("area")
-    if masks or shape:
-        shape = checked_segmentation(shape, height, width)
-    if area is not None and not is_number(area):
-        raise Fault("entry", f"its area is {quoted(area)}, wanted a number.")
-    if entry.get("bbox") is not None or not shape:
-        return checked_box(entry.get("bbox"), height, width), shape or None
-    x, y, w, h = coco_mask.toBbox(as_rle(shape, height, width)).tolist()
-    return checked_box([x, y, w, h], height, width), shape

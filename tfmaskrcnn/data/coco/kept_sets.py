@@ -9,11 +9,12 @@ import hashlib
 import json
 import logging
 import os
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
 from tfmaskrcnn.data.coco.data_classes import DataClasses
+from tfmaskrcnn.data.coco.object_table import ImageHead, ObjectTable
 from tfmaskrcnn.support import storage
 from tfmaskrcnn.support.array_files import read_arrays
 from tfmaskrcnn.support.cache_folder import cache_folder
@@ -26,20 +27,21 @@ from tfmaskrcnn.support.files import (
 )
 
 _LOG = logging.getLogger(__name__)
-VERSION = 1  # counts up when reading gives something else of the same file
+VERSION = 2  # counts up when reading gives something else of the same file
 LEAST = 20_000_000  # bytes; smaller files are read in a moment
 KEPT = 4  # sets; one of COCO's size takes 150 MB
 _BLOCK = 1 << 20  # bytes
-_RLE = -1  # polygons of an object that has a run-length encoding
+_COLUMNS = ObjectTable._fields[:9]  # the arrays of a table
 
 
 class Kept(NamedTuple):
-    """A set without its paths: N images, n objects in all."""
+    """A set without its folder."""
 
     class_names: Tuple[str, ...]
     category_ids: Tuple[int, ...]
     left_out: int  # annotations of categories that are no class
-    rows: List[tuple]  # N times what a `Record` has, in its order, but for the path
+    heads: List[ImageHead]
+    table: ObjectTable
 
 
 def place_of(json_path: str, masks: bool, classes: Optional[DataClasses]) -> Optional[str]:
@@ -47,7 +49,7 @@ def place_of(json_path: str, masks: bool, classes: Optional[DataClasses]) -> Opt
     try:
         if storage.size(json_path) < LEAST:
             return None
-        digest = hashlib.blake2b(digest_size=16)
+        digest = hashlib.sha256()  # which processors have as an instruction
         with open_regular(json_path) as file:
             for block in iter(lambda: file.read(_BLOCK), b""):
                 digest.update(block)
@@ -57,7 +59,7 @@ def place_of(json_path: str, masks: bool, classes: Optional[DataClasses]) -> Opt
     if classes is not None:
         chosen = [[name, *sources] for name, sources in classes.sources.items()], classes.complete
     digest.update(json.dumps([VERSION, masks, chosen]).encode())
-    return cache_folder("sets", f"{digest.hexdigest()}.npz")
+    return cache_folder("sets", f"{digest.hexdigest()[:32]}.npz")
 
 
 def read_kept(place: str) -> Optional[Kept]:
@@ -65,12 +67,18 @@ def read_kept(place: str) -> Optional[Kept]:
     try:
         arrays = read_arrays(place)
         about = json.loads(arrays["about"].tobytes())
+        sizes = arrays["sizes"].T.tolist()
+        heads = [arrays["heads"].tolist(), about["file_names"], *sizes]
+        if len(set(map(len, heads))) != 1:
+            return None
         found = Kept(
             tuple(about["class_names"]),
             tuple(about["category_ids"]),
             int(about["left_out"]),
-            list(_rows(arrays, about["file_names"])),
+            list(map(ImageHead, *heads)),
+            ObjectTable(*(arrays[key] for key in _COLUMNS), about["rles"]),
         )
+        found.table.check()
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None
     with contextlib.suppress(OSError):  # of a cache that may only be read
@@ -78,20 +86,18 @@ def read_kept(place: str) -> Optional[Kept]:
     return found
 
 
-def keep(place: str, records: Sequence[Any], about: Dict[str, Any], json_path: str) -> None:
-    """Write records to `place`, and remove what was not used for the longest time.
+def keep(place: str, kept: Kept, json_path: str) -> None:
+    """Write a set to `place`, and remove what was not used for the longest time.
 
     Args:
         place: of `place_of`.
-        records: without keypoints.
-        about: `class_names`, `category_ids`, `left_out`.
+        kept: objects without keypoints.
         json_path: names the set in the log.
     """
     with not_vital():
         folder = writable_folder(os.path.dirname(place))
         remove_leftovers(folder)
-        about = {**about, "file_names": [record.file_name for record in records]}
-        save_arrays(place, {**_arrays(records), "about": _bytes_of(about)})
+        save_arrays(place, _arrays(kept))
         size = os.path.getsize(place) / 1e6
         _LOG.info("%s: kept for the next time in %s (%.0f MB).", json_path, place, size)
         with contextlib.suppress(OSError):  # another process may remove them too
@@ -100,64 +106,19 @@ def keep(place: str, records: Sequence[Any], about: Dict[str, Any], json_path: s
                 os.remove(old)
 
 
-def _arrays(records: Sequence[Any]) -> Dict[str, np.ndarray]:
-    shapes = [shape or () for record in records for shape in record.segmentations]
-    polygons = [p for shape in shapes if not isinstance(shape, dict) for p in shape]
-    parts = [_RLE if isinstance(shape, dict) else len(shape) for shape in shapes]
-    ids = [i for record in records for i in record.annotation_ids]
-    return {
-        "image_ids": np.array([r.image_id for r in records], np.int64),
-        "sizes": np.array([(r.height, r.width) for r in records], np.int64),
-        "counts": np.array([len(r.classes) for r in records], np.int64),
-        "boxes": np.concatenate([r.boxes for r in records]),
-        "classes": np.concatenate([r.classes for r in records]),
-        "crowd": np.concatenate([r.crowd for r in records]),
-        "annotation_ids": np.array(ids, np.int64),
-        "parts": np.array(parts, np.int64),
-        "lengths": np.array([len(p) for p in polygons], np.int64),
-        "points": np.concatenate([np.zeros(0, np.float32), *polygons]),
-        "rles": _bytes_of([shape for shape in shapes if isinstance(shape, dict)]),
+def _arrays(kept: Kept) -> Dict[str, np.ndarray]:
+    heads, table = kept.heads, kept.table
+    about = {
+        "class_names": kept.class_names,
+        "category_ids": kept.category_ids,
+        "left_out": kept.left_out,
+        "file_names": [head.file_name for head in heads],
+        "rles": table.rles,
     }
-
-
-def _bytes_of(value: Any) -> np.ndarray:
-    return np.frombuffer(json.dumps(value).encode(), np.uint8)
-
-
-def _rows(arrays: Dict[str, np.ndarray], names: List[str]) -> Iterator[tuple]:
-    """What the records have; raises `ValueError` where the arrays do not fit each other."""
-    counts, parts = arrays["counts"], arrays["parts"]
-    count, objects = len(names), int(counts.sum())
-    rles = json.loads(arrays["rles"].tobytes())
-    fits = [len(arrays[key]) == count for key in ("image_ids", "sizes", "counts")]
-    keys = ("boxes", "classes", "crowd", "annotation_ids", "parts")
-    fits += [len(arrays[key]) == objects for key in keys]
-    fits.append(np.count_nonzero(parts == _RLE) == len(rles))
-    fits.append(np.maximum(parts, 0).sum() == len(arrays["lengths"]))
-    fits.append(arrays["lengths"].sum() == len(arrays["points"]))
-    if not all(fits):
-        raise ValueError("its arrays are of different sets")
-    shapes = _shapes(arrays, iter(rles))
-    ends = np.cumsum(counts)
-    slices = map(slice, (ends - counts).tolist(), ends.tolist())
-    ids = arrays["annotation_ids"].tolist()
-    images = zip(arrays["image_ids"].tolist(), names, arrays["sizes"].tolist(), slices)
-    for image_id, name, (height, width), part in images:
-        objects = [arrays[key][part] for key in ("boxes", "classes", "crowd")]
-        yield image_id, name, height, width, *objects, shapes[part], ids[part]
-
-
-def _shapes(arrays: Dict[str, np.ndarray], rles: Iterator[Dict]) -> List[Any]:
-    """Of each object its polygons, views of one array; or its RLE, or None."""
-    ends = np.cumsum(arrays["lengths"])
-    starts = ends - arrays["lengths"]
-    points = arrays["points"]
-    views = [points[a:b] for a, b in zip(starts.tolist(), ends.tolist())]
-    found, at = [], 0
-    for count in arrays["parts"].tolist():
-        if count == _RLE:
-            found.append(next(rles))
-        else:
-            found.append(views[at : at + count] or None)
-            at += count
-    return found
+    return {
+        "heads": np.array([head.image_id for head in heads], np.int64),
+        "sizes": np.array([(head.height, head.width) for head in heads], np.int64),
+        **{key: getattr(table, key) for key in _COLUMNS},
+        "boxes": table.boxes.astype(np.float32),
+        "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
+    }

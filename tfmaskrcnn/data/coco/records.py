@@ -1,6 +1,5 @@
 """COCO instance annotations, checked once and kept as records."""
 
-import itertools
 import logging
 import os
 from collections import Counter
@@ -9,16 +8,18 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 import numpy as np
 
 from tfmaskrcnn.config.keypoints import KeypointHeadConfig
-from tfmaskrcnn.data.coco.annotations import Checked, Segmentation
+from tfmaskrcnn.data.coco.annotations import Segmentation
 from tfmaskrcnn.data.coco.data_classes import ClassesLike, DataClasses
-from tfmaskrcnn.data.coco.entries import BELIEVED_PIXELS, Entries, OnFault, Rules, read_entries
+from tfmaskrcnn.data.coco.entries import BELIEVED_PIXELS, Entries, read_entries
 from tfmaskrcnn.data.coco.faults import Faults
 from tfmaskrcnn.data.coco.file import check_kind
 from tfmaskrcnn.data.coco.image_arrays import ImageArray
 from tfmaskrcnn.data.coco.image_files import ImageBytes
-from tfmaskrcnn.data.coco.kept_sets import keep, place_of, read_kept
+from tfmaskrcnn.data.coco.kept_sets import Kept, keep, place_of, read_kept
 from tfmaskrcnn.data.coco.keypoint_annotations import KeypointNames, keypoint_names
 from tfmaskrcnn.data.coco.lazy_entries import read_coco_lazily
+from tfmaskrcnn.data.coco.object_table import ImageHead, ObjectTable
+from tfmaskrcnn.data.coco.reading_rules import OnFault, Rules
 from tfmaskrcnn.errors import InputError
 from tfmaskrcnn.support import storage
 from tfmaskrcnn.support.collecting import no_collecting
@@ -92,17 +93,18 @@ def load_coco(
     with no_collecting():
         data, left_out = _of_kept(place, json_path, image_dir) if place else (None, 0)
         if data is None:
-            data, left_out, clean = _read(json_path, image_dir, skip_invalid, rules)
+            data, entries, clean = _read(json_path, image_dir, skip_invalid, rules)
+            left_out = entries.left_out
             if place and clean:
-                _keep(place, data, left_out)
+                _keep(place, data, entries)
     _report(json_path, data.records, left_out)
     return data
 
 
 def _read(
     json_path: str, image_dir: str, skip_invalid: bool, rules: tuple
-) -> Tuple[CocoData, int, bool]:
-    """A set, how many annotations `data.classes` leaves out, and whether nothing was wrong.
+) -> Tuple[CocoData, Entries, bool]:
+    """A set, its entries, and whether nothing was wrong.
 
     Args: see `load_coco`; `rules` are the last three of `checked_set`.
     """
@@ -111,7 +113,7 @@ def _read(
     data, entries = checked_set(raw, json_path, image_dir, faults, *rules)
     stop_if_all_wrong(data, faults)
     faults.report()
-    return data, entries.left_out, not faults.any
+    return data, entries, not faults.any
 
 
 def _of_kept(place: str, json_path: str, image_dir: str) -> Tuple[Optional[CocoData], int]:
@@ -119,39 +121,25 @@ def _of_kept(place: str, json_path: str, image_dir: str) -> Tuple[Optional[CocoD
     kept = read_kept(place)
     if kept is None:
         return None, 0
-    join, files = os.path.join, storage.FilesThere()
     if not storage.is_folder(image_dir):
         return None, 0
-    records = [Record(row[0], join(image_dir, row[1]), *row[1:]) for row in kept.rows]
+    try:
+        records = _records(kept.heads, kept.table, image_dir)
+    except ValueError:  # it is damaged
+        return None, 0
+    files = storage.FilesThere()
     if not all(record.path in files for record in records):
         return None, 0
     _LOG.info("%s: taken from what was read of it before, %s.", json_path, place)
     return CocoData(records, kept.class_names, kept.category_ids, json_path), kept.left_out
 
 
-def _keep(place: str, data: CocoData, left_out: int) -> None:
-    if any(r.height * r.width > BELIEVED_PIXELS for r in data.records):
+def _keep(place: str, data: CocoData, entries: Entries) -> None:
+    heads = entries.heads()
+    if any(head.height * head.width > BELIEVED_PIXELS for head in heads):
         return  # whose files are looked at each time
-    names, ids = data.class_names, data.category_ids
-    about = {"class_names": names, "category_ids": ids, "left_out": left_out}
-    keep(place, data.records, about, data.json_path)
-
-
-def checked_coco(
-    raw: Dict[str, Any],
-    json_path: str,
-    image_dir: str,
-    on_fault: OnFault,
-    masks: bool = True,
-    keypoint_head: Optional[KeypointHeadConfig] = None,
-    classes: Optional[DataClasses] = None,
-) -> CocoData:
-    """What `load_coco` does with the parsed JSON `raw`; each fault of an entry goes to `on_fault`.
-
-    Raises:
-        InputError: something is wrong with the set as a whole.
-    """
-    return checked_set(raw, json_path, image_dir, on_fault, masks, keypoint_head, classes)[0]
+    classes = data.class_names, data.category_ids
+    keep(place, Kept(*classes, entries.left_out, heads, entries.table), data.json_path)
 
 
 def checked_set(
@@ -163,7 +151,13 @@ def checked_set(
     keypoint_head: Optional[KeypointHeadConfig],
     classes: Optional[DataClasses] = None,
 ) -> Tuple[CocoData, Entries]:
-    """`checked_coco`, and the entries that its records are of."""
+    """What `load_coco` does with the parsed JSON `raw`, and the entries that its records are of.
+
+    Each fault of an entry goes to `on_fault`.
+
+    Raises:
+        InputError: something is wrong with the set as a whole.
+    """
     keypoints, rules = rules_of(raw, json_path, masks, keypoint_head, classes)
     check_kind(raw["annotations"], json_path, masks)
     entries = read_entries(raw, json_path, os.fspath(image_dir), on_fault, rules)
@@ -202,20 +196,39 @@ def data_of(
     entries: Entries, json_path: str, image_dir: str, keypoints: Optional[KeypointNames] = None
 ) -> CocoData:
     """The records of entries that keep the rules."""
-    joints = len(keypoints.names) if keypoints else 0
-    objects = [entries.objects.get(i, []) for i in entries.images]
-    together = list(itertools.chain.from_iterable(objects))
-    # One array for all images, of which each has a part: there are many.
-    boxes = np.array([found.box for found in together], np.float32).reshape(-1, 4)
-    classes = np.array([found.number for found in together], np.int32)
-    crowd = np.array([found.crowd for found in together], bool)
-    ends, records = itertools.accumulate(map(len, objects)), []
-    for image, own, end in zip(entries.images.values(), objects, ends):
-        part = slice(end - len(own), end)
-        arrays = boxes[part], classes[part], crowd[part]
-        records.append(_record(image, own, arrays, os.fspath(image_dir), joints))
-    names = entries.categories
+    table, names = entries.table, entries.categories
+    records = _records(entries.heads(), table, os.fspath(image_dir))
     return CocoData(records, tuple(names.values()), tuple(names), json_path, keypoints)
+
+
+def _records(heads: Sequence[ImageHead], table: ObjectTable, image_dir: str) -> List[Record]:
+    """The images and their objects; raises `ValueError` where an object is of none of them."""
+    order, counts = table.by_image(np.array([head.image_id for head in heads], np.int64))
+    # One array for all images, of which each has a part: there are many.
+    boxes, classes = table.boxes.astype(np.float32)[order], table.classes[order]
+    crowd, ids = table.crowd[order], table.annotation_ids[order].tolist()
+    shapes = table.segmentations()
+    shapes = [shapes[row] for row in order.tolist()]
+    points = None if table.keypoints is None else table.keypoints[order]
+    records, start, join = [], 0, os.path.join
+    for (image_id, name, height, width), end in zip(heads, np.cumsum(counts).tolist()):
+        part = slice(start, end)
+        record = Record(
+            image_id=image_id,
+            path=join(image_dir, name),
+            file_name=name,
+            height=height,
+            width=width,
+            boxes=boxes[part],
+            classes=classes[part],
+            crowd=crowd[part],
+            segmentations=shapes[part],
+            annotation_ids=ids[part],
+            keypoints=None if points is None else points[part],
+        )
+        records.append(record)
+        start = end
+    return records
 
 
 def limited(data: CocoData, limit: Optional[int]) -> CocoData:
@@ -224,27 +237,6 @@ def limited(data: CocoData, limit: Optional[int]) -> CocoData:
         return data
     records = sorted(data.records, key=lambda record: not (~record.crowd).any())
     return data._replace(records=records[:limit])
-
-
-def _record(
-    image: Dict[str, Any], objects: List[Checked], arrays: tuple, image_dir: str, joints: int
-) -> Record:
-    """Of an entry and its objects, of which `arrays` are the boxes, classes and crowd flags."""
-    boxes, classes, crowd = arrays
-    points = [found.keypoints for found in objects]
-    return Record(
-        image_id=image["id"],
-        path=os.path.join(image_dir, image["file_name"]),
-        file_name=image["file_name"],
-        height=image["height"],
-        width=image["width"],
-        boxes=boxes,
-        classes=classes,
-        crowd=crowd,
-        segmentations=[found.segmentation for found in objects],
-        annotation_ids=[found.annotation_id for found in objects],
-        keypoints=np.reshape(points, (-1, joints, 3)) if joints else None,
-    )
 
 
 def _report(json_path: str, records: List[Record], left_out: int) -> None:

@@ -4,106 +4,136 @@ Many annotations are looked at together, as arrays. What is not clear is left to
 says what is wrong; so this road has no sentence to say, and none of its limits is a rule.
 """
 
-import functools
+import copy
 import itertools
 from math import isfinite
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Sequence, Tuple
 
-import msgspec
 import numpy as np
 
-from tfmaskrcnn.data.coco.annotations import FAR, MAX_OUTLINE, Checked
+from tfmaskrcnn.data.coco.annotation_arrays import (
+    Annotation,
+    Outlines,
+    boxes_of,
+    outline_areas,
+    outlines_of,
+    spans,
+    undecoded,
+)
+from tfmaskrcnn.data.coco.annotations import FAR, MAX_OUTLINE
 from tfmaskrcnn.data.coco.file import INT64_MAX
 from tfmaskrcnn.data.coco.lazy_entries import LazyEntries
+from tfmaskrcnn.data.coco.object_table import ObjectTable
 
-_TOGETHER = 10_000  # annotations
+Sizes = Mapping[int, Tuple[int, int]]  # image id -> (height, width), pixels
+_TOGETHER = 1000  # annotations: their numbers stay in the processor's cache
 # Square pixels; of less it is asked exactly whether it is more than none.
 _CLEAR_AREA = 1e-3
-_Polygon = List[float]
 
 
-class Annotation(msgspec.Struct, gc=False):
-    """What is read of an annotation; of other types than these it is not clear."""
+class Clear(NamedTuple):
+    """Of annotations that are looked at together those that are clear, n of them."""
 
-    id: int
-    image_id: int
-    category_id: int
-    bbox: Tuple[float, float, float, float]
-    segmentation: Optional[List[_Polygon]] = None
-    iscrowd: int = 0
-    area: Optional[float] = None
+    looked_at: int  # how many
+    table: ObjectTable  # whose classes are the file's category ids, any integers
+    given: np.ndarray  # [n, 4] float64 x, y, width, height, as the file has them
+    areas: np.ndarray  # [n] float64, likewise; NaN where it has none
 
-
-_OF_BYTES = msgspec.json.Decoder(Annotation).decode
-_OF_VALUES = functools.partial(msgspec.convert, type=Annotation)
+    def only(self, kept: np.ndarray) -> "Clear":
+        """Those where `kept` [n] bool holds."""
+        table = self.table.only(kept)
+        return Clear(self.looked_at, table, self.given[kept], self.areas[kept])
 
 
-def clear_annotations(
-    annotations: Sequence[Any],
-    images: Dict[int, Dict[str, Any]],
-    class_of: Dict[int, int],
-    masks: bool,
-) -> Iterator[Optional[Checked]]:
-    """What each annotation is, in their order; None of one that has to be looked at.
+class LookedThrough(LazyEntries):
+    """Lazy entries of which it is kept which are clear, for those who ask again."""
+
+    def __init__(self, entries: LazyEntries, sizes: Sizes):
+        """`sizes` are those by which it is judged, see `clear_annotations`."""
+        super().__init__(entries.raws, entries.path, entries.changed)
+        self._sizes, self._clear = sizes, list(clear_annotations(entries, sizes))
+
+    def with_changes(self, changed: Dict[int, Any]) -> "LookedThrough":
+        """The list with other entries at the places `changed`, which count as not clear."""
+        found, new = copy.copy(self), super().with_changes(changed)
+        found.raws, found.changed = new.raws, new.changed
+        same = np.ones(len(self), bool)
+        same[list(changed)] = False
+        found._clear = [one.only(same[one.table.positions]) for one in self._clear]
+        return found
+
+    def clear(self, sizes: Sizes) -> Iterator[Clear]:
+        """What `clear_annotations` gives."""
+        same = {i for i, size in self._sizes.items() if sizes.get(i) == size}
+        for one in self._clear:
+            if len(same) < len(self._sizes):
+                one = one.only(np.array([i in same for i in one.table.image_ids.tolist()], bool))
+            yield one
+
+
+def clear_annotations(annotations: Sequence[Any], sizes: Sizes) -> Iterator[Clear]:
+    """Those annotations that are clear, a number of them at a time.
+
+    Their categories are not looked at, and some may have no segmentation.
 
     Args:
         annotations: of the file.
-        images: id -> entry of images with proper sizes.
-        class_of: category id -> class; 0 of one that is left out.
-        masks: every annotation must have a segmentation.
+        sizes: image id -> (height, width) of the images that there are.
     """
-    lazy = isinstance(annotations, LazyEntries)
-    entries, decoded = (annotations.raws, _OF_BYTES) if lazy else (annotations, _OF_VALUES)
-    sizes = {i: (image["height"], image["width"]) for i, image in images.items()}
+    if isinstance(annotations, LookedThrough):
+        yield from annotations.clear(sizes)
+        return
+    entries, decoded = undecoded(annotations)
     for start in range(0, len(annotations), _TOGETHER):
         some = entries[start : start + _TOGETHER]
-        found: List[Optional[Checked]] = [None] * len(some)
-        usual = _usual(some, decoded, sizes, masks)
-        for row, clear in _checked(usual, start, class_of) if usual else ():
-            found[row] = clear
-        yield from found
+        positions, usual = [], []
+        for position, entry in enumerate(some, start):
+            try:
+                one = decoded(entry)
+            except (ValueError, RecursionError):
+                continue
+            if one.image_id in sizes and _regular(one):
+                positions.append(position)
+                usual.append(one)
+        yield _clear(len(some), positions, usual, sizes)
 
 
-def _usual(
-    entries: Sequence[Any], decoded: Callable, sizes: Dict[int, Tuple[int, int]], masks: bool
-) -> List[Tuple[int, Annotation, Tuple[int, int]]]:
-    """The annotations of usual types and lengths: place among them, what it says, image's size."""
-    usual = []
-    for row, entry in enumerate(entries):
-        try:
-            one = decoded(entry)
-        except (ValueError, RecursionError):
-            continue
-        size = sizes.get(one.image_id)
-        if size and _regular(one, masks):
-            usual.append((row, one, size))
-    return usual
-
-
-def _checked(
-    usual: List[Tuple[int, Annotation, Tuple[int, int]]], start: int, class_of: Dict[int, int]
-) -> Iterator[Tuple[int, Checked]]:
-    """Those that are clear, with their places in the list, which begins at `start` of the file."""
-    sizes = np.array([size for _, _, size in usual], np.float64)
-    with np.errstate(all="ignore"):  # what overflows is not clear
-        boxes, good = _boxes(np.array([one.bbox for _, one, _ in usual]), sizes)
-        shapes, inside = _shapes([one.segmentation or () for _, one, _ in usual], sizes)
-    together = zip(usual, boxes.tolist(), shapes, (good & inside).tolist())
-    for (row, one, _), box, polygons, clear in together:
-        number = class_of.get(one.category_id) if clear else None
-        if number is not None:
-            ids = start + row, one.image_id, one.id
-            yield row, Checked(*ids, number, one.iscrowd == 1, box, polygons or None, None)
-
-
-def _regular(one: Annotation, masks: bool) -> bool:
+def _regular(one: Annotation) -> bool:
     """Whether ids, crowd and the lengths of polygons are as usual."""
-    if one.iscrowd not in (0, 1) or abs(one.id) > INT64_MAX or not isfinite(one.area or 0):
-        return False
     for polygon in one.segmentation or ():
         if len(polygon) < 6 or len(polygon) % 2:
             return False
-    return bool(one.segmentation) or not masks
+    ids_fit = abs(one.id) <= INT64_MAX and abs(one.category_id) <= INT64_MAX
+    return ids_fit and one.iscrowd in (0, 1) and isfinite(one.area or 0)
+
+
+def _clear(looked_at: int, positions: List[int], usual: List[Annotation], sizes: Sizes) -> Clear:
+    """Those of usual annotations that are clear."""
+    flat = itertools.chain.from_iterable([sizes[one.image_id] for one in usual])
+    image_sizes = np.fromiter(flat, np.float64).reshape(-1, 2)
+    given, outlines = boxes_of(usual), outlines_of(usual)
+    with np.errstate(all="ignore"):  # what overflows is not clear
+        boxes, clear = _boxes(given, image_sizes)
+        points = outlines.points.astype(np.float32)
+        clear &= _shapes_clear(outlines, points, image_sizes)
+    table = ObjectTable(
+        positions=_integers(positions),
+        image_ids=_integers(one.image_id for one in usual),
+        annotation_ids=_integers(one.id for one in usual),
+        classes=_integers(one.category_id for one in usual),
+        crowd=_integers(one.iscrowd for one in usual).astype(bool),
+        boxes=boxes,
+        parts=outlines.parts,
+        lengths=2 * outlines.counts,
+        points=points.reshape(-1),
+        rles=[],
+    )
+    areas = [np.nan if one.area is None else one.area for one in usual]
+    return Clear(looked_at, table, given, np.array(areas, np.float64)).only(clear)
+
+
+def _integers(values: Iterable[int]) -> np.ndarray:
+    return np.fromiter(values, np.int64)
 
 
 def _boxes(given: np.ndarray, sizes: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
@@ -122,45 +152,27 @@ def _near(low: np.ndarray, high: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return np.all((low >= -FAR * sizes) & (high <= (FAR + 1) * sizes), axis=1)
 
 
-def _shapes(
-    shapes: List[Sequence[_Polygon]], sizes: np.ndarray
-) -> Tuple[List[List[np.ndarray]], np.ndarray]:
-    """The polygons of n annotations as flat float32 arrays, and [n] bool which are clear."""
-    counts = np.array([len(shape) for shape in shapes])
-    polygons = list(itertools.chain.from_iterable(shapes))
-    owners = np.repeat(np.arange(len(shapes)), counts)
-    good = np.ones(len(shapes), bool)
-    if not polygons:
-        return [[] for _ in shapes], good
-    lengths = np.array([len(polygon) for polygon in polygons])
-    flat = np.fromiter(itertools.chain.from_iterable(polygons), np.float64, int(lengths.sum()))
-    points = flat.reshape(-1, 2)[:, ::-1]  # [P, 2] yx
-    ends = np.cumsum(lengths // 2)
-    starts = ends - lengths // 2
-    low = np.minimum.reduceat(points, starts, axis=0)
-    high = np.maximum.reduceat(points, starts, axis=0)
-    short = (lengths // 2) * np.max(high - low, axis=1) <= MAX_OUTLINE
-    good[owners[~(short & _near(low, high, sizes[owners]))]] = False
+def _shapes_clear(outlines: Outlines, points: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """[n] bool: which objects have polygons that are clear, or none.
+
+    Args:
+        outlines: of n objects.
+        points: [V, 2] float32, their points as they are kept.
+        sizes: [n, 2] (height, width) of their images.
+    """
+    counts, parts, ends = outlines.counts, outlines.parts, outlines.ends
+    good, some = np.ones(len(parts), bool), parts > 0
+    if not len(counts):
+        return good
+    starts = ends - counts
+    low, high = spans(outlines.points[:, ::-1], starts)  # yx
+    first = (np.cumsum(parts) - parts)[some]
+    short = counts * np.max(high - low, axis=1) <= MAX_OUTLINE
+    near = _near(low, high, np.repeat(sizes, parts, axis=0))
+    good[some] = np.logical_and.reduceat(short & near, first)
     # As a whole they reach into the image and enclose something.
-    whole_low, whole_high = np.full((len(shapes), 2), np.inf), np.full((len(shapes), 2), -np.inf)
-    np.minimum.at(whole_low, owners, low)
-    np.maximum.at(whole_high, owners, high)
-    single = flat.astype(np.float32)
-    area = np.zeros(len(shapes))
-    np.maximum.at(
-        area, owners, outline_areas(single.reshape(-1, 2).astype(np.float64), starts, ends)
-    )
-    seen = np.all((whole_low < sizes) & (whole_high > 0), axis=1) & (area > _CLEAR_AREA)
-    good &= seen | (counts == 0)
-    views = iter(
-        [single[start:end] for start, end in zip((2 * starts).tolist(), (2 * ends).tolist())]
-    )
-    return [list(itertools.islice(views, count)) for count in counts.tolist()], good
-
-
-def outline_areas(points: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Areas of polygons, the points `starts` to `ends` of [P, 2], by the shoelace formula."""
-    after = np.arange(1, len(points) + 1)
-    after[ends - 1] = starts
-    a, b = (points - np.repeat(points[starts], ends - starts, axis=0)).T
-    return 0.5 * np.abs(np.add.reduceat(a * b[after] - b * a[after], starts))
+    low, high = np.minimum.reduceat(low, first), np.maximum.reduceat(high, first)
+    area = np.maximum.reduceat(outline_areas(points.astype(np.float64), starts, ends), first)
+    seen = np.all((low < sizes[some]) & (high > 0), axis=1) & (area > _CLEAR_AREA)
+    good[some] &= seen
+    return good

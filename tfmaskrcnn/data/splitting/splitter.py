@@ -6,9 +6,10 @@ import os
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from tfmaskrcnn.data.checking.file_content import content_keys
-from tfmaskrcnn.data.coco.entries import Entries, Rules, read_entries
+from tfmaskrcnn.data.coco.entries import Entries, read_entries
 from tfmaskrcnn.data.coco.faults import Faults
 from tfmaskrcnn.data.coco.file import read_coco
+from tfmaskrcnn.data.coco.reading_rules import Rules
 from tfmaskrcnn.data.splitting.contents import Contents, contents_of
 from tfmaskrcnn.data.splitting.lacking import lacking
 from tfmaskrcnn.data.splitting.near_copies import near_copies
