@@ -4,10 +4,8 @@ import os
 
 import pytest
 
-import tfmaskrcnn as mr
 from helpers.one_stack import on_stack_b
 from tfmaskrcnn.cli.main import main
-from tfmaskrcnn.export.quantization import tflite_int8
 from tfmaskrcnn.inference.runtimes.file_about import file_about
 
 pytest.importorskip("ai_edge_quantizer", reason="the extra tflite-int8, of Python 3.10 and newer")
@@ -33,13 +31,6 @@ def test_it_tells_what_stays_float_and_finds_the_same(
     (total,) = [line.split() for line in told.splitlines() if line.startswith("all ")]
     expected, found, matched = map(int, total[1:4])
     assert found > 10 and matched >= 0.8 * expected
-
-
-def test_a_saved_model_of_another_precision_is_refused(tmp_path):
-    (tmp_path / "assets").mkdir()
-    (tmp_path / "assets" / "export.json").write_text('{"options": {"precision": "float16"}}')
-    with pytest.raises(mr.InputError, match="is of float16; eight bits"):
-        tflite_int8.convert(str(tmp_path), str(tmp_path / "x.tflite"))
 
 
 def test_what_does_not_go_together_is_refused(saved_model, ten_images, tmp_path, capsys):

@@ -10,6 +10,7 @@ from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Sequence, Tu
 
 import numpy as np
 
+from tfmaskrcnn.data.checking.grouped_pairs import pairs_within
 from tfmaskrcnn.data.checking.notes import is_plain_id
 from tfmaskrcnn.data.checking.polygon_tests import Polygons, crossing, within
 from tfmaskrcnn.data.coco.annotation_arrays import after, outline_areas, spans
@@ -117,12 +118,9 @@ def _nested(low: np.ndarray, high: np.ndarray, owners: np.ndarray) -> Tuple[np.n
     Returns:
         [n] and [n] int: the inner and the outer ones.
     """
-    pairs, first, step = [np.zeros((2, 0), int)], np.arange(len(owners)), 0
-    while len(first):  # neighbours, then those two places apart, and so on
-        step += 1
-        first = first[: np.searchsorted(first, len(owners) - step)]
-        first = first[owners[first] == owners[first + step]]
-        for inner, outer in ((first, first + step), (first + step, first)):
+    pairs = [np.zeros((2, 0), int)]
+    for first, second in pairs_within(owners):
+        for inner, outer in ((first, second), (second, first)):
             inside = np.all((low[inner] > low[outer]) & (high[inner] < high[outer]), axis=1)
             pairs.append(np.stack([inner[inside], outer[inside]]))
     inner, outer = np.concatenate(pairs, axis=1)

@@ -4,6 +4,7 @@ from typing import Sequence
 
 import numpy as np
 
+from tfmaskrcnn.data.checking.grouped_pairs import pairs_within
 from tfmaskrcnn.data.coco.records import Record
 
 SAME_IOU = 0.95  # of boxes and of masks: the same object
@@ -27,13 +28,8 @@ def may_repeat(records: Sequence[Record]) -> np.ndarray:
     order = order[alone[order]]
     boxes, classes, images = boxes[order], classes[order], images[order]
     found = np.zeros(len(records), bool)
-    first, step = np.arange(len(order)), 0
-    while len(first):  # pairs of neighbours, then of those two places apart, and so on
-        step += 1
-        first = first[: np.searchsorted(first, len(order) - step)]
-        alike = classes[first] == classes[first + step]
-        first = first[alike & (images[first] == images[first + step])]
-        found[images[first[corners_close(boxes[first], boxes[first + step])]]] = True
+    for first, second in pairs_within(images * (classes.max(initial=0) + 1) + classes):
+        found[images[first[corners_close(boxes[first], boxes[second])]]] = True
     return found
 
 
