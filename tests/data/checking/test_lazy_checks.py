@@ -6,6 +6,7 @@ import random
 import pytest
 from PIL import Image
 
+from helpers.changed_entries import changed_entries
 from tfmaskrcnn.config.run import Config
 from tfmaskrcnn.data.checking import clearing
 from tfmaskrcnn.data.checking.checker import examined
@@ -98,11 +99,7 @@ def test_several_values_are_judged_alike(both):
     draw = random.Random(3)
     for _ in range(60):
         entries = [annotation(n) for n in range(1, 12)]
-        for _ in range(draw.randint(1, 5)):
-            key = draw.choice(list(VALUES))
-            value = draw.choice(VALUES[key])
-            entries[draw.randrange(11)][key] = None if value is ... else value
-        entries[draw.randrange(11)] = draw.choice([None, 5, [], {}, entries[0], entries[1]])
+        entries = changed_entries(draw, entries, VALUES, most=5)
         lazily, parsed = both(entries, draw.choice([(40, 60), (60, 40), (41, 60), ("40", 60)]))
         assert lazily == parsed, entries
 

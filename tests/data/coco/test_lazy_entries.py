@@ -6,6 +6,7 @@ import random
 import numpy as np
 import pytest
 
+from helpers.changed_entries import changed_entries
 from tfmaskrcnn.data.coco import annotation_reader, records, surely_good
 from tfmaskrcnn.data.coco.file import read_coco
 from tfmaskrcnn.data.coco.lazy_entries import LazyEntries, read_coco_lazily
@@ -151,11 +152,7 @@ def test_several_changed_values_read_as_they_do_by_the_slow_road(both):
     draw = random.Random(5)
     for _ in range(150):
         entries = [annotation(n) for n in range(1, 9)]
-        for _ in range(draw.randint(1, 4)):
-            key = draw.choice(list(VALUES))
-            value = draw.choice(VALUES[key])
-            entries[draw.randrange(8)][key] = None if value is ... else value
-        entries[draw.randrange(8)] = draw.choice([None, 5, [], {}, entries[0], entries[1]])
+        entries = changed_entries(draw, entries, VALUES, most=4)
         fast, slow = both(entries, skip_invalid=draw.random() < 0.7, masks=draw.random() < 0.7)
         assert fast == slow, entries
 
