@@ -8,8 +8,17 @@ import pytest
 # Every CropAndResize in a graph logs a harmless "Error in PredictCost()" (tensorflow#56904).
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # As many workers as cores: threads beside them would only wait, and that with all their might.
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 # A graph is thousands of objects that stay; Python's look through them is a tenth of all time.
 gc.set_threshold(20_000, 10, 10)
+
+
+def pytest_collection_finish():
+    """What all tests need to the end is not looked through again after each module."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items):
