@@ -14,6 +14,7 @@ from helpers.paths import GOLDEN
 from tfmaskrcnn.ops.images import normalize
 from tfmaskrcnn.ops.roi_align import build_atlas
 from tfmaskrcnn.ops.structures import PYRAMID_LEVELS
+from tfmaskrcnn.ops.tensors import as_graph
 
 YXYX = [1, 0, 3, 2]  # of Detectron2's xyxy, and (dy, dx, dh, dw) of its (dx, dy, dw, dh)
 # Every so many pixels of each level and every so many channels, see make_detectron2_*_golden.py.
@@ -97,7 +98,7 @@ def test_box_head_is_detectron2s_on_its_proposals(golden, model, pyramid):
 
 
 def test_detections_are_detectron2s(golden, model, batch, size):
-    found = tf.function(model.detect)(batch, size)
+    found = as_graph(model.detect)(batch, size)
     boxes, labels = golden["boxes"][:, YXYX], golden["labels"]
     distances = np.abs(found.boxes[0].numpy()[:, None] - boxes).max(axis=-1)
     distances += np.where(found.classes[0].numpy()[:, None] == labels + 1, 0, np.inf)

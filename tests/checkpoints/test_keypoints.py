@@ -18,6 +18,7 @@ from tfmaskrcnn.cli.main import main
 from tfmaskrcnn.ops.images import normalize, pad_to, preprocess
 from tfmaskrcnn.ops.roi_align import build_atlas
 from tfmaskrcnn.ops.structures import PYRAMID_LEVELS
+from tfmaskrcnn.ops.tensors import as_graph
 
 YXYX = [1, 0, 3, 2]  # of their xyxy, and (dy, dx, dh, dw) of their (dx, dy, dw, dh)
 # Every so many pixels of each level and every so many channels, see make_*_keypointrcnn_golden.py.
@@ -112,7 +113,7 @@ def test_heads_are_theirs_on_their_proposals(case):
 @pytest.mark.slow
 @on_stack_a
 def test_detections_and_keypoints_are_theirs(case):
-    found = tf.function(case.model.detect)(case.batch, case.sizes)
+    found = as_graph(case.model.detect)(case.batch, case.sizes)
     scale = np.ones([len(case.images), 2])
     if case.source == "torchvision":  # its results are in pixels of the original image
         originals = np.array([i.shape[:2] for i in case.images])

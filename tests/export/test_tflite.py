@@ -17,6 +17,7 @@ from tfmaskrcnn.export.tflite_ops import rebuild
 from tfmaskrcnn.inference.prediction_files import find_images
 from tfmaskrcnn.inference.runtimes.network_opening import open_network
 from tfmaskrcnn.ops.nms import class_aware_nms
+from tfmaskrcnn.ops.tensors import as_graph
 
 SIZE = (96, 128)
 
@@ -99,7 +100,7 @@ def test_the_predictor_has_the_signatures_names(files):
 def tflite_of(function, arrays, folder):
     """What the TFLite form of a function of tensors gives for `arrays`."""
     specs = {f"x{i}": tf.TensorSpec(array.shape, array.dtype) for i, array in enumerate(arrays)}
-    concrete = tf.function(lambda **x: function(*x.values())).get_concrete_function(**specs)
+    concrete = as_graph(lambda **x: function(*x.values())).get_concrete_function(**specs)
     network = FrozenNetwork(
         concrete.graph.as_graph_def(),
         dict(zip(specs, (tensor.name for tensor in concrete.inputs))),
@@ -108,7 +109,7 @@ def tflite_of(function, arrays, folder):
     )
     # Through a file, as `convert`, so that inputs and outputs have names.
     module = tf.Module()
-    signature = tf.function(lambda **x: rebuild(network, x)).get_concrete_function(**specs)
+    signature = as_graph(lambda **x: rebuild(network, x)).get_concrete_function(**specs)
     tf.saved_model.save(module, folder, signature)
     content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
     with warnings.catch_warnings():
@@ -152,7 +153,7 @@ def test_a_file_that_is_no_model_is_refused(tmp_path, content):
 
 
 def test_another_model_of_tflite_is_refused(tmp_path):
-    function = tf.function(lambda x: x + 1.0, input_signature=[tf.TensorSpec([2])])
+    function = as_graph(lambda x: x + 1.0, input_signature=[tf.TensorSpec([2])])
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
     path = tmp_path / "other.tflite"
     path.write_bytes(converter.convert())

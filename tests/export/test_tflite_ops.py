@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from tfmaskrcnn.export import tflite_ops
 from tfmaskrcnn.export.frozen import FrozenNetwork
+from tfmaskrcnn.ops.tensors import as_graph
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -65,7 +66,7 @@ def test_a_rebuilt_graph_gives_the_same_and_holds_no_operation_of_tensorflow_alo
         return {"crops": crops, "corners": corners + 1.0}
 
     specs = [tf.TensorSpec([1, 8, 8, 2]), tf.TensorSpec([1, 2])]
-    concrete = tf.function(original).get_concrete_function(*specs)
+    concrete = as_graph(original).get_concrete_function(*specs)
     names = sorted(concrete.structured_outputs)
     network = FrozenNetwork(
         concrete.graph.as_graph_def(),
@@ -74,7 +75,7 @@ def test_a_rebuilt_graph_gives_the_same_and_holds_no_operation_of_tensorflow_alo
         (1, 8, 8, 2),
     )
 
-    @tf.function
+    @as_graph
     def rebuilt(images, sizes):
         return tflite_ops.rebuild(network, {"images": images, "sizes": sizes})
 

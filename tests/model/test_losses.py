@@ -1,3 +1,4 @@
+import functools
 import math
 
 import numpy as np
@@ -19,6 +20,7 @@ from tfmaskrcnn.model.losses import (
 from tfmaskrcnn.model.roi_samples import RoiSample, positives_only, sample_rois
 from tfmaskrcnn.ops.masks import mask_targets
 from tfmaskrcnn.ops.structures import PYRAMID_LEVELS, GroundTruth, Proposals, RpnOutput
+from tfmaskrcnn.ops.tensors import as_graph
 
 CLASSES, SIDE = 3, 8  # K and M
 RPN = RpnConfig(samples_per_image=16)
@@ -657,7 +659,7 @@ def test_it_runs_in_a_graph_of_unknown_batch_size():
     given = {name: part for name, part in truth._asdict().items() if part is not None}
     arguments = (given, proposals, predictions, rows)
 
-    @tf.function(input_signature=tf.nest.map_structure(spec, arguments))
+    @functools.partial(as_graph, input_signature=tf.nest.map_structure(spec, arguments))
     def graph(given, proposals, predictions, rows):
         return head_losses(GroundTruth(**given), proposals, predictions, rows)
 

@@ -1,5 +1,6 @@
 """Files that a server may be sent: right pixels, or a sentence."""
 
+import functools
 import io
 import struct
 import zlib
@@ -11,6 +12,7 @@ from PIL import Image
 
 from tfmaskrcnn.data.coco.image_files import read_image
 from tfmaskrcnn.ops.decoding import Formats, attempted, decode_image
+from tfmaskrcnn.ops.tensors import as_graph
 
 RNG = np.random.default_rng(0)
 HAS_WEBP = hasattr(tf.io, "decode_webp")
@@ -19,12 +21,12 @@ needs_webp = pytest.mark.skipif(not HAS_WEBP, reason=f"TensorFlow {tf.__version_
 EXIF_TURNED = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"  # orientation 6
 
 
-@tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+@functools.partial(as_graph, input_signature=[tf.TensorSpec([], tf.string)])
 def in_graph(encoded):
     return decode_image(encoded, max_pixels=10_000, formats=Formats(gif=True), exif="ignore")
 
 
-@tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+@functools.partial(as_graph, input_signature=[tf.TensorSpec([], tf.string)])
 def in_graph_with_webp(encoded):
     return decode_image(encoded, max_pixels=10_000, formats=Formats(webp=True), exif="ignore")
 
@@ -108,7 +110,7 @@ def test_the_pixels_are_those_of_training(name, tmp_path):
 @pytest.mark.parametrize("channels", [1, 4])
 def test_other_numbers_of_channels_are_those_of_training(channels, tmp_path):
     formats = Formats(gif=True)
-    graph = tf.function(lambda text: decode_image(text, formats=formats, channels=channels))
+    graph = as_graph(lambda text: decode_image(text, formats=formats, channels=channels))
     for name in GOOD:
         if channels == 4 and name == "bmp of 32 bits":
             continue  # whether its fourth byte is alpha is a matter of opinion
@@ -240,7 +242,7 @@ def test_flipped_bytes_never_raise():
 
 
 def test_attempted_returns_the_fallback_only_after_an_error():
-    parsed = tf.function(
+    parsed = as_graph(
         lambda text: attempted(lambda t: tf.strings.to_number(t, tf.int32), text, tf.constant(-1))
     )
     assert parsed(tf.constant("7")).numpy() == 7

@@ -1,5 +1,6 @@
 """EXIF's orientation in the graph is what training reads of the same file, and Pillow's."""
 
+import functools
 import io
 import struct
 import zlib
@@ -14,13 +15,14 @@ from tfmaskrcnn.data.coco.orientation import orientation_of
 from tfmaskrcnn.ops.decoding import Formats, decode_image
 from tfmaskrcnn.ops.exif import orientation_in, turned
 from tfmaskrcnn.ops.image_headers import kind_of
+from tfmaskrcnn.ops.tensors import as_graph
 
 HAS_WEBP = hasattr(tf.io, "decode_webp")
 KINDS = ["JPEG", "PNG", "WEBP"]
 SHORT, LONG, BYTE, SIGNED, ASCII = 3, 4, 1, 8, 2
 
 
-@tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+@functools.partial(as_graph, input_signature=[tf.TensorSpec([None], tf.string)])
 def in_graph(files):
     return tf.map_fn(
         lambda file: orientation_in(file, kind_of(file)), files, fn_output_signature=tf.int32
@@ -207,7 +209,7 @@ def graphs():
     """`decode_image` by its `exif`."""
     formats = Formats(webp=HAS_WEBP)
     return {
-        how: tf.function(lambda file, how=how: decode_image(file, 10_000, formats, 3, how))
+        how: as_graph(lambda file, how=how: decode_image(file, 10_000, formats, 3, how))
         for how in ("apply", "ignore")
     }
 

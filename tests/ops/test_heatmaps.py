@@ -5,6 +5,7 @@ import tensorflow as tf
 from golden.weights_by_name import heat_maps
 from helpers.paths import GOLDEN
 from tfmaskrcnn.ops.heatmaps import decode_heatmaps, keypoint_targets
+from tfmaskrcnn.ops.tensors import as_graph
 
 FILE = GOLDEN / "torchvision_keypointrcnn.npz"
 
@@ -83,7 +84,9 @@ def test_sizes_need_not_be_known_when_the_graph_is_made():
     maps, boxes = heat_maps(6, 2, 4)
     specs = [tf.TensorSpec([None, None, 2, 56, 56]), tf.TensorSpec([None, None, 4])]
     specs.append(tf.TensorSpec([2], tf.int32))
-    graph = tf.function(lambda m, b, s: decode_heatmaps(m, b, tf.unstack(s, num=2)), specs)
+    graph = as_graph(
+        lambda m, b, s: decode_heatmaps(m, b, tf.unstack(s, num=2)), input_signature=specs
+    )
     found = graph(maps[None], boxes[None], tf.constant([700, 640]))[0].numpy()
     np.testing.assert_allclose(found, decoded(maps, boxes), rtol=1e-5)
     empty = graph(maps[None, :0], boxes[None, :0], tf.constant([700, 640]))

@@ -1,5 +1,6 @@
 """What a file says of itself is true of what is decoded, or the file is refused."""
 
+import functools
 import io
 import struct
 import time
@@ -14,12 +15,13 @@ from helpers.cases import case
 from helpers.one_stack import on_stack_a
 from tfmaskrcnn.data.coco.image_files import read_image
 from tfmaskrcnn.ops.decoding import Formats, decode_image
+from tfmaskrcnn.ops.tensors import as_graph
 
 HAS_WEBP = hasattr(tf.io, "decode_webp")
 LIMIT = 10_000
 
 
-@tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+@functools.partial(as_graph, input_signature=[tf.TensorSpec([], tf.string)])
 def in_graph(encoded):
     return decode_image(encoded, LIMIT, Formats(gif=True, webp=HAS_WEBP))
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 from pycocotools import mask as coco_mask
 
 from tfmaskrcnn.ops import paste, paste_graph
+from tfmaskrcnn.ops.tensors import as_graph
 
 SIGNATURE = [
     tf.TensorSpec([None, None, None, None]),
@@ -24,7 +25,7 @@ def graphs():
         if (kind, rule, side) not in made:
             function = getattr(paste_graph, f"masks_to_{kind}")
             masks = tf.TensorSpec([None, None, side, side])
-            made[kind, rule, side] = tf.function(
+            made[kind, rule, side] = as_graph(
                 lambda m, b, v, s: function(m, b, v, s, rule),
                 input_signature=[masks, *SIGNATURE[1:]],
             )

@@ -7,6 +7,7 @@ from PIL import Image
 
 from helpers.paths import GOLDEN
 from tfmaskrcnn.ops.resize import resize
+from tfmaskrcnn.ops.tensors import as_graph
 
 SEEDS = range(20)
 
@@ -68,7 +69,7 @@ def test_the_rule_pillow_is_equal_to_pillow_in_every_pixel(seed):
 
 def test_the_rule_pillow_is_the_same_in_a_graph_and_rounds_floats():
     image = noise(1, 37, 50)
-    graph = tf.function(
+    graph = as_graph(
         lambda image, size: resize(image, size, "pillow"),
         input_signature=[tf.TensorSpec([None, None, 3]), tf.TensorSpec([2], tf.int32)],
     )
