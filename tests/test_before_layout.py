@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tfmaskrcnn as mr
+from helpers.one_stack import on_stack_b
 from helpers.paths import GOLDEN
 from tfmaskrcnn.compat import KERAS3
 from tfmaskrcnn.inference.description import describe
@@ -69,6 +70,7 @@ def test_a_state_goes_on_to_the_weights_it_went_on_to(tmp_path, monkeypatch):
         np.testing.assert_allclose(weight, expected[name], rtol=1e-3, atol=1e-6, err_msg=name)
 
 
+@on_stack_b
 def test_a_saved_model_finds_what_it_found(tmp_path, monkeypatch):
     unpacked("saved_model", tmp_path)
     unpacked("run_a", tmp_path)

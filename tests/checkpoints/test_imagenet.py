@@ -8,7 +8,7 @@ import pytest
 
 import tfmaskrcnn as mr
 from golden.weights_by_name import weight
-from helpers.one_stack import on_stack_a
+from helpers.one_stack import on_stack_a, on_stack_b
 from tfmaskrcnn.checkpoints import load_backbone
 from tfmaskrcnn.checkpoints.imagenet import read_backbone
 from tfmaskrcnn.checkpoints.resnet_names import Backbone, backbone_table, torchvision_name
@@ -118,6 +118,7 @@ def test_another_backbone_is_refused_with_the_settings_that_it_wants(tmp_path, r
     load_backbone(*built(name="resnet50", norm="bn", weights=path))
 
 
+@on_stack_b
 def test_msras_statistics_are_pure_scale_and_shift_where_the_file_has_none(tmp_path, resnet50):
     fused = {n: a for n, a in resnet50.items() if "running" not in n}
     path = written(tmp_path / "R-50.pkl", {caffe2_name(n): a for n, a in fused.items()})

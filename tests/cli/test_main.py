@@ -157,6 +157,7 @@ def test_train_tells_its_progress_without_tensorflow_s_remarks(made):
     assert "epoch 1/1" in made.process.stderr and "mask AP" in made.process.stderr
 
 
+@on_stack_a
 def test_evaluate_takes_the_run_s_own_data(made, capsys, tmp_path):
     results = str(tmp_path / "results.json")
     assert main(["evaluate", made.run, "--results", results]) == 0
@@ -169,6 +170,7 @@ def test_evaluate_takes_the_run_s_own_data(made, capsys, tmp_path):
     assert numbers["num_images"] == 2 and 0 <= numbers["masks"]["AP"] <= 1
 
 
+@on_stack_b
 def test_evaluate_takes_a_saved_model_with_other_data_and_a_limit(made, capsys):
     data = made.folder / "train"
     arguments = ["--json", str(data / "instances.json"), "--images", str(data / "images")]
@@ -227,6 +229,7 @@ def test_the_run_finds_what_its_saved_model_finds(made, predicted, photos, tmp_p
         np.testing.assert_allclose(one["bbox"], other["bbox"], atol=1e-2)
 
 
+@on_stack_b
 def test_pictures_name_the_classes_of_a_saved_model(made):
     from tfmaskrcnn.inference.opening import open_source
 

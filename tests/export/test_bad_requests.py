@@ -9,11 +9,12 @@ from PIL import Image
 
 import tfmaskrcnn as mr
 from helpers.cases import case
+from helpers.one_stack import on_stack_b
 from helpers.some_signatures import exported_with
 from helpers.tiny import tiny_config
 from tfmaskrcnn.inference.exported import saved_model_predictor
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, on_stack_b]
 LIMIT = 500_000  # pixels
 SIGNATURES = ("serving_default", "image_bytes", "tf_example", "preprocess", "network")
 

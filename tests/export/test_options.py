@@ -162,6 +162,7 @@ def test_precision_is_that_of_the_convolutions_and_outputs_stay_float32(static):
 
 
 @pytest.mark.parametrize("trained, exported", [("bfloat16", "float32"), ("float32", "bfloat16")])
+@on_stack_b
 def test_precision_is_that_of_the_options_whatever_the_model_was_made_for(trained, exported):
     with compat.precision(trained):
         model = mr.MaskRCNN(tiny_config().model)
@@ -261,6 +262,7 @@ def test_webp_where_tensorflow_cannot_decode_it_is_refused_at_export():
         ("loss: sigmoid", [2, 0, 1]),
     ],
 )
+@on_stack_a
 def test_chosen_classes_take_their_masks_along_whatever_the_kind_of_mask(kind, wanted):
     kind = kind.strip("{}")
     overrides = (*LABELS, f"mask_head={{channels: 16, num_convs: 1, {kind}}}")

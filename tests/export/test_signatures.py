@@ -98,6 +98,7 @@ def _png(image, alpha=False):
     return stream.getvalue()
 
 
+@on_stack_b
 def test_it_runs_in_a_process_without_keras(model, exported, tmp_path):
     images = np.stack(random_images((96, 128), (96, 128)))
     np.save(tmp_path / "images.npy", images)

@@ -161,6 +161,7 @@ def test_another_model_of_tflite_is_refused(tmp_path):
         open_network(str(path))
 
 
+@on_stack_a
 def test_wrong_arguments_end_in_one_sentence_and_exit_code_2(
     saved_model, image_folder, tmp_path, capsys
 ):

@@ -5,8 +5,11 @@ import pytest
 
 import tfmaskrcnn as mr
 from helpers import stand_in
+from helpers.some_signatures import exported_with
 from helpers.tiny import tiny_config
 from tfmaskrcnn.serving import sending
+
+ASKED = ("serving_default", "image_bytes", "preprocess")
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +20,7 @@ def exported(tmp_path_factory):
         "box_head.score_threshold=0.01", labels, "mask_head.paste_rule=torchvision"
     )
     folder = str(tmp_path_factory.mktemp("exported") / "1")
-    return mr.export_saved_model(mr.MaskRCNN(config.model), folder)
+    return exported_with(ASKED, mr.MaskRCNN(config.model), folder)
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +29,7 @@ def exported_rle(tmp_path_factory):
     config = tiny_config("box_head.score_threshold=0.01")
     options = mr.ExportOptions(masks="rle", on_error="report")
     folder = str(tmp_path_factory.mktemp("exported") / "1")
-    return mr.export_saved_model(mr.MaskRCNN(config.model), folder, options)
+    return exported_with(ASKED, mr.MaskRCNN(config.model), folder, options)
 
 
 def warmed_up(model):

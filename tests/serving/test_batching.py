@@ -8,10 +8,13 @@ import pytest
 
 from helpers.faults import Fault
 from helpers.merging import Batching, parsed
+from helpers.one_stack import on_stack_a
 from helpers.paths import ROOT
 from helpers.stand_in import rest_server
 from tfmaskrcnn.serving import sending
 from tfmaskrcnn.serving.client import RestClient, ServingError
+
+pytestmark = on_stack_a
 
 SLOW = 240.0  # seconds: under load an answer may take long
 FULL_OF_TWO = Batching(2, 20_000_000, enable_large_batch_splitting=True)

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from helpers.one_stack import on_stack_a
 from helpers.paths import ROOT
 from helpers.stand_in import rest_server
 from tfmaskrcnn import InputError
@@ -23,6 +24,7 @@ def picture(tmp_path):
     return str(tmp_path / "photo.jpg")
 
 
+@on_stack_a
 def test_versions_count_up_and_nothing_unfinished_stays(exported, tmp_path):
     folder = str(tmp_path / "models" / "maskrcnn")
     assert publish.publish(exported, folder) == os.path.join(folder, "1")
@@ -33,6 +35,7 @@ def test_versions_count_up_and_nothing_unfinished_stays(exported, tmp_path):
     assert "image_bytes" in tf.saved_model.load(os.path.join(folder, "8")).signatures
 
 
+@on_stack_a
 def test_warm_up_requests_are_records_that_the_model_answers(exported, tmp_path, picture):
     pytest.importorskip("tensorflow_serving", reason="the extra 'serving' is not installed")
     from tensorflow_serving.apis import prediction_log_pb2
@@ -51,6 +54,7 @@ def test_warm_up_requests_are_records_that_the_model_answers(exported, tmp_path,
     assert signature(image_bytes=tf.constant(data))["num_detections"].shape == [1]
 
 
+@on_stack_a
 def test_a_warm_up_image_that_would_keep_the_server_from_loading_is_refused(
     exported, exported_rle, tmp_path, picture
 ):
@@ -65,6 +69,7 @@ def test_a_warm_up_image_that_would_keep_the_server_from_loading_is_refused(
     assert not (tmp_path / "maskrcnn").exists()
 
 
+@on_stack_a
 def test_without_the_messages_the_extra_is_named(exported, tmp_path, picture, monkeypatch, capsys):
     monkeypatch.setitem(__import__("sys").modules, "tensorflow_serving.apis", None)
     arguments = [exported, str(tmp_path / "maskrcnn"), "--warmup", picture]
@@ -117,6 +122,7 @@ def test_options_of_the_server_that_are_files_are_mounted():
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash")
+@on_stack_a
 def test_the_health_check_knows_a_server_that_is_ready(model):
     command = composed("compose.yaml")["healthcheck"]["test"][1:]
     with rest_server(model) as url, socket.socket() as unused:

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 import tfmaskrcnn as mr
+from helpers.one_stack import on_stack_b
 from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn.cli.main import main
 from tfmaskrcnn.config.yaml_files import save_config
@@ -69,6 +70,7 @@ class Killed(BaseException):
     """What no part of a run expects."""
 
 
+@on_stack_b
 def test_a_run_in_a_store_is_killed_resumed_and_evaluated(
     data, tmp_path, monkeypatch, caplog, capsys
 ):

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from helpers.one_stack import on_stack_b
 from helpers.tiny import tiny_config, tiny_data
 from tfmaskrcnn.data import from_coco
 from tfmaskrcnn.data.augment.copy_paste import Layer, _placed, pasted_instances
@@ -140,6 +141,7 @@ def test_image_boxes_and_masks_of_a_pasted_batch_agree(tmp_path):
     assert both >= 5
 
 
+@on_stack_b
 def test_a_run_with_all_of_it_is_a_function_of_seed_and_epoch(tmp_path):
     config = tiny_config(
         "data.augment={copy_paste: 0.5, rotation: 30, shear: 10, hue: 0.1, saturation: 0.3}",

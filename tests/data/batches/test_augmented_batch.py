@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.one_stack import on_stack_a
 from tfmaskrcnn.config.yaml_files import parse_config
 from tfmaskrcnn.data import from_coco
 from tfmaskrcnn.data.coco.segmentation import decode
@@ -33,6 +34,7 @@ def one_image(segmentation, bbox, name="a.png"):
 
 
 @pytest.mark.parametrize("form", ["polygon", "rle"])
+@on_stack_a
 def test_boxes_and_masks_follow_the_augmented_image(tmp_path, form):
     """The image of a white triangle is its own mask, whatever is done to it."""
     corners = [18.0, 9.0, 70.0, 30.0, 25.0, 52.0]

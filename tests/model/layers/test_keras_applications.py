@@ -82,6 +82,7 @@ def test_get_config_round_trips():
         ({"name": "keras.Xception"}, "no layer of stride 4"),
     ],
 )
+@on_stack_b
 def test_what_is_no_backbone_is_refused_in_a_sentence(options, message):
     with pytest.raises(InputError, match=message):
         make_backbone(BackboneConfig(**options))
@@ -102,6 +103,7 @@ def test_a_file_of_keras_gives_its_weights_also_to_other_channels(tmp_path):
     np.testing.assert_array_equal(backbone.network.get_weights()[0], whole.get_weights()[0])
 
 
+@on_stack_b
 def test_wrong_weights_are_refused_in_a_sentence(tmp_path):
     path = tmp_path / "broken.h5"
     path.write_bytes(b"nothing")
