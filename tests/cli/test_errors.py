@@ -407,6 +407,7 @@ def test_inputs_that_stand_for_no_image(given, refused, no_model, tmp_path):
     for text, expected in (
         (tmp_path / "*.jpg", r"\*.jpg matches no file"),
         (tmp_path / "gone.png", "There is no file .*gone.png"),
+        (tmp_path / "gone", "There is no file or folder .*gone"),
         (tmp_path / "empty", "empty holds no image"),
     ):
         assert re.search(expected, refused("predict", given / "run", text, *out))

@@ -67,7 +67,8 @@ def why_nothing(text: str) -> str:
         return f"{short_path(text)} is neither a file nor a folder."
     if before_wildcards(text) != text:
         return f"{short_path(text)} matches no file."
-    kind = "folder" if text.endswith(("/", os.sep)) else "file"
+    kind = "file" if os.path.splitext(text)[1] else "file or folder"
+    kind = "folder" if text.endswith(("/", os.sep)) else kind
     return f"There is no {kind} {short_path(text)}."
 
 
