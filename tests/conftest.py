@@ -9,9 +9,10 @@ import pytest
 # Every CropAndResize in a graph logs a harmless "Error in PredictCost()" (tensorflow#56904).
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    # As many workers as cores: threads beside them would only wait, and that with all their might.
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    # More threads than cores would only wait, and that with all their might.
+    _SHARE = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(1, _SHARE)))
 # A graph is thousands of objects that stay; Python's look through them is a tenth of all time.
 gc.set_threshold(20_000, 10, 10)
 

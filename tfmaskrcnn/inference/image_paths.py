@@ -67,8 +67,10 @@ def why_nothing(text: str) -> str:
         return f"{short_path(text)} is neither a file nor a folder."
     if before_wildcards(text) != text:
         return f"{short_path(text)} matches no file."
-    kind = "file" if os.path.splitext(text)[1] else "file or folder"
-    kind = "folder" if text.endswith(("/", os.sep)) else kind
+    if text.endswith(("/", os.sep)):
+        kind = "folder"
+    else:
+        kind = "file" if os.path.splitext(text)[1] else "file or folder"
     return f"There is no {kind} {short_path(text)}."
 
 

@@ -34,7 +34,7 @@ class Resized(NamedTuple):
     @property
     def scales(self) -> np.ndarray:
         """[n] float64: square roots of the boxes' areas, pixels."""
-        return np.sqrt(self.sides.prod(axis=1))
+        return np.sqrt(_area(self.sides))
 
 
 def objects_of(data: CocoData) -> Objects:
@@ -96,7 +96,8 @@ def best_iou(objects: Resized, anchors: AnchorConfig) -> Tuple[np.ndarray, np.nd
         high = np.minimum(objects.boxes[:, 2:], place + shapes[:, np.newaxis, 2:])
         overlap = _area(np.maximum(high - low, 0))
         of_anchor = _area(shapes[:, np.newaxis, 2:] - shapes[:, np.newaxis, :2])
-        iou = np.max(overlap / (area + of_anchor - overlap), axis=0)
+        # Not `max`: an overflow at one shape would be all that is known of an object.
+        iou = np.fmax.reduce(overlap / (area + of_anchor - overlap), axis=0)
         better = iou > best
         best, level_of = np.where(better, iou, best), np.where(better, index, level_of)
     return best, level_of
